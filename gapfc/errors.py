@@ -1,0 +1,9 @@
+"""The one exception whose message is written for the person at the terminal."""
+
+
+class UserError(Exception):
+    """Something the user can mend: says what is wrong, which setting, and what it takes.
+
+    The command line prints the message alone, without a traceback, and exits non-zero.
+    Every other exception is a bug of gapfc and keeps its traceback.
+    """
