@@ -1,0 +1,1 @@
+"""Hydra groups, as YAML files; installed as gapfc.configs."""
