@@ -1,7 +1,7 @@
 """The one exception whose message is written for the person at the terminal."""
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """Something the user can mend: says what is wrong, which setting, and what it takes.
 
     The command line prints the message alone, without a traceback, and exits non-zero.

@@ -1,0 +1,44 @@
+"""Fully connected: the head of AlexNet and VGG."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from gapfc.errors import UserError
+from gapfc.heads.pooled import PooledHead
+
+
+class FC(PooledHead):
+    """Flatten -> Linear(hidden) -> ReLU -> Dropout -> Linear(K).
+
+    The only head that sees where in the map a value stood, one weight for each place, and so the
+    only one that is bound to the map size it was built for. `hidden=[]` gives flatten -> Linear.
+    """
+
+    accepts_any_size = False
+
+    def __init__(
+        self,
+        feature_shape: tuple[int, int, int],
+        num_classes: int,
+        hidden: Sequence[int] = (512,),
+        dropout: float = 0.5,
+        bias: bool = True,
+    ) -> None:
+        cells = feature_shape[1] * feature_shape[2]
+        super().__init__(feature_shape, num_classes, hidden, dropout, bias, cells)
+        self.feature_shape = tuple(feature_shape)
+
+    def pool(self, features: Tensor) -> Tensor:
+        """Features `[B, C, H, W]` of the size it was built for, to `[B, C·H·W]`."""
+        if tuple(features.shape[1:]) != self.feature_shape:
+            raise UserError(
+                f"head=fc was built for a feature map {_times(self.feature_shape)} and got "
+                f"{_times(features.shape[1:])}: it takes one image size. "
+                "Heads that accept any: gap, gmp, gapgmp, gem, nin, spp, sppf, spp_fixed."
+            )
+        return features.flatten(1)
+
+
+def _times(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape))

@@ -1,0 +1,53 @@
+"""Network in Network's head: one map a class (Lin, Chen & Yan 2014, arXiv:1312.4400, sec. 3.2)."""
+
+from torch import Tensor, nn
+
+from gapfc.errors import UserError
+from gapfc.heads.classifier import check_dropout
+
+
+class NIN(nn.Module):
+    """1×1 conv to K maps -> ReLU -> mean over H×W.
+
+    Without the ReLU it is the same function as `GAP` with a Linear: mean(conv1×1(x)) =
+    Linear(mean(x)). With it, as in the paper, places cannot vote against a class.
+
+    Args:
+        relu: whether the K maps pass a ReLU before the mean.
+        conv: False takes the backbone's own maps as the K maps: a head without parameters.
+        dropout: on the features, whole channels at a time (they are averaged afterwards).
+        bias: of the 1×1 convolution.
+    """
+
+    accepts_any_size = True
+
+    def __init__(
+        self,
+        feature_shape: tuple[int, int, int],
+        num_classes: int,
+        relu: bool = True,
+        conv: bool = True,
+        dropout: float = 0.0,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        channels = feature_shape[0]
+        if not conv and channels != num_classes:
+            raise UserError(
+                f"head=nin head.conv=false averages the backbone's own maps, so it needs one a "
+                f"class: {num_classes}; the backbone gives {channels}. "
+                "Set head.conv=true, or the width of the backbone's last layer."
+            )
+        check_dropout(dropout)
+        self.width = num_classes
+        self.dropout = nn.Dropout2d(dropout)
+        self.conv = nn.Conv2d(channels, num_classes, 1, bias=bias) if conv else nn.Identity()
+        self.relu = nn.ReLU() if relu else nn.Identity()
+
+    def maps(self, features: Tensor) -> Tensor:
+        """Features `[B, C, H, W]` to one map a class, `[B, K, H, W]`."""
+        return self.relu(self.conv(self.dropout(features)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features `[B, C, H, W]` to logits `[B, K]`."""
+        return self.maps(features).mean((2, 3))

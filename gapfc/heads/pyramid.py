@@ -1,0 +1,52 @@
+"""Pyramid bins, averaged or maximised by operations that are deterministic on every device.
+
+torch's adaptive pools have the same bins, but their CUDA backward adds atomically.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+
+def bins(n: int, length: int) -> list[tuple[int, int]]:
+    """Bin i of n over `length` is [⌊i·length/n⌋, ⌈(i+1)·length/n⌉) (He et al. 2014, sec. 3.1)."""
+    return [(i * length // n, -(-(i + 1) * length // n)) for i in range(n)]
+
+
+def pyramid_max(features: Tensor, levels: Sequence[int]) -> Tensor:
+    """Features `[B, C, H, W]` to the maximum of every bin, `[B, C, Σn²]`, level by level."""
+    height, width = features.shape[2:]
+    cells = []
+    for n in levels:
+        rows = [features[:, :, top:bottom].amax(2) for top, bottom in bins(n, height)]
+        for row in rows:
+            cells += [row[:, :, left:right].amax(2) for left, right in bins(n, width)]
+    return torch.stack(cells, dim=2)
+
+
+def pyramid_mean(features: Tensor, levels: Sequence[int]) -> Tensor:
+    """Features `[B, C, H, W]` to the mean of every bin, `[B, C, Σn²]`, level by level.
+
+    One matrix product does the whole pyramid.
+    """
+    height, width = features.shape[2:]
+    matrix = _mean_matrix(tuple(levels), height, width, features.device)
+    # float32 even under autocast: 1/9 in bf16 is 0.2% off, and the product is small.
+    with torch.autocast(features.device.type, enabled=False):
+        return features.flatten(2).float() @ matrix
+
+
+@lru_cache(maxsize=64)
+def _mean_matrix(levels: tuple[int, ...], height: int, width: int, device: torch.device) -> Tensor:
+    # Made outside inference mode, or a first use in evaluation would bar it from training.
+    with torch.inference_mode(False):
+        columns = []
+        for n in levels:
+            for top, bottom in bins(n, height):
+                for left, right in bins(n, width):
+                    cell = torch.zeros(height, width)
+                    cell[top:bottom, left:right] = 1 / ((bottom - top) * (right - left))
+                    columns.append(cell.flatten())
+        return torch.stack(columns, dim=1).to(device)

@@ -1,0 +1,67 @@
+"""Fast spatial pyramid pooling (SPPF of YOLOv5, Jocher 2020; after He et al. 2014)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gapfc.errors import UserError
+from gapfc.heads.classifier import check_dropout
+
+ACTIVATIONS = {"none": nn.Identity, "relu": nn.ReLU, "silu": nn.SiLU}
+
+
+class SPPF(nn.Module):
+    """1×1 conv -> three chained max pools beside their input -> 1×1 conv -> mean -> Linear(K).
+
+    With kernel 5 and stride 1, one, two and three pools in a chain equal single pools of 5, 9 and
+    13: the pyramid of YOLO's SPP at a fraction of its cost.
+
+    Args:
+        hidden_channels: out of the first convolution; None for C // 2, as YOLOv5.
+        out_channels: out of the second, the width of the pooled vector; None for C.
+        kernel_size: of each max pool, odd.
+        activation: none, relu or silu, after each convolution (YOLOv5: silu after batch norm).
+        dropout: before the Linear.
+        bias: of the convolutions and the Linear.
+    """
+
+    accepts_any_size = True
+
+    def __init__(
+        self,
+        feature_shape: tuple[int, int, int],
+        num_classes: int,
+        hidden_channels: int | None = None,
+        out_channels: int | None = None,
+        kernel_size: int = 5,
+        activation: str = "none",
+        dropout: float = 0.0,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        channels = feature_shape[0]
+        hidden = max(channels // 2, 1) if hidden_channels is None else hidden_channels
+        self.width = channels if out_channels is None else out_channels
+        if hidden < 1 or self.width < 1:
+            raise UserError("head.hidden_channels and head.out_channels take positive widths")
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise UserError(f"head.kernel_size takes an odd number; got {kernel_size}")
+        if activation not in ACTIVATIONS:
+            raise UserError(f"head.activation takes none, relu or silu; got {activation}")
+        check_dropout(dropout)
+        self.kernel_size = kernel_size
+        self.reduce = nn.Conv2d(channels, hidden, 1, bias=bias)
+        self.expand = nn.Conv2d(4 * hidden, self.width, 1, bias=bias)
+        self.activation = ACTIVATIONS[activation]()
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(self.width, num_classes, bias=bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features `[B, C, H, W]` to logits `[B, K]`."""
+        levels = [self.activation(self.reduce(features))]
+        for _ in range(3):
+            levels.append(
+                F.max_pool2d(levels[-1], self.kernel_size, 1, padding=self.kernel_size // 2)
+            )
+        pyramid = self.activation(self.expand(torch.cat(levels, dim=1)))
+        return self.classifier(self.dropout(pyramid.mean((2, 3))))
