@@ -1,0 +1,152 @@
+"""results.json, schema 1: what a run found, in the form that everything after it reads."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gapfc
+from gapfc.errors import UserError
+
+RESULTS = "results.json"
+SCHEMA = 1
+STATUSES = ("completed", "failed", "interrupted")
+
+_NUMBER = (int, float)
+_NULL = type(None)
+# Every key of the schema with the types it takes; all but the first block may be null, which
+# says that the run did not come that far.
+FIELDS: dict[str, tuple[type, ...]] = {
+    "schema": (int,),
+    "status": (str,),
+    "command": (str,),
+    "seed": (int,),
+    "group": (str,),
+    "dataset": (str,),
+    "backbone": (str,),
+    "head": (str,),
+    "error": (str, _NULL),
+    "device": (str, _NULL),
+    "precision": (str, _NULL),
+    "gapfc": (str, _NULL),
+    "torch": (str, _NULL),
+    "git": (str, _NULL),
+    "parameters": (dict, _NULL),
+    "macs": (dict, _NULL),
+    "feature_map": (list, _NULL),
+    "input": (list, _NULL),
+    "epochs": (*_NUMBER, _NULL),
+    "steps": (int, _NULL),
+    "train_seconds": (*_NUMBER, _NULL),
+    "images_per_second": (*_NUMBER, _NULL),
+    "peak_memory_bytes": (int, _NULL),
+    "train": (dict, _NULL),
+    "val": (dict, _NULL),
+    "test": (dict, _NULL),
+    "best_epoch": (int, _NULL),
+    "generalization_gap": (dict, _NULL),
+    "convergence": (dict, _NULL),
+}
+
+# What does not change what a run computes: who runs it where, and how it is shown.
+_NOT_IN_GROUP = ("seed", "data_root", "output_root", "resume", "hydra")
+_NOT_IN_TRAINER = ("progress", "eval_batch_size")
+_NOT_IN_DATASET = ("residency", "workers", "download")
+
+
+class ResultsError(UserError):
+    """There is no results.json, or it is not one of schema 1; the message says why."""
+
+
+def build_results(**fields: Any) -> dict[str, Any]:
+    """All keys of schema 1, in its order, from the ones given; what is absent is null.
+
+    Fills in `schema` and `gapfc`. Keys beyond the schema are kept, after it. Raises ValueError
+    when a required key is missing or a value has the wrong type.
+    """
+    fields = {"schema": SCHEMA, "gapfc": gapfc.__version__, **fields}
+    extra = {name: value for name, value in fields.items() if name not in FIELDS}
+    results = finite({name: fields.get(name) for name in FIELDS} | extra)
+    validate_results(results)
+    return results
+
+
+def validate_results(results: Mapping[str, Any]) -> None:
+    """ValueError when `results` is not schema 1."""
+    if results.get("schema") != SCHEMA:
+        raise ValueError(f"schema {SCHEMA} expected, found {results.get('schema')!r}")
+    for name, types in FIELDS.items():
+        if name not in results:
+            raise ValueError(f"{name!r} is missing")
+        value = results[name]
+        if not isinstance(value, types) or isinstance(value, bool):
+            expected = " or ".join("null" if t is _NULL else t.__name__ for t in types)
+            raise ValueError(f"{name!r} is {value!r}, and should be {expected}")
+    if results["status"] not in STATUSES:
+        raise ValueError(f"'status' is {results['status']!r}, and should be one of {STATUSES}")
+
+
+def read_results(path: str | Path) -> dict[str, Any]:
+    """The results of a run directory, or of a results.json; ResultsError when there is none."""
+    path = Path(path)
+    file = path / RESULTS if path.is_dir() else path
+    try:
+        results = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ResultsError(
+            f"{path} has no {RESULTS}: the run has not ended, or was killed. Finish it with "
+            f"resume={path}."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{file} cannot be read: {error}") from error
+    if not isinstance(results, dict):
+        raise ResultsError(f"{file} is not a results.json of gapfc")
+    try:
+        validate_results(results)
+    except ValueError as error:
+        raise ResultsError(f"{file} is not a results.json of this gapfc: {error}") from error
+    return results
+
+
+def group_hash(config: Mapping[str, Any]) -> str:
+    """What the runs of one group share: 12 hex digits of the config without seed and paths.
+
+    config: the resolved config as plain dicts, lists and scalars. Paths below `data_root` count
+    from there, so that a group may be trained on several machines.
+    """
+    dropped = {"trainer": _NOT_IN_TRAINER, "dataset": _NOT_IN_DATASET}
+    shared = {
+        name: {k: v for k, v in value.items() if k not in dropped.get(name, ())}
+        if isinstance(value, Mapping)
+        else value
+        for name, value in config.items()
+        if name not in _NOT_IN_GROUP
+    }
+    shared = _without_prefix(shared, str(config.get("data_root") or "").rstrip("/") + "/")
+    text = json.dumps(shared, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def finite(value: Any) -> Any:
+    """`value` as JSON has it: nan and infinities become None, array scalars plain numbers."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    if hasattr(value, "item") and not isinstance(value, str):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _without_prefix(value: Any, prefix: str) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_prefix(item, prefix) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_prefix(item, prefix) for item in value]
+    if isinstance(value, str) and len(prefix) > 1:
+        return value.removeprefix(prefix)
+    return value
