@@ -1,0 +1,54 @@
+"""The CUSTOM SCALARS tab: one chart a question, one line a run, so that heads lie side by side."""
+
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.custom_scalar import layout_pb2, metadata
+from tensorboard.util.tensor_util import make_tensor_proto
+
+CHARTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "Heads side by side": {
+        "validation accuracy": ("val/accuracy",),
+        "validation loss": ("val/loss",),
+        "training loss": ("train/loss",),
+        "training accuracy": ("train/accuracy",),
+    },
+    "Overfitting": {
+        "accuracy: training and validation": ("train/accuracy", "val/accuracy"),
+        "loss: training and validation": ("train/loss", "val/loss"),
+    },
+    "What the head does to the backbone": {
+        "gradient norm of the backbone": ("gradient/backbone",),
+        "gradient norm of the head": ("gradient/head",),
+        "relative weight change of the backbone": ("drift/backbone",),
+        "relative weight change of the head": ("drift/head",),
+    },
+    "Optimisation": {
+        "learning rate": ("optimizer/lr",),
+        "images per second": ("speed/images_per_second",),
+    },
+}
+
+
+def layout_summary() -> Summary:
+    """The layout, the same for every run: TensorBoard merges those of all runs by title."""
+    layout = layout_pb2.Layout(
+        category=[
+            layout_pb2.Category(
+                title=category,
+                chart=[
+                    layout_pb2.Chart(
+                        title=title,
+                        # The plugin reads regular expressions.
+                        multiline=layout_pb2.MultilineChartContent(tag=[f"^{t}$" for t in tags]),
+                    )
+                    for title, tags in charts.items()
+                ],
+            )
+            for category, charts in CHARTS.items()
+        ]
+    )
+    value = Summary.Value(
+        tag=metadata.CONFIG_SUMMARY_TAG,
+        metadata=metadata.create_summary_metadata(),
+        tensor=make_tensor_proto(layout.SerializeToString()),
+    )
+    return Summary(value=[value])

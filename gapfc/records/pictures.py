@@ -1,0 +1,60 @@
+"""Pictures for TensorBoard, as uint8 tensors [3, h, w]."""
+
+import io
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def png(image: Tensor) -> bytes:
+    """A picture as the bytes of a PNG file. image: uint8 [3, h, w]."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(image.cpu().permute(1, 2, 0).contiguous().numpy()).save(file, "png")
+    return file.getvalue()
+
+
+def grid(images: Tensor, columns: int | None = None, gap: int = 2, smallest: int = 64) -> Tensor:
+    """Images side by side on white, in reading order, about square unless `columns` says else.
+
+    images: [n, 1 or 3, h, w], uint8 or floating in [0, 1]. Small ones are enlarged by a whole
+    factor, without smoothing, until a side has `smallest` pixels: 28 are too few to look at.
+    """
+    images = _as_uint8(images).cpu()
+    factor = math.ceil(smallest / max(images.shape[2:]))
+    images = images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    n, _, h, w = images.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    sheet = images.new_full((3, rows * (h + gap) - gap, columns * (w + gap) - gap), 255)
+    for index, image in enumerate(images):
+        top, left = index // columns * (h + gap), index % columns * (w + gap)
+        sheet[:, top : top + h, left : left + w] = image
+    return sheet
+
+
+def overlay(images: Tensor, maps: Tensor, strength: float = 0.5) -> Tensor:
+    """Class activation maps over their images, red where high and blue where low.
+
+    images: [n, 1 or 3, h, w], uint8 or floating in [0, 1]; maps: [n, H, W] in [0, 1], enlarged
+    to the images. strength: share of the map's colour. Returns uint8 [n, 3, h, w].
+    """
+    maps = maps.detach().float().cpu()[:, None]
+    level = functional.interpolate(
+        maps, size=images.shape[2:], mode="bilinear", align_corners=False
+    ).clamp(0, 1)
+    # The "jet" colours: three tents, whose middles lie at 3/4, 1/2 and 1/4.
+    middle = torch.tensor([3.0, 2.0, 1.0]).reshape(1, 3, 1, 1)
+    colour = (1.5 - (4 * level - middle).abs()).clamp(0, 1)
+    mixed = (1 - strength) * _as_uint8(images).cpu().float() / 255 + strength * colour
+    return _as_uint8(mixed)
+
+
+def _as_uint8(images: Tensor) -> Tensor:
+    images = images.detach()
+    if images.is_floating_point():
+        images = (images.float().clamp(0, 1) * 255).round().to(torch.uint8)
+    return images.expand(-1, 3, -1, -1)
