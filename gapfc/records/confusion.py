@@ -1,0 +1,58 @@
+"""The confusion matrix as a picture."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+LABELS_UP_TO = 40
+COUNTS_UP_TO = 20
+
+
+def confusion_picture(confusion: Tensor, classes: Sequence[str]) -> Tensor:
+    """Rows are true classes, columns predicted ones, colours the share of a row.
+
+    confusion: int [K, K]; classes: K names, written up to 40 classes, with the counts in the
+    cells up to 20. Returns uint8 [3, h, w].
+    """
+    # A figure without pyplot: no window system is looked for, and no figure stays registered.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    k = len(confusion)
+    if confusion.shape != (k, len(classes)):
+        raise ValueError(
+            f"confusion of shape {list(confusion.shape)} does not fit {len(classes)} classes"
+        )
+    counts = confusion.cpu().double()
+    shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    side = min(max(4.0, 1.5 + 0.4 * k), 12.0)
+    figure = Figure(figsize=(side, side), dpi=100, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    if k <= LABELS_UP_TO:
+        names = [name if len(name) <= 16 else f"{name[:15]}…" for name in map(str, classes)]
+        axes.set_xticks(range(k), names, rotation=90, fontsize=8)
+        axes.set_yticks(range(k), names, fontsize=8)
+    if k <= COUNTS_UP_TO:
+        for row, column in confusion.cpu().nonzero().tolist():
+            axes.text(
+                column,
+                row,
+                str(int(counts[row, column])),
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if shares[row, column] > 0.5 else "black",
+                # A dollar in a class name is no formula.
+                parse_math=False,
+            )
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        label.set_parse_math(False)
+    canvas.draw()
+    pixels = torch.frombuffer(bytearray(canvas.buffer_rgba()), dtype=torch.uint8)
+    width, height = canvas.get_width_height()
+    return pixels.reshape(height, width, 4)[..., :3].permute(2, 0, 1).contiguous()
