@@ -1,0 +1,63 @@
+"""A plain convolutional network whose pooling is configuration."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from gapfc.backbones.initialisation import he_initialisation
+from gapfc.backbones.pooling import build_pool
+from gapfc.backbones.stages import Stages
+from gapfc.errors import UserError
+
+
+class ConvNet(Stages):
+    """Stages of 3x3 convolution (padding 1), batch norm, ReLU and, after some of them, a pool.
+
+    images: `[B, 3, h, w]` -> features: `[B, widths[-1], H, W]`; by default 32 x 32 images give
+    `[B, 512, 4, 4]`. Convolutions start from He's normal initialisation (arXiv:1502.01852, eq. 10),
+    so that the network also trains without batch norm.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (64, 128, 256, 512),
+        batch_norm: bool = True,
+        pool_after: Sequence[int] = (1, 2, 3),
+        pool: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Build the stages.
+
+        Args:
+            widths: channels of each stage.
+            batch_norm: a batch norm after each convolution (which then has no bias).
+            pool_after: the stages, counted from 1, that end with a pool.
+            pool: the pool's kind (max or avg) and options, see `build_pool`.
+
+        Raises:
+            UserError: for a value out of range; in `forward`, for images too small to pool.
+        """
+        if not widths or any(width < 1 for width in widths):
+            raise UserError(f"backbone.widths={list(widths)}: it takes one or more integers >= 1.")
+        known = range(1, len(widths) + 1)
+        if any(stage not in known for stage in pool_after) or len({*pool_after}) < len(pool_after):
+            raise UserError(
+                f"backbone.pool_after={list(pool_after)}: it takes stages from 1 to {len(widths)} "
+                "(as many as backbone.widths has), each once, or [] for no pool."
+            )
+        build_pool(pool or {})  # a wrong option is an error even where no stage pools
+        stages: dict[str, nn.Module] = {}
+        previous = 3
+        for number, width in enumerate(widths, start=1):
+            layers: OrderedDict[str, nn.Module] = OrderedDict()
+            layers["conv"] = nn.Conv2d(previous, width, 3, padding=1, bias=not batch_norm)
+            if batch_norm:
+                layers["norm"] = nn.BatchNorm2d(width)
+            layers["relu"] = nn.ReLU(inplace=True)
+            if number in pool_after:
+                layers["pool"] = build_pool(pool or {})
+            stages[f"stage{number}"] = nn.Sequential(layers)
+            previous = width
+        super().__init__("convnet", stages)
+        he_initialisation(self)

@@ -1,0 +1,69 @@
+"""Network in Network (Lin, Chen, Yan, arXiv:1312.4400) without its last layer."""
+
+from collections import OrderedDict
+
+from torch import nn
+
+from gapfc.backbones.initialisation import he_initialisation
+from gapfc.backbones.stages import Stages
+from gapfc.errors import UserError
+
+
+class NIN(Stages):
+    """The three mlpconv blocks of the paper's released CIFAR-10 network.
+
+    images: `[B, 3, h, w]` -> features: `[B, 192, H, W]`; 32 x 32 images give `[B, 192, 8, 8]`.
+    The 1x1 convolution to K maps, which ends the paper's third block, is `head=nin`. Pools round
+    sizes up as Caffe does (32 -> 16 -> 8).
+
+    Weights start from He's normal initialisation instead of the release's Gaussian of standard
+    deviation 0.05: on images of unit variance that one shrinks activations about thirty times on
+    their way through, while He's keeps their scale.
+    """
+
+    def __init__(self, dropout: float = 0.5, maps: int | None = None) -> None:
+        """Build the blocks.
+
+        Args:
+            dropout: probability after each of the two pools; the paper's is 0.5.
+            maps: None, or K: a last 1x1 convolution to K maps, for `head=nin head.conv=false`.
+
+        Raises:
+            UserError: for a value out of range.
+        """
+        if not 0 <= dropout < 1:
+            raise UserError(f"backbone.dropout={dropout}: it takes a number in [0, 1).")
+        if maps is not None and maps < 1:
+            raise UserError(f"backbone.maps={maps}: it takes null or the number of classes.")
+        stages: dict[str, nn.Module] = {
+            "block1": nn.Sequential(
+                OrderedDict(
+                    mlpconv=_mlpconv(3, 5, (192, 160, 96)),
+                    pool=nn.MaxPool2d(3, stride=2, ceil_mode=True),
+                    dropout=nn.Dropout(dropout),
+                )
+            ),
+            "block2": nn.Sequential(
+                OrderedDict(
+                    mlpconv=_mlpconv(96, 5, (192, 192, 192)),
+                    pool=nn.AvgPool2d(3, stride=2, ceil_mode=True),
+                    dropout=nn.Dropout(dropout),
+                )
+            ),
+            "block3": _mlpconv(192, 3, (192, 192)),
+        }
+        if maps is not None:
+            stages["maps"] = nn.Conv2d(192, maps, 1)
+        super().__init__("nin", stages)
+        he_initialisation(self)
+
+
+def _mlpconv(channels: int, kernel_size: int, widths: tuple[int, ...]) -> nn.Sequential:
+    """A convolution that keeps the size, then 1x1 convolutions, each with a ReLU (section 3.1)."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for number, width in enumerate(widths, start=1):
+        size = kernel_size if number == 1 else 1
+        layers[f"conv{number}"] = nn.Conv2d(channels, width, size, padding=size // 2)
+        layers[f"relu{number}"] = nn.ReLU(inplace=True)
+        channels = width
+    return nn.Sequential(layers)

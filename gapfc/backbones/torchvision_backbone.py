@@ -1,0 +1,122 @@
+"""Any of torchvision's classification models, cut before its pooling."""
+
+import difflib
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from gapfc.backbones.stages import Stages
+from gapfc.backbones.torchvision_trunk import (
+    fixed_size,
+    into_stages,
+    is_channels_last,
+    keep_small_images,
+    trunk,
+)
+from gapfc.backbones.torchvision_weights import (
+    RandomInitialisationSkipped,
+    load_trunk,
+    read_weights,
+)
+from gapfc.errors import UserError
+
+# Built without their training-time side outputs, and without their slow scipy initialisation.
+_INCEPTIONS = ("googlenet", "inception_v3")
+
+
+class Torchvision(Stages):
+    """A classification model of `torchvision.models` up to its last feature map.
+
+    images: `[B, 3, h, w]` -> features: `[B, C, H, W]`. A stage is all layers of one resolution.
+    Models with attention windows (Swin) give `[B, C, H, W]` as well.
+    """
+
+    def __init__(
+        self, architecture: str, weights: str | None = None, stem: str = "imagenet"
+    ) -> None:
+        """Build the model, load its weights, cut it.
+
+        Args:
+            architecture: a name of `torchvision.models.list_models(torchvision.models)`.
+            weights: None; DEFAULT or another name of torchvision's weights; or the path of a state
+                dict with torchvision's keys, its classifier's there or not.
+            stem: imagenet, as published; or small: the first reductions of size are undone (stride
+                1, no pool) until 32 x 32 images give at least 4 x 4. Kernels keep their shape, so
+                that weights fit either. Everything then costs many times more at 224 x 224.
+
+        Raises:
+            UserError: for an unknown architecture, one without a feature map, weights that cannot
+                be had or do not fit, and a stem that cannot be had.
+        """
+        names = torchvision.models.list_models(module=torchvision.models)
+        if architecture not in names:
+            close = difflib.get_close_matches(architecture, names, n=4, cutoff=0.5)
+            hint = (
+                f"Did you mean {', '.join(close)}?" if close else f"Some: {', '.join(names[:4])}."
+            )
+            raise UserError(
+                f"backbone.name={architecture}: torchvision {torchvision.__version__} has no such "
+                f"classification model. {hint}"
+            )
+        if stem not in ("imagenet", "small"):
+            raise UserError(f"backbone.stem={stem}: it takes imagenet or small.")
+        state = None if weights is None else read_weights(weights, architecture)
+        model = _build(architecture, random=state is None)
+        parts = trunk(model, architecture)
+        if weights is not None and state is not None:
+            load_trunk(model, parts, state, source=weights)
+        groups = into_stages(parts, is_channels_last(model))
+        if architecture in _INCEPTIONS and weights is not None:
+            first = groups["stage1"]
+            first["rescale"] = InceptionInput()
+            first.move_to_end("rescale", last=False)
+        super().__init__(
+            architecture, {name: nn.Sequential(group) for name, group in groups.items()}
+        )
+        self.image_size = fixed_size(model)
+        if stem == "small":
+            keep_small_images(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images: `[B, 3, h, w]` -> features: `[B, C, H, W]`."""
+        size = self.image_size
+        if size is not None and images.shape[-2:] != (size, size):
+            height, width = images.shape[-2:]
+            raise UserError(
+                f"backbone.name={self.label} takes images of {size} x {size} only, these are "
+                f"{height} x {width}. Set dataset.image_size={size}."
+            )
+        return super().forward(images)
+
+
+class InceptionInput(nn.Module):
+    """From ImageNet's normalisation to [-1, 1], in which the Inceptions' weights were trained.
+
+    images: `[B, 3, h, w]` -> `[B, 3, h, w]`. torchvision does the same under `transform_input`.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self) -> None:
+        """Take mean and standard deviation of ImageNet, in [0, 1] units."""
+        super().__init__()
+        mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+        std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+        self.register_buffer("scale", std / 0.5, persistent=False)
+        self.register_buffer("shift", (mean - 0.5) / 0.5, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images: `[B, 3, h, w]` -> `[B, 3, h, w]`."""
+        return images * self.scale + self.shift
+
+
+def _build(architecture: str, random: bool) -> nn.Module:
+    options = {}
+    if architecture in _INCEPTIONS:
+        options = {"aux_logits": False, "init_weights": random}
+    if random:
+        return torchvision.models.get_model(architecture, weights=None, **options)
+    with RandomInitialisationSkipped():
+        return torchvision.models.get_model(architecture, weights=None, **options)
