@@ -1,4 +1,4 @@
-"""Average and max pooling side by side (as `catavgmax` in timm, `AdaptiveConcatPool2d` in fastai)."""
+"""Average and max pooling side by side (timm's `catavgmax`, fastai's `AdaptiveConcatPool2d`)."""
 
 from collections.abc import Sequence
 

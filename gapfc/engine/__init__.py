@@ -1,0 +1,1 @@
+"""Training: the loop, optimisation, precision and checkpoints. It knows nothing of heads."""

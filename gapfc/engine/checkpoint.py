@@ -1,0 +1,66 @@
+"""Checkpoints on disk: written atomically, read without running anyone's code."""
+
+import logging
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gapfc.errors import UserError
+from gapfc.records.atomic import atomic_write
+
+log = logging.getLogger(__name__)
+
+LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
+FORMAT = 1
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` (tensors, numbers, strings and containers of them) to `path`, atomically."""
+    atomic_write(path, lambda file: torch.save({"format": FORMAT, **state}, file))
+
+
+def save_last(folder: Path, state: dict[str, Any]) -> None:
+    """Write `last.pt` in `folder`; the one before stays as `previous.pt`."""
+    last = folder / LAST
+    if last.exists():
+        os.replace(last, folder / PREVIOUS)
+    save(last, state)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU.
+
+    Raises:
+        UserError: if it isn't there, is cut short, or isn't a checkpoint of gapfc.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"There is no checkpoint {path}") from None
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path} is damaged or not a checkpoint: {reason[:120]}") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT or "model" not in state:
+        raise UserError(f"{path} is not a checkpoint of gapfc (of format {FORMAT})")
+    return state
+
+
+def load_last(folder: Path) -> dict[str, Any]:
+    """Read `last.pt`, or `previous.pt` with a warning where the last can't be read.
+
+    Raises:
+        UserError: if neither can be read.
+    """
+    try:
+        return load(folder / LAST)
+    except UserError as error:
+        try:
+            state = load(folder / PREVIOUS)
+        except UserError:
+            raise error from None
+        log.warning("%s. Going on from %s, the one before.", error, folder / PREVIOUS)
+        return state

@@ -1,0 +1,104 @@
+"""Where and in which number format a run computes, and what makes it repeatable."""
+
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from gapfc.errors import UserError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A number format, and why it was picked. Weights and optimiser stay in fp32."""
+
+    name: str
+    reason: str
+    device_type: str
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """The context in which forward passes run."""
+        enabled = self.name != "fp32"
+        return torch.autocast(self.device_type, DTYPES[self.name], enabled=enabled)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Loss scaling, which only fp16 needs (bf16 has the range of fp32)."""
+        return torch.amp.GradScaler(self.device_type, enabled=self.name == "fp16")
+
+
+def choose_device(requested: str) -> torch.device:
+    """The device that `trainer.device` asks for.
+
+    Raises:
+        UserError: for another word than auto, cpu or cuda, or CUDA where there is none.
+    """
+    if requested not in ("auto", "cpu", "cuda"):
+        raise UserError(f"trainer.device takes auto, cpu or cuda; got {requested}")
+    if requested == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "trainer.device=cuda, but torch sees no CUDA device here. Take trainer.device=cpu."
+        )
+    if requested == "auto":
+        requested = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(requested)
+
+
+def choose_precision(requested: str, device: torch.device) -> Precision:
+    """The number format that `trainer.precision` asks for, with the reason.
+
+    `auto` is bf16 where the hardware multiplies bf16 matrices itself, and fp32 elsewhere, where
+    bf16 would be emulated and slower.
+
+    Raises:
+        UserError: for another word than auto, fp32, bf16 or fp16, or fp16 on the CPU.
+    """
+    if requested not in ("auto", *DTYPES):
+        raise UserError(f"trainer.precision takes auto, fp32, bf16 or fp16; got {requested}")
+    if requested == "fp16" and device.type == "cpu":
+        raise UserError(
+            "trainer.precision=fp16 needs a GPU: processors have no fast fp16 arithmetic, and its "
+            "narrow range then only costs accuracy. Take bf16 or fp32."
+        )
+    if requested != "auto":
+        return Precision(requested, "as asked for", device.type)
+    hardware = _native_bf16(device)
+    if hardware:
+        return Precision("bf16", f"{hardware} multiplies it natively", device.type)
+    return Precision("fp32", "this hardware has no bf16 arithmetic of its own", device.type)
+
+
+def _native_bf16(device: torch.device) -> str | None:
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.cuda.get_device_name(device) if native else None
+    if torch.cpu._is_amx_tile_supported():
+        return "AMX"
+    return "AVX512-BF16" if torch.cpu._is_avx512_bf16_supported() else None
+
+
+def set_determinism(deterministic: bool) -> None:
+    """Make the same config give the same numbers, or let cuDNN look for the fastest kernels."""
+    if deterministic:
+        # cuBLAS reads it when CUDA starts; without it, it refuses deterministic algorithms.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic)
+    # Otherwise every new tensor would be filled with NaN, which finds bugs and costs time.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.backends.cudnn.benchmark = not deterministic
+
+
+def peak_memory(device: torch.device) -> int:
+    """Most bytes in use at a time so far: of the GPU, or of this process on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import sys
+
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

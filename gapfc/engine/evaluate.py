@@ -1,0 +1,33 @@
+"""One pass over a split, without gradients."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+from gapfc.engine.device import Precision
+from gapfc.measure.meter import Measures, Meter
+
+
+def evaluate(
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    num_classes: int,
+    precision: Precision,
+    check: Callable[[], None] = lambda: None,
+) -> Measures:
+    """Measure `model` in evaluation mode on (images `[B, 3, h, w]`, labels `[B]`) batches.
+
+    `check` is called between batches, and may raise to leave early. The model's mode is restored.
+    """
+    was_training = model.training
+    model.eval()
+    meter = Meter(num_classes)
+    try:
+        with torch.inference_mode(), precision.autocast():
+            for images, labels in batches:
+                meter.update(model(images), labels)
+                check()
+    finally:
+        model.train(was_training)
+    return meter.compute()

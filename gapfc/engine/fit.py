@@ -1,0 +1,262 @@
+"""The training loop. It reads from top to bottom: `fit` is the run, `_train_epoch` an epoch."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from math import isfinite
+from time import perf_counter
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gapfc.engine.device import Precision
+from gapfc.engine.mixing import Mixing
+from gapfc.engine.optimizer import set_learning_rate
+from gapfc.engine.training import Training
+from gapfc.errors import UserError
+
+# Gradient norms and the loss are recorded this many times an epoch: each costs a pass over the
+# gradients, and a GPU a wait.
+SAMPLES_PER_EPOCH = 10
+
+
+class Batches(Protocol):
+    """Training batches, as `gapfc.data.training_batches` gives them."""
+
+    steps: int
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches `start`, start + 1, ... of `epoch`: images `[B, 3, h, w]` and labels `[B]`."""
+
+
+class Listener(Protocol):
+    """What follows a run: the files, TensorBoard and the terminal."""
+
+    def step(self, step: int, batch: int, batches: int, scalars: dict[str, float]) -> None:
+        """A sampled step: `batch` of `batches` in this epoch are done."""
+
+    def epoch(self, row: dict[str, Any], improved: bool) -> None:
+        """The end of an epoch; `improved` if its validation is the best so far."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train: the `trainer` node, resolved."""
+
+    epochs: int
+    precision: Precision
+    seed: int = 0
+    accumulate: int = 1
+    clip_norm: float | None = None
+    label_smoothing: float = 0.0
+    early_stopping: int | None = None
+    mixing: Mixing = field(default_factory=Mixing)
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise UserError(f"trainer.epochs takes at least 1; got {self.epochs}")
+        if self.accumulate < 1:
+            raise UserError(f"trainer.accumulate takes at least 1; got {self.accumulate}")
+        if self.clip_norm is not None and self.clip_norm <= 0:
+            raise UserError(f"trainer.clip_norm takes a positive norm or null; {self.clip_norm}")
+        if not 0 <= self.label_smoothing < 1:
+            raise UserError(f"trainer.label_smoothing takes [0, 1); got {self.label_smoothing}")
+        if self.early_stopping is not None and self.early_stopping < 1:
+            raise UserError(f"trainer.early_stopping takes epochs; got {self.early_stopping}")
+
+
+class Diverged(Exception):
+    """The loss is not a finite number any more."""
+
+
+def fit(
+    training: Training,
+    batches: Batches,
+    measure: Callable[[nn.Module], dict[str, float | None]],
+    settings: Settings,
+    listener: Listener,
+    check: Callable[[], None] = lambda: None,
+) -> None:
+    """Train until `settings.epochs` are done, or early stopping says so.
+
+    Works from wherever `training.progress` stands, in the middle of an epoch too.
+
+    Args:
+        training: what is trained, changed in place.
+        batches: the training data.
+        measure: model -> the columns of an epoch's row that training does not know; among them
+            `val_accuracy`, which chooses the best epoch.
+        settings: how to train.
+        listener: is told of sampled steps and of epochs.
+        check: called after each step, and may raise to stop there; the state is then whole.
+
+    Raises:
+        Diverged: if a loss is not finite.
+    """
+    progress = training.progress
+    forward = torch.compile(training.model) if settings.compile else training.model
+    while progress.epoch < settings.epochs and not _out_of_patience(training, settings):
+        training.model.train()
+        started = perf_counter()
+        try:
+            _train_epoch(training, forward, batches, settings, listener, check)
+        finally:
+            progress.seconds += perf_counter() - started
+        columns = measure(training.evaluated)
+        accuracy = columns["val_accuracy"]
+        training.schedule.observe(accuracy)
+        progress.epoch += 1
+        improved = progress.best_accuracy is None or accuracy > progress.best_accuracy
+        if improved:
+            progress.best_epoch, progress.best_accuracy = progress.epoch, accuracy
+        row = _row(training, columns)
+        progress.history.append(row)
+        progress.batch, progress.sums = 0, {}
+        listener.epoch(row, improved)
+
+
+def _train_epoch(
+    training: Training,
+    forward: nn.Module,
+    batches: Batches,
+    settings: Settings,
+    listener: Listener,
+    check: Callable[[], None],
+) -> None:
+    progress, optimizer, scaler = training.progress, training.optimizer, training.scaler
+    sample_every = max(1, batches.steps // settings.accumulate // SAMPLES_PER_EPOCH)
+    window = _Window()
+    source = batches.epoch(progress.epoch, progress.batch)
+    while group := list(islice(source, settings.accumulate)):
+        rate = set_learning_rate(
+            optimizer,
+            training.schedule.factor(
+                progress.epoch + progress.batch / batches.steps, settings.epochs
+            ),
+        )
+        for index, (images, labels) in enumerate(group):
+            key = (settings.seed, progress.epoch, progress.batch + index)
+            loss, correct = _forward(forward, images, labels, settings, key)
+            scaler.scale(loss / len(group)).backward()
+            window.add(loss.detach(), correct, len(labels))
+        progress.batch += len(group)
+        progress.step += 1
+        last = progress.batch >= batches.steps
+        sampled = last or progress.step % sample_every == 0
+        if sampled or settings.clip_norm is not None:
+            scaler.unscale_(optimizer)
+        if sampled:
+            norms = _gradient_norms(training.model)
+        if settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_(training.model.parameters(), settings.clip_norm)
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad(set_to_none=True)
+        if training.ema is not None:
+            training.ema.update_parameters(training.model)
+        if sampled or window.on_cpu:
+            # A GPU is waited for only here, so that it never runs dry in between.
+            window.read(progress, rate)
+        if sampled:
+            for name, norm in norms.items():
+                progress.add(name, norm)
+            scalars = {"loss": progress.mean("loss") or 0.0, "lr": rate, **norms}
+            listener.step(progress.step, progress.batch, batches.steps, scalars)
+        check()
+
+
+def _forward(
+    forward: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    settings: Settings,
+    key: tuple[int, int, int],
+) -> tuple[Tensor, Tensor]:
+    """The mean loss of a batch, and how many it got right (of a mixture: its larger part)."""
+    partners, weight = labels, 1.0
+    if settings.mixing:
+        images, partners, weight = settings.mixing(images, labels, key)
+    with settings.precision.autocast():
+        logits = forward(images)
+    logits = logits.float()
+    smoothing = settings.label_smoothing
+    loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    if weight < 1:
+        other = F.cross_entropy(logits, partners, label_smoothing=smoothing)
+        loss = weight * loss + (1 - weight) * other
+    larger = labels if weight >= 0.5 else partners
+    return loss, (logits.detach().argmax(1) == larger).sum()
+
+
+class _Window:
+    """Losses since the device was last waited for."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[Tensor, Tensor, int]] = []
+        self._last_finite: float | None = None
+        self.on_cpu = True
+
+    def add(self, loss: Tensor, correct: Tensor, images: int) -> None:
+        self._entries.append((loss, correct, images))
+        self.on_cpu = loss.device.type == "cpu"
+
+    def read(self, progress: Any, rate: float) -> None:
+        """Add what has gathered to the epoch's sums; Diverged where a loss is not finite."""
+        values = torch.stack(
+            [torch.stack([loss, correct.float()]) for loss, correct, _ in self._entries]
+        )
+        for (loss, correct), (_, _, images) in zip(values.tolist(), self._entries, strict=True):
+            if not isfinite(loss):
+                before = (
+                    "none before it was"
+                    if self._last_finite is None
+                    else (f"the last finite one was {self._last_finite:.4g}")
+                )
+                raise Diverged(
+                    f"The loss became {loss} by step {progress.step} (epoch {progress.epoch + 1}) "
+                    f"at learning rate {rate:.4g}; {before}. "
+                    "Try a smaller optimizer.lr, a longer schedule.warmup_epochs or "
+                    "trainer.clip_norm=1."
+                )
+            self._last_finite = loss
+            progress.add("loss", loss * images, images)
+            progress.add("accuracy", correct, images)
+            progress.images += images
+        self._entries.clear()
+
+
+def _gradient_norms(model: nn.Module) -> dict[str, float]:
+    """The L2 norm of each child's gradient, over all its parameters."""
+    norms = {}
+    for name, child in model.named_children():
+        gradients = [p.grad for p in child.parameters() if p.grad is not None]
+        if gradients:
+            norms[f"gradient_{name}"] = float(torch.stack(torch._foreach_norm(gradients)).norm())
+    return norms
+
+
+def _row(training: Training, columns: dict[str, float | None]) -> dict[str, Any]:
+    progress = training.progress
+    gradients = {n: progress.mean(n) for n in progress.sums if n.startswith("gradient_")}
+    return {
+        "epoch": progress.epoch,
+        "step": progress.step,
+        "lr": training.optimizer.param_groups[0]["lr"],
+        "train_loss": progress.mean("loss"),
+        "train_accuracy": progress.mean("accuracy"),
+        **columns,
+        **gradients,
+        "images_per_second": progress.images / progress.seconds,
+        "seconds": progress.seconds,
+    }
+
+
+def _out_of_patience(training: Training, settings: Settings) -> bool:
+    progress = training.progress
+    return (
+        settings.early_stopping is not None
+        and progress.epoch - progress.best_epoch >= settings.early_stopping
+    )

@@ -1,0 +1,65 @@
+"""The optimiser and its parameter groups."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from hydra.utils import get_class
+from torch import nn
+
+from gapfc.errors import UserError
+
+
+def build_optimizer(
+    model: nn.Module, options: Mapping[str, Any], lr_multipliers: Mapping[str, float]
+) -> torch.optim.Optimizer:
+    """Build the optimiser over what is trainable in `model`.
+
+    Norms, biases and other vectors are not decayed: decay would only fight their scale. Frozen
+    parameters are left out, so neither decay nor momentum can move them.
+
+    Args:
+        model: whose children may learn at rates of their own.
+        options: `_target_` (a class of torch.optim), `lr`, and its other arguments.
+        lr_multipliers: child name -> factor on `lr`; 1 for children not named.
+
+    Raises:
+        UserError: if the class can't be found or refuses the options.
+    """
+    arguments = {k: v for k, v in options.items() if k not in ("name", "_target_")}
+    try:
+        target = get_class(options["_target_"])
+    except Exception as error:
+        raise UserError(
+            f"optimizer._target_={options['_target_']} can't be found: {error}"
+        ) from error
+    if target is torch.optim.LBFGS:
+        raise UserError(
+            "optimizer._target_=torch.optim.LBFGS evaluates the loss several times a step; "
+            "gapfc trains on mini-batches, once a step. Take SGD, AdamW or another."
+        )
+    groups = []
+    for name, child in model.named_children():
+        lr = arguments.get("lr", 1e-3) * lr_multipliers.get(name, 1.0)
+        trainable = [p for p in child.parameters() if p.requires_grad]
+        for decayed in (True, False):
+            parameters = [p for p in trainable if (p.ndim > 1) == decayed]
+            if not parameters:
+                continue
+            group = {"params": parameters, "lr": lr, "base_lr": lr}
+            if not decayed and "weight_decay" in arguments:
+                group["weight_decay"] = 0.0
+            groups.append(group)
+    try:
+        return target(groups, **arguments)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"optimizer: {target.__name__} does not take these settings: {error}"
+        ) from error
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> float:
+    """Set every group to its base rate times `factor`; returns the first group's rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["base_lr"] * factor
+    return optimizer.param_groups[0]["lr"]

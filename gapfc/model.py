@@ -1,0 +1,135 @@
+"""A classifier is a backbone and a head; here the two are built to fit."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from torch import Tensor, nn
+
+from gapfc.errors import UserError
+
+log = logging.getLogger(__name__)
+
+# Keys of a backbone or head node that are not its constructor's.
+RESERVED = {"name", "trainable", "lr_multiplier"}
+
+
+class Classifier(nn.Module):
+    """Images `[B, 3, h, w]` -> backbone -> features `[B, C, H, W]` -> head -> logits `[B, K]`."""
+
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self._frozen: tuple[nn.Module, ...] = ()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images `[B, 3, h, w]` to logits `[B, K]`."""
+        return self.head(self.backbone(images))
+
+    def freeze(self, modules: list[nn.Module]) -> None:
+        """Take `modules` out of training: no gradient, no dropout, batch-norm statistics kept."""
+        self._frozen = tuple(modules)
+        for module in modules:
+            module.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "Classifier":
+        """As `nn.Module.train`, but what is frozen stays in evaluation mode."""
+        super().train(mode)
+        for module in self._frozen:
+            module.eval()
+        return self
+
+
+def build(
+    config: Mapping[str, Any], num_classes: int, image_size: tuple[int, int], seed: int = 0
+) -> Classifier:
+    """Build the classifier that `config.backbone` and `config.head` describe.
+
+    Backbone and head are seeded apart, so that two heads with one seed start from the same
+    backbone weights, however many random numbers either draws. The global random state is left
+    seeded with `seed`.
+
+    Args:
+        config: with the nodes `backbone` and `head`.
+        num_classes: K.
+        image_size: (h, w) of the images, from which the head's width follows.
+        seed: of the initial weights.
+
+    Raises:
+        UserError: if the two don't fit, or nothing would be trained.
+    """
+    torch.manual_seed(seed)
+    backbone: nn.Module = instantiate(_options(config["backbone"]), _convert_="all")
+    shape = feature_shape(backbone, image_size)
+    if shape[1:] == (1, 1):
+        log.warning(
+            "The feature map is 1×1 at image size %d×%d: every head is a fully connected one there."
+            " A larger dataset.image_size, or fewer strides in the backbone, tells them apart.",
+            *image_size,
+        )
+    torch.manual_seed(seed + 1)
+    head = instantiate(
+        _options(config["head"]), feature_shape=shape, num_classes=num_classes, _convert_="all"
+    )
+    model = Classifier(backbone, head)
+    model.freeze(_frozen_modules(backbone, config["backbone"].get("trainable", "all")))
+    if not any(p.requires_grad for p in model.parameters()):
+        raise UserError(
+            "Nothing would be trained: backbone.trainable=none freezes the backbone and this head "
+            "has no parameters. Set backbone.trainable=all or last, or take a head with parameters."
+        )
+    torch.manual_seed(seed)
+    return model
+
+
+def feature_shape(backbone: nn.Module, image_size: tuple[int, int]) -> tuple[int, int, int]:
+    """(C, H, W) of the features that `backbone` gives for images of `image_size` = (h, w).
+
+    One dry forward in evaluation mode; training mode and random state are as before.
+    """
+    was_training = backbone.training
+    random_state = torch.get_rng_state()
+    try:
+        with torch.no_grad():
+            features = backbone.eval()(torch.zeros(1, 3, *image_size))
+    finally:
+        backbone.train(was_training)
+        torch.set_rng_state(random_state)
+    if features.ndim != 4:
+        raise UserError(
+            f"A backbone maps images [B, 3, h, w] to features [B, C, H, W]; "
+            f"{type(backbone).__name__} gave {list(features.shape)}."
+        )
+    channels, height, width = features.shape[1:]
+    return channels, height, width
+
+
+def _options(node: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if key not in RESERVED}
+
+
+def _frozen_modules(backbone: nn.Module, trainable: str) -> list[nn.Module]:
+    if trainable == "all":
+        return []
+    if trainable == "none":
+        return [backbone]
+    if trainable == "last":
+        # Everything but the last stage and what lies in it; a child that contains the last stage
+        # is opened and its other children are taken.
+        last = backbone.get_submodule(backbone.stages[-1])
+        return _others(backbone, last)
+    raise UserError(f"backbone.trainable takes all, none or last; got {trainable}")
+
+
+def _others(module: nn.Module, kept: nn.Module) -> list[nn.Module]:
+    others = []
+    for child in module.children():
+        if child is kept:
+            continue
+        inside = any(descendant is kept for descendant in child.modules())
+        others += _others(child, kept) if inside else [child]
+    return others
