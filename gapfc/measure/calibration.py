@@ -13,8 +13,8 @@ def bin_sums(confidence: Tensor, correct: Tensor, bins: int = BINS) -> Tensor:
     Bin i of n is (i/n, (i+1)/n]; a confidence of exactly 0 falls into the first.
     """
     confidence = confidence.double()
-    edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64, device=confidence.device)
-    index = torch.bucketize(confidence, edges[1:-1])
+    inner = torch.arange(1, bins, dtype=torch.float64, device=confidence.device) / bins
+    index = torch.bucketize(confidence, inner)
     # A comparison and a sum in place of a weighted bincount, which varies from run to run on CUDA.
     member = (index[:, None] == torch.arange(bins, device=index.device)).double()
     return torch.stack(
