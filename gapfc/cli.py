@@ -1,0 +1,122 @@
+"""The command line: which commands there are, and how their errors reach a person.
+
+Nothing here imports torch or Hydra, so that `gapfc --help` answers at once.
+"""
+
+import difflib
+import importlib
+import os
+import sys
+from dataclasses import dataclass
+
+from gapfc import __version__
+from gapfc.errors import UserError
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: `module` has `main(argv) -> int`, or `run(config) -> int` if `under_hydra`."""
+
+    summary: str
+    example: str
+    module: str
+    config: str | None = None  # primary config, for its settings' help and completion
+    under_hydra: bool = False
+
+
+COMMANDS = {
+    "train": Command(
+        summary="train one head on one backbone and measure it; -m sweeps over several",
+        example="gapfc train head=gap",
+        module="gapfc.commands.train",
+        config="train",
+        under_hydra=True,
+    ),
+    "inspect": Command(
+        summary="feature map, parameters, compute and time of heads, without training",
+        example="gapfc inspect head=fc,gap,nin,spp,sppf",
+        module="gapfc.commands.inspect",
+        config="inspect",
+    ),
+}
+
+
+def main() -> None:
+    """Run the command in sys.argv and exit with its code: 0 done, 1 failed, 2 not understood."""
+    try:
+        code = dispatch(sys.argv[1:])
+        sys.stdout.flush()
+    except UserError as error:
+        print_error(error)
+        code = 2
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        # The reader left (`| head`). Python would complain again when it closes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code)
+
+
+def dispatch(argv: list[str]) -> int:
+    """Find the command in `argv`, run it, and return its exit code."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if argv[0] in ("-V", "--version"):
+        print(f"gapfc {__version__}")
+        return 0
+    if {"-sc", "--shell-completion"} & set(argv):
+        from gapfc import completion
+
+        return completion.main(argv)
+    name, arguments = argv[0], argv[1:]
+    command = COMMANDS.get(name)
+    if command is None:
+        raise UserError(unknown_command(name))
+    if command.config is not None and {"-h", "--help"} & set(arguments):
+        from gapfc.config_help import describe
+
+        print(describe(name, command.summary, command.example, command.config, arguments))
+        return 0
+    if command.under_hydra:
+        from gapfc.hydra_app import launch
+
+        assert command.config is not None
+        return launch(name, command.config, command.module, arguments)
+    run: int = importlib.import_module(command.module).main(arguments)
+    return run
+
+
+def overview() -> str:
+    """What `gapfc --help` prints."""
+    lines = [
+        "gapfc: what should stand between a CNN's last feature map and its logits?",
+        "",
+        "usage: gapfc <command> [group=choice] [key=value] ...",
+        "",
+    ]
+    for name, command in COMMANDS.items():
+        lines += [f"  {name:<10} {command.summary}", f"  {'':<10} $ {command.example}", ""]
+    lines += [
+        "gapfc <command> --help    the groups, choices and keys a command takes",
+        "gapfc --version           the version",
+        'eval "$(gapfc -sc install=bash)"      tab completion, until the shell ends',
+        "    (zsh: install=zsh; fish: gapfc -sc install=fish | source)",
+    ]
+    return "\n".join(lines)
+
+
+def unknown_command(name: str) -> str:
+    """Say what was probably meant by `name`, which is no command."""
+    if "=" in name:
+        return f"{name} is a setting and needs a command before it: gapfc train {name}"
+    near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"no command '{name}'; {hint}There are {', '.join(COMMANDS)} (gapfc --help)"
+
+
+def print_error(error: object) -> None:
+    """Write `gapfc: error: …` to stderr, after whatever stdout still holds."""
+    sys.stdout.flush()
+    print(f"gapfc: error: {error}", file=sys.stderr)

@@ -1,0 +1,67 @@
+"""Run a command under Hydra, with errors and exit codes that a shell and a person can use."""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+import hydra
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from gapfc.allocator import keep_freed_memory
+from gapfc.cli import print_error
+from gapfc.config_errors import explain, explain_in_run
+from gapfc.sweep import Sweeper
+
+CONFIGS = "pkg://gapfc.configs"
+
+
+def launch(name: str, config_name: str, module: str, arguments: list[str]) -> int:
+    """Run `module.run(config)` once, or once a combination with -m, and return the exit code."""
+    codes: list[int] = []
+
+    def run(config: DictConfig) -> int:
+        code = run_once(module, config)
+        codes.append(code)
+        return code
+
+    # Hydra otherwise prints configuration errors itself, and cuts tracebacks down.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    Plugins.instance().register(Sweeper)
+    sys.argv = [f"gapfc {name}", *arguments]
+    try:
+        hydra.main(config_path=CONFIGS, config_name=config_name, version_base="1.3")(run)()
+    except BrokenPipeError:
+        raise
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        # Runs catch their own errors: what arrives here was raised while Hydra read the settings.
+        print_error(explain(error, name, config_name, arguments))
+        return 2
+    return max(codes, default=0)
+
+
+def run_once(module: str, config: DictConfig) -> int:
+    """Run `module.run(config)`; an error is printed and becomes an exit code, as in a shell.
+
+    2: a setting that cannot be (no traceback), 1: anything else (with Python's traceback).
+    """
+    try:
+        keep_freed_memory()
+        run: Callable[[DictConfig], int] = importlib.import_module(module).run
+        return run(config)
+    except BrokenPipeError:
+        # Hydra would take an exception for the result of a run: leave by what it lets through.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:
+        message = explain_in_run(error)
+        if message is not None:
+            print_error(message)
+            return 2
+        sys.stdout.flush()
+        traceback.print_exc()
+        return 1

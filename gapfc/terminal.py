@@ -1,0 +1,18 @@
+"""Log lines for a terminal or a pipe."""
+
+import logging
+import sys
+from typing import TextIO
+
+
+class TerminalHandler(logging.StreamHandler[TextIO]):
+    """A stream handler that lets a closed pipe (`gapfc train | head`) end the program.
+
+    Python's own prints a traceback for every further line instead.
+    """
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Raise BrokenPipeError; report every other error as Python does."""
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            raise
+        super().handleError(record)
