@@ -1,0 +1,242 @@
+"""The run directory: its names, its owner, its metrics."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gapfc.errors import UserError
+from gapfc.records.results import build_results, read_results
+from gapfc.records.run_directory import COLUMNS, RunDirectory, _safe
+
+
+def create(root, **changes):
+    names = {"command": "train", "dataset": "digits", "backbone": "convnet", "head": "gap"}
+    return RunDirectory.create(root, **(names | {"seed": 3} | changes))
+
+
+def results(**changes):
+    fields = {"status": "completed", "command": "train", "seed": 0, "group": "abc"}
+    names = {"dataset": "digits", "backbone": "convnet", "head": "gap"}
+    return build_results(**(fields | names | changes))
+
+
+def run_python(program, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_path_says_what_the_run_is(tmp_path):
+    run = create(tmp_path / "out")
+    parts = run.path.relative_to(tmp_path / "out").parts
+    assert parts[:4] == ("train", "digits", "convnet", "gap")
+    assert re.fullmatch(r"\d{8}-\d{6}-s3", parts[4])
+    assert run.checkpoints.is_dir()
+
+
+def test_runs_of_the_same_second_get_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.strftime", lambda _: "20261122-041530")
+    names = [create(tmp_path).path.name for _ in range(3)]
+    assert names == ["20261122-041530-s3", "20261122-041530-s3-2", "20261122-041530-s3-3"]
+
+
+def test_no_two_share_a_folder(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(lambda _: create(tmp_path).path, range(24)))
+    assert len(set(paths)) == 24
+
+
+@given(st.text())
+def test_a_name_stays_one_component(name):
+    safe = _safe(name)
+    assert re.fullmatch(r"[A-Za-z0-9_+=][A-Za-z0-9._+=-]*", safe)
+    assert safe not in (".", "..")
+
+
+def test_names_cannot_leave_the_output_root(tmp_path):
+    run = create(tmp_path / "out", backbone="../../../etc", dataset="/abs", head="..")
+    assert run.path.is_relative_to(tmp_path / "out")
+    assert len(run.path.relative_to(tmp_path / "out").parts) == 5
+
+
+def test_an_unusable_output_root_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="output_root"):
+        create(tmp_path / "file")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_an_output_root_without_permission_is_said(tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(UserError, match="output_root"):
+            create(tmp_path)
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_open_refuses_what_is_no_run(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        RunDirectory.open(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"config\.yaml"):
+        RunDirectory.open(tmp_path)
+
+
+def test_who_opens_for_reading_cannot_write(tmp_path):
+    run = create(tmp_path)
+    run.write_config("seed: 3\n")
+    reader = RunDirectory.open(run.path)
+    assert reader.path == run.path
+    assert reader.metrics() == []
+    for write in (
+        lambda: reader.write_config(""),
+        lambda: reader.write_results(results()),
+        lambda: reader.append_metrics({}),
+        lambda: reader.truncate_metrics(0),
+    ):
+        with pytest.raises(RuntimeError, match="for reading"):
+            write()
+    assert (run.path / "config.yaml").read_text() == "seed: 3\n"
+
+
+RESUME = """
+    import sys
+    from gapfc.errors import UserError
+    from gapfc.records.run_directory import RunDirectory
+    try:
+        RunDirectory.resume(sys.argv[1])
+    except UserError as error:
+        sys.exit(f"refused: {error}")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no file locks on Windows")
+def test_a_run_has_one_owner_at_a_time(tmp_path):
+    run = create(tmp_path)
+    run.write_config("")
+    refused = run_python(RESUME, run.path)
+    assert refused.stderr.startswith("refused: ")
+    assert "another process" in refused.stderr
+    run.close()
+    assert run_python(RESUME, run.path).returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_killed_run_can_be_resumed_while_its_workers_live(tmp_path):
+    killed = run_python(
+        """
+        import os, signal, sys, time
+        from gapfc.records.run_directory import RunDirectory
+        run = RunDirectory.create(sys.argv[1], "train", "d", "b", "h", 0)
+        run.write_config("")
+        worker = os.fork()
+        if not worker:
+            os.close(1), os.close(2)  # the parent of this test waits for them
+            time.sleep(30)
+            os._exit(0)
+        print(run.path, worker, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """,
+        tmp_path,
+    )
+    path, worker = killed.stdout.split()
+    try:
+        assert killed.returncode == -9
+        RunDirectory.resume(path).close()
+    finally:
+        os.kill(int(worker), 9)
+
+
+def test_metrics_have_one_header_and_survive_a_resume(tmp_path):
+    run = create(tmp_path)
+    run.write_config("")
+    run.append_metrics({"epoch": 1, "step": 10, "val_accuracy": 0.1 + 0.2, "val_top5": None})
+    run.append_metrics({"epoch": 2, "step": 20, "val_loss": float("nan")})
+    run.close()
+    again = RunDirectory.resume(run.path)
+    again.append_metrics({"epoch": 3, "step": 30})
+    lines = (run.path / "metrics.csv").read_text().splitlines()
+    assert lines[0].split(",") == list(COLUMNS)
+    assert len(lines) == 4
+    first, second, third = again.metrics()
+    assert (first["epoch"], first["step"]) == (1, 10)
+    assert first["val_accuracy"] == 0.1 + 0.2  # exactly: a resume compares bits
+    assert first["val_top5"] is None
+    assert second["val_loss"] != second["val_loss"]
+    assert third["step"] == 30
+
+
+def test_a_row_can_be_read_as_soon_as_it_is_appended(tmp_path):
+    program = """
+        import os, sys
+        from gapfc.records.run_directory import RunDirectory
+        run = RunDirectory.create(sys.argv[1], "train", "d", "b", "h", 0)
+        run.append_metrics({"epoch": 1})
+        print(run.path, flush=True)
+        os.kill(os.getpid(), 9)
+    """
+    path = run_python(program, tmp_path).stdout.strip()
+    assert len(Path(path, "metrics.csv").read_text().splitlines()) == 2
+
+
+def test_truncate_drops_later_epochs_and_a_torn_row(tmp_path):
+    run = create(tmp_path)
+    for epoch in (1, 2, 3, 4):
+        run.append_metrics({"epoch": epoch, "step": 7 * epoch, "lr": 0.1 / epoch})
+    before = (run.path / "metrics.csv").read_text()
+    with (run.path / "metrics.csv").open("a") as file:
+        file.write("5,35,0.0")
+    assert len(run.metrics()) == 4
+    run.truncate_metrics(9)
+    assert (run.path / "metrics.csv").read_text() == before
+    run.truncate_metrics(2)
+    assert (run.path / "metrics.csv").read_text() == "".join(before.splitlines(True)[:3])
+    run.truncate_metrics(0)
+    run.append_metrics({"epoch": 1})
+    assert [row["epoch"] for row in run.metrics()] == [1]
+
+
+def test_an_unknown_column_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="speed"):
+        create(tmp_path).append_metrics({"epoch": 1, "speed": 3.0})
+
+
+def test_results_are_valid_json_whatever_the_run_found(tmp_path):
+    run = create(tmp_path)
+    run.write_results(results(status="failed", error="nan", train={"nll": float("nan")}))
+    text = (run.path / "results.json").read_text()
+    read = json.loads(text, parse_constant=pytest.fail)
+    assert read["train"] == {"nll": None}
+    assert read_results(run.path) == read
+
+
+def test_results_that_are_not_schema_1_are_not_written(tmp_path):
+    run = create(tmp_path)
+    with pytest.raises(ValueError, match="status"):
+        run.write_results(results() | {"status": "fine"})
+    assert not (run.path / "results.json").exists()
+
+
+def test_a_resume_replaces_the_results_of_an_interrupted_run(tmp_path):
+    run = create(tmp_path)
+    run.write_config("")
+    run.write_results(results(status="interrupted"))
+    run.close()
+    RunDirectory.resume(run.path).write_results(results(status="completed"))
+    assert read_results(run.path)["status"] == "completed"
+
+
+def test_does_not_import_torch():
+    program = "import sys, gapfc.records.run_directory; sys.exit('torch' in sys.modules)"
+    assert run_python(program).returncode == 0
