@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from math import isfinite
+from math import isfinite, nan
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -34,8 +34,11 @@ class Batches(Protocol):
 class Listener(Protocol):
     """What follows a run: the files, TensorBoard and the terminal."""
 
-    def step(self, step: int, batch: int, batches: int, scalars: dict[str, float]) -> None:
-        """A sampled step: `batch` of `batches` in this epoch are done."""
+    def batch(self, epoch: int, done: int, total: int) -> None:
+        """`done` of the `total` batches of `epoch` (counted from 0) are trained."""
+
+    def sample(self, step: int, scalars: dict[str, float]) -> None:
+        """Loss, accuracy, learning rate and gradient norms, at some of the steps."""
 
     def epoch(self, row: dict[str, Any], improved: bool) -> None:
         """The end of an epoch; `improved` if its validation is the best so far."""
@@ -78,6 +81,7 @@ def fit(
     measure: Callable[[nn.Module], dict[str, float | None]],
     settings: Settings,
     listener: Listener,
+    save: Callable[[bool], None] = lambda improved: None,
     check: Callable[[], None] = lambda: None,
 ) -> None:
     """Train until `settings.epochs` are done, or early stopping says so.
@@ -88,9 +92,11 @@ def fit(
         training: what is trained, changed in place.
         batches: the training data.
         measure: model -> the columns of an epoch's row that training does not know; among them
-            `val_accuracy`, which chooses the best epoch.
+            `val_accuracy`, which chooses the best epoch (None, without validation images: the
+            last epoch is the best).
         settings: how to train.
         listener: is told of sampled steps and of epochs.
+        save: is called at the end of each epoch, with whether it is the best so far.
         check: called after each step, and may raise to stop there; the state is then whole.
 
     Raises:
@@ -100,22 +106,19 @@ def fit(
     forward = torch.compile(training.model) if settings.compile else training.model
     while progress.epoch < settings.epochs and not _out_of_patience(training, settings):
         training.model.train()
-        started = perf_counter()
-        try:
-            _train_epoch(training, forward, batches, settings, listener, check)
-        finally:
-            progress.seconds += perf_counter() - started
+        _train_epoch(training, forward, batches, settings, listener, check)
         columns = measure(training.evaluated)
-        accuracy = columns["val_accuracy"]
-        training.schedule.observe(accuracy)
         progress.epoch += 1
-        improved = progress.best_accuracy is None or accuracy > progress.best_accuracy
+        improved = _improves(columns["val_accuracy"], progress.best_accuracy)
         if improved:
-            progress.best_epoch, progress.best_accuracy = progress.epoch, accuracy
+            progress.best_epoch, progress.best_accuracy = progress.epoch, columns["val_accuracy"]
+        if columns["val_accuracy"] is not None:
+            training.schedule.observe(columns["val_accuracy"])
         row = _row(training, columns)
         progress.history.append(row)
         progress.batch, progress.sums = 0, {}
         listener.epoch(row, improved)
+        save(improved)
 
 
 def _train_epoch(
@@ -129,6 +132,7 @@ def _train_epoch(
     progress, optimizer, scaler = training.progress, training.optimizer, training.scaler
     sample_every = max(1, batches.steps // settings.accumulate // SAMPLES_PER_EPOCH)
     window = _Window()
+    then = perf_counter()
     source = batches.epoch(progress.epoch, progress.batch)
     while group := list(islice(source, settings.accumulate)):
         rate = set_learning_rate(
@@ -160,12 +164,27 @@ def _train_epoch(
         if sampled or window.on_cpu:
             # A GPU is waited for only here, so that it never runs dry in between.
             window.read(progress, rate)
+        now = perf_counter()
+        progress.seconds, then = progress.seconds + now - then, now
         if sampled:
             for name, norm in norms.items():
                 progress.add(name, norm)
-            scalars = {"loss": progress.mean("loss") or 0.0, "lr": rate, **norms}
-            listener.step(progress.step, progress.batch, batches.steps, scalars)
-        check()
+            listener.sample(
+                progress.step,
+                {
+                    "loss": window.last_loss,
+                    "accuracy": progress.mean("accuracy") or 0.0,
+                    "lr": rate,
+                    "images_per_second": progress.images / progress.seconds,
+                    **norms,
+                },
+            )
+        listener.batch(progress.epoch, progress.batch, batches.steps)
+        try:
+            check()
+        except BaseException:
+            window.read(progress, rate)
+            raise
 
 
 def _forward(
@@ -196,7 +215,7 @@ class _Window:
 
     def __init__(self) -> None:
         self._entries: list[tuple[Tensor, Tensor, int]] = []
-        self._last_finite: float | None = None
+        self.last_loss: float = nan
         self.on_cpu = True
 
     def add(self, loss: Tensor, correct: Tensor, images: int) -> None:
@@ -205,15 +224,17 @@ class _Window:
 
     def read(self, progress: Any, rate: float) -> None:
         """Add what has gathered to the epoch's sums; Diverged where a loss is not finite."""
+        if not self._entries:
+            return
         values = torch.stack(
             [torch.stack([loss, correct.float()]) for loss, correct, _ in self._entries]
         )
         for (loss, correct), (_, _, images) in zip(values.tolist(), self._entries, strict=True):
             if not isfinite(loss):
                 before = (
-                    "none before it was"
-                    if self._last_finite is None
-                    else (f"the last finite one was {self._last_finite:.4g}")
+                    f"the last finite one was {self.last_loss:.4g}"
+                    if isfinite(self.last_loss)
+                    else "no loss before it was finite"
                 )
                 raise Diverged(
                     f"The loss became {loss} by step {progress.step} (epoch {progress.epoch + 1}) "
@@ -221,7 +242,7 @@ class _Window:
                     "Try a smaller optimizer.lr, a longer schedule.warmup_epochs or "
                     "trainer.clip_norm=1."
                 )
-            self._last_finite = loss
+            self.last_loss = loss
             progress.add("loss", loss * images, images)
             progress.add("accuracy", correct, images)
             progress.images += images
@@ -252,6 +273,10 @@ def _row(training: Training, columns: dict[str, float | None]) -> dict[str, Any]
         "images_per_second": progress.images / progress.seconds,
         "seconds": progress.seconds,
     }
+
+
+def _improves(accuracy: float | None, best: float | None) -> bool:
+    return accuracy is None or best is None or accuracy > best
 
 
 def _out_of_patience(training: Training, settings: Settings) -> bool:

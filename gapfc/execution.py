@@ -1,0 +1,164 @@
+"""An experiment carried out in a run directory, to an end that is always recorded."""
+
+import logging
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from gapfc import final, summary
+from gapfc.engine.fit import Diverged
+from gapfc.engine.interruption import Interrupted, Interruption
+from gapfc.errors import UserError
+from gapfc.experiment import Experiment
+from gapfc.measure.meter import Measures
+from gapfc.records.journal import Journal
+from gapfc.records.pictures import grid
+from gapfc.records.results import build_results, group_hash
+from gapfc.records.revision import git_revision
+from gapfc.records.run_directory import RunDirectory
+from gapfc.records.run_log import recording
+from gapfc.records.tensorboard import TensorBoardLog
+
+log = logging.getLogger(__name__)
+
+# An experiment and its scores by split -> further fields of results.json.
+Extra = Callable[[Experiment, Mapping[str, Measures | None]], dict[str, Any]]
+
+
+def identify(command: str, config: DictConfig, overrides: list[str]) -> dict[str, Any]:
+    """The fields of results.json that say which run it is."""
+    return {
+        "command": command,
+        "seed": config.seed,
+        "group": group_hash(plain(config)),
+        "dataset": config.dataset.name,
+        "backbone": config.backbone.name,
+        "head": config.head.name,
+        "git": git_revision(),
+        "overrides": overrides,
+    }
+
+
+def create_directory(command: str, config: DictConfig, overrides: list[str]) -> RunDirectory:
+    """A new run directory for `config`, with the resolved config in it."""
+    directory = RunDirectory.create(
+        config.output_root,
+        command,
+        config.dataset.name,
+        config.backbone.name,
+        config.head.name,
+        config.seed,
+    )
+    write_config(directory, command, config, overrides)
+    return directory
+
+
+def write_config(
+    directory: RunDirectory, command: str, config: DictConfig, overrides: list[str]
+) -> None:
+    """Write config.yaml: the command that was typed, as a comment, and the resolved config."""
+    typed = shlex.join(["gapfc", command, *overrides])
+    directory.write_config(f"# {typed}\n{OmegaConf.to_yaml(config, resolve=True)}")
+
+
+def typed_overrides(config_file: Path) -> list[str]:
+    """The overrides in the first line of a config.yaml."""
+    with config_file.open(encoding="utf-8") as file:
+        return shlex.split(file.readline().removeprefix("# "))[2:]
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """`config` as plain dicts, lists and scalars."""
+    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+
+
+def execute(
+    experiment: Experiment,
+    directory: RunDirectory,
+    identity: dict[str, Any],
+    extra: Extra = lambda experiment, scores: {},
+) -> int:
+    """Train, measure, and write results.json, however it ends.
+
+    Args:
+        experiment: ready to train, or resumed.
+        directory: owned; closed at the end.
+        identity: of `identify`.
+        extra: measures what this command alone needs, with the final weights.
+
+    Returns:
+        The exit code: 0 completed, 1 failed, 130 or 143 interrupted by SIGINT or SIGTERM.
+    """
+    step = experiment.training.progress.step
+    tensorboard = TensorBoardLog(directory.path, step + 1 if step else None)
+    bar = {"auto": None}.get(experiment.config.trainer.progress, experiment.config.trainer.progress)
+    journal = Journal(directory, tensorboard, experiment.settings.epochs, bar)
+    status, message, code = "failed", None, 1
+    fields: dict[str, Any] = {}
+    with (
+        Interruption() as interruption,
+        recording(directory.path),
+        logging_redirect_tqdm([logging.getLogger("gapfc")]),
+    ):
+        try:
+            summary.beginning(experiment, directory.path)
+            if not step:
+                tensorboard.hparams(plain(experiment.config), identity["group"])
+                tensorboard.image("training images", grid(experiment.batches.preview(16)), 0)
+            experiment.fit(directory, journal, interruption.check)
+            experiment.load_best(directory)
+            journal.close()
+            scores = final.measure(experiment, interruption.check)
+            fields = final.fields(experiment, scores, interruption.check)
+            fields |= extra(experiment, scores)
+            status, code = "completed", 0
+        except Interrupted as stop:
+            status, message, code = "interrupted", str(stop), stop.exit_code
+        except KeyboardInterrupt:
+            status, message, code = "interrupted", "stopped at once, in the middle of a step", 130
+        except (UserError, Diverged) as error:
+            message = str(error)
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}"
+            if not _out_of_memory(error):
+                raise
+            message = _memory_advice(experiment)
+        finally:
+            journal.close()
+            results = build_results(
+                **identity,
+                status=status,
+                error=message,
+                **experiment.describe(),
+                **experiment.progress(),
+                **fields,
+            )
+            directory.write_results(results)
+            if status == "completed":
+                final.log_scores(tensorboard, experiment, scores, results)
+            tensorboard.end(status)
+            tensorboard.close()
+            summary.ending(results, directory.path)
+            directory.close()
+    return code
+
+
+def _out_of_memory(error: Exception) -> bool:
+    # On the CPU torch raises a plain RuntimeError for it.
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+def _memory_advice(experiment: Experiment) -> str:
+    return (
+        f"Out of memory on {experiment.device.type} at trainer.batch_size="
+        f"{experiment.config.trainer.batch_size}. Try half of it (trainer.accumulate=2 keeps the "
+        "optimiser's steps as they were), trainer.precision=bf16, a smaller dataset.image_size or "
+        "dataset.residency=stream."
+    )

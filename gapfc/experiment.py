@@ -1,0 +1,204 @@
+"""One run, from its config to its measurements: the parts joined."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from gapfc import data
+from gapfc.engine import checkpoint
+from gapfc.engine.device import choose_device, choose_precision, peak_memory, set_determinism
+from gapfc.engine.evaluate import evaluate
+from gapfc.engine.fit import Listener, Settings, fit
+from gapfc.engine.interruption import Interrupted
+from gapfc.engine.mixing import Mixing
+from gapfc.engine.optimizer import build_optimizer
+from gapfc.engine.training import Training, averaged
+from gapfc.errors import UserError
+from gapfc.measure.complexity import count_parameters, macs
+from gapfc.measure.convergence import convergence
+from gapfc.measure.drift import Drift
+from gapfc.measure.meter import Measures
+from gapfc.model import Classifier, build, feature_shape
+from gapfc.records.run_directory import RunDirectory
+
+
+class Experiment:
+    """What a config describes, built and ready to train.
+
+    Everything that wrong settings or missing data can spoil happens here, before a run begins.
+
+    Args:
+        config: the whole config of `gapfc train`.
+        initialise: is given the model before training, to load other weights into it.
+
+    Raises:
+        UserError: where a setting can't be, or the data are not there.
+    """
+
+    def __init__(
+        self, config: DictConfig, initialise: Callable[[Classifier], None] | None = None
+    ) -> None:
+        trainer = config.trainer
+        plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+        self.config = config
+        self.device = choose_device(trainer.device)
+        self.precision = choose_precision(trainer.precision, self.device)
+        set_determinism(trainer.deterministic)
+        self.settings = Settings(
+            epochs=trainer.epochs,
+            precision=self.precision,
+            seed=config.seed,
+            accumulate=trainer.accumulate,
+            clip_norm=trainer.clip_norm,
+            label_smoothing=trainer.label_smoothing,
+            early_stopping=trainer.early_stopping,
+            mixing=Mixing(config.augment.mixup, config.augment.cutmix),
+            compile=trainer.compile,
+        )
+        self.dataset = data.load(config.dataset, config.data_root)
+        self.input_size = self.dataset.input_size(config)
+        self.model = build(plain, self.dataset.num_classes, self.input_size, config.seed)
+        self._check_sizes()
+        if initialise is not None:
+            initialise(self.model)
+        self.feature_map = feature_shape(self.model.backbone, self.input_size)
+        self.macs = macs(self.model.backbone, self.model.head, (3, *self.input_size))
+        memory_format = torch.channels_last if trainer.channels_last else torch.contiguous_format
+        self.model.to(device=self.device, memory_format=memory_format)
+        # Taken before a checkpoint is loaded: also a resumed run drifts from where it began.
+        self.drifts = {name: Drift(child) for name, child in self.model.named_children()}
+        multipliers = {"head": plain["head"].get("lr_multiplier", 1.0)}
+        self.training = Training(
+            self.model,
+            build_optimizer(self.model, plain["optimizer"], multipliers),
+            instantiate({k: v for k, v in plain["schedule"].items() if k != "name"}),
+            self.precision.scaler(),
+            averaged(self.model, trainer.ema),
+        )
+        self.batches = data.training_batches(self.dataset, config, self.device)
+
+    def resume(self, directory: RunDirectory) -> None:
+        """Continue from the last checkpoint in `directory`, if it has one."""
+        if any(directory.checkpoints.iterdir()):
+            self.training.load_state_dict(checkpoint.load_last(directory.checkpoints))
+        directory.truncate_metrics(self.training.progress.epoch)
+
+    def fit(self, directory: RunDirectory, listener: Listener, check: Callable[[], None]) -> None:
+        """Train, from wherever `training` stands, saving to `directory` as it goes.
+
+        Args:
+            directory: of the run, for its checkpoints.
+            listener: is told of steps and epochs.
+            check: raises Interrupted when it is time to stop; `last.pt` then holds the state.
+        """
+        folder = directory.checkpoints
+
+        def save(improved: bool) -> None:
+            if improved:
+                best = {"model": self.training.evaluated.state_dict(), "config": self._yaml()}
+                checkpoint.save(folder / checkpoint.BEST, best)
+            checkpoint.save_last(folder, self.training.state_dict())
+
+        try:
+            fit(
+                self.training,
+                self.batches,
+                lambda model: self._measure_epoch(model, check),
+                self.settings,
+                listener,
+                save,
+                check,
+            )
+        except Interrupted:
+            checkpoint.save_last(folder, self.training.state_dict())
+            raise
+
+    def load_best(self, directory: RunDirectory) -> None:
+        """Load the weights that validation chose into `model`."""
+        self.model.load_state_dict(
+            checkpoint.load(directory.checkpoints / checkpoint.BEST)["model"]
+        )
+
+    def evaluate(
+        self,
+        split: str,
+        model: nn.Module | None = None,
+        check: Callable[[], None] = lambda: None,
+        image_size: tuple[int, int] | None = None,
+    ) -> Measures | None:
+        """Measure `model` (by default the run's own) on train, val or test; None if it's empty."""
+        images = getattr(self.dataset, split)
+        if images is None or not len(images):
+            return None
+        return evaluate(
+            model or self.model,
+            data.evaluation_batches(self.dataset, split, self.config, self.device, image_size),
+            self.dataset.num_classes,
+            self.precision,
+            check,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """The fields of results.json that are known before training."""
+        children = dict(self.model.named_children())
+        counts = {name: count_parameters(child)[0] for name, child in children.items()}
+        total, trainable = count_parameters(self.model)
+        return {
+            "device": str(self.device.type),
+            "precision": self.precision.name,
+            "torch": torch.__version__,
+            "parameters": {**counts, "total": total, "trainable": trainable},
+            "macs": self.macs,
+            "feature_map": list(self.feature_map),
+            "input": [3, *self.input_size],
+        }
+
+    def progress(self) -> dict[str, Any]:
+        """The fields of results.json that training gave, so far."""
+        progress = self.training.progress
+        history = progress.history
+        measured = [row for row in history if row["val_accuracy"] is not None]
+        curve = [[row[key] for row in measured] for key in ("step", "seconds", "val_accuracy")]
+        return {
+            "epochs": progress.epoch,
+            "steps": progress.step,
+            "train_seconds": progress.seconds,
+            "images_per_second": progress.images / progress.seconds if progress.images else None,
+            "peak_memory_bytes": peak_memory(self.device),
+            "best_epoch": progress.best_epoch or None,
+            "convergence": convergence(*curve, self.config.trainer.targets) if measured else None,
+        }
+
+    def _measure_epoch(
+        self, model: nn.Module, check: Callable[[], None]
+    ) -> dict[str, float | None]:
+        measures = self.evaluate("val", model, check)
+        return {
+            "val_loss": measures["nll"] if measures else None,
+            "val_accuracy": measures["accuracy"] if measures else None,
+            "val_top5": measures["top5"] if measures else None,
+            **{f"drift_{name}": drift.total() for name, drift in self.drifts.items()},
+        }
+
+    def _check_sizes(self) -> None:
+        dataset = self.config.dataset
+        many = [
+            f"dataset.{key}={dataset[key]}"
+            for key in ("train_sizes", "eval_sizes")
+            if dataset.get(key)
+        ]
+        if dataset.image_size == "native":
+            many.append("dataset.image_size=native")
+        if many and not self.model.head.accepts_any_size:
+            raise UserError(
+                f"{' and '.join(many)}: several image sizes, but head={self.config.head.name} takes "
+                "the one it was built for. Heads that accept any: gap, gmp, gapgmp, gem, nin, spp, "
+                "sppf, spp_fixed."
+            )
+
+    def _yaml(self) -> str:
+        return OmegaConf.to_yaml(self.config, resolve=True)
