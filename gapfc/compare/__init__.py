@@ -1,0 +1,7 @@
+"""From run directories to an answer with its uncertainty. Never imports torch.
+
+    collect -> groups -> comparison (statistics) -> table, sentences, export, plots, report
+
+`gapfc.commands.compare` strings these together; `Comparison` is what all the outputs are drawn
+from, so that the table, the JSON file and the pictures cannot disagree.
+"""

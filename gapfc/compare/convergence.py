@@ -1,0 +1,133 @@
+"""Epochs, steps and seconds until a validation accuracy is reached, with runs that never did.
+
+A run that never reached the target is *censored*: it would have taken longer than its budget.
+Leaving it out, or counting its last epoch, makes a slow group look fast. So a group is told by its
+median, where a censored run counts as slower than every other: that is right whenever the censored
+runs would indeed have come after, and is ">12" when half of the runs or more never got there. The
+share of runs that did ("2/3 reached") always stands beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gapfc.compare.collect import Run
+from gapfc.compare.curves import Curves
+
+UNITS = ("epochs", "steps", "seconds")
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Time to the target of the runs of a group, by seed; math.inf where it was never reached."""
+
+    unit: str
+    times: dict[int, float]
+    budget: float  # the longest that a censored run was trained, in the same unit
+
+    @property
+    def count(self) -> int:
+        return sum(math.isfinite(time) for time in self.times.values())
+
+    @property
+    def total(self) -> int:
+        return len(self.times)
+
+    @property
+    def median(self) -> float | None:
+        """math.inf when half of the runs or more were censored; None without runs."""
+        ordered = sorted(self.times.values())
+        if not ordered:
+            return None
+        middle = len(ordered) // 2
+        if len(ordered) % 2:
+            return ordered[middle]
+        return (ordered[middle - 1] + ordered[middle]) / 2
+
+    @property
+    def mean_of_reached(self) -> float | None:
+        """The mean over the runs that reached it only: too fast whenever some did not."""
+        times = [time for time in self.times.values() if math.isfinite(time)]
+        return sum(times) / len(times) if times else None
+
+    def text(self) -> str:
+        """`7.2`, `8.1 (2/3 reached)`, `>12 (1/3 reached)`."""
+        median = self.median
+        if median is None:
+            return "–"
+        told = f"{median:.1f}" if math.isfinite(median) else f">{self.budget:.4g}"
+        return told if self.count == self.total else f"{told} ({self.count}/{self.total} reached)"
+
+
+def recorded_targets(runs: Sequence[Run]) -> list[float]:
+    """Targets that results.json of any run reports, ascending."""
+    found: set[float] = set()
+    for run in runs:
+        found.update(float(key) for key in _to_accuracy(run))
+    return sorted(found)
+
+
+def default_target(runs: Sequence[Run]) -> float | None:
+    """The highest recorded target that at least half of all runs reached; else the lowest."""
+    targets = recorded_targets(runs)
+    reached = [
+        target
+        for target in targets
+        if 2 * sum(_from_results(run, target, "epochs") not in (None, math.inf) for run in runs)
+        >= len(runs)
+    ]
+    return max(reached) if reached else (targets[0] if targets else None)
+
+
+def reached(runs: Mapping[int, Run], target: float, unit: str, curves: Curves) -> Reached:
+    """How long each run took to `target`, an accuracy in [0, 1], in "epochs"|"steps"|"seconds".
+
+    Read from results.json where the run reports that target, else interpolated in metrics.csv.
+    Runs with neither are left out of the total.
+    """
+    times: dict[int, float] = {}
+    budget = 0.0
+    for seed, run in runs.items():
+        time = _from_results(run, target, unit)
+        if time is None:
+            time = _from_curve(run, target, unit, curves)
+        if time is None:
+            continue
+        times[seed] = time
+        if not math.isfinite(time):
+            trained = run.results.get("train_seconds" if unit == "seconds" else unit)
+            budget = max(budget, float(trained or 0))
+    return Reached(unit, times, budget)
+
+
+def _to_accuracy(run: Run) -> Mapping[str, Any]:
+    convergence = run.results.get("convergence")
+    table = convergence.get("to_accuracy") if isinstance(convergence, Mapping) else None
+    return table if isinstance(table, Mapping) else {}
+
+
+def _from_results(run: Run, target: float, unit: str) -> float | None:
+    for key, reached_at in _to_accuracy(run).items():
+        if abs(float(key) - target) < 1e-9:
+            if not isinstance(reached_at, Mapping) or reached_at.get(unit) is None:
+                return math.inf
+            return float(reached_at[unit])
+    return None
+
+
+def _from_curve(run: Run, target: float, unit: str, curves: Curves) -> float | None:
+    curve = curves.of(run)
+    column = {"epochs": "epoch", "steps": "step"}.get(unit, unit)
+    if curve is None or column not in curve or "val_accuracy" not in curve:
+        return None
+    times, accuracies = curve[column], curve["val_accuracy"]
+    for index, accuracy in enumerate(accuracies):
+        if accuracy >= target:
+            if index == 0 or accuracy == accuracies[index - 1]:
+                return float(times[index])
+            share = (target - accuracies[index - 1]) / (accuracy - accuracies[index - 1])
+            return float(times[index - 1] + share * (times[index] - times[index - 1]))
+    return math.inf

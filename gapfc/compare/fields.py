@@ -1,0 +1,145 @@
+"""Names for what a run is and what it measured: `head`, `optimizer.lr`, `test.accuracy`, …"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from gapfc.compare.collect import Run, Unusable
+
+ABSENT = "absent"
+
+# Short names for fields that lie deeper in results.json.
+ALIASES = {
+    "protocol": "transfer.protocol",
+    "source.head": "transfer.source.head",
+    "source.dataset": "transfer.source.dataset",
+    "source.backbone": "transfer.source.backbone",
+    "source.seed": "transfer.source.seed",
+}
+# Facts of results.json by which runs may be grouped and filtered, beside every configuration key.
+RESULT_FIELDS = (
+    ["head", "backbone", "dataset", "command", "seed", "status", "device", "precision", "gapfc", "torch", "git", "group"]
+)
+# Neither what a run is nor what it measures: never "what else differs".
+INCIDENTAL = ("seed", "data_root", "output_root", "resume", "hydra", "source")
+INCIDENTAL_LEAVES = ("trainer.progress", "trainer.targets")
+# How fast a run is, and rounding, but not what it computes: named above the table, not refused.
+EXECUTION = (
+    ["device", "precision", "compile", "channels_last", "eval_batch_size", "workers", "residency", "download"]
+)
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Leaves of nested mappings by dotted path; lists stay whole.
+
+    >>> flatten({"a": {"b": 1}, "c": [2]})
+    {'a.b': 1, 'c': [2]}
+    """
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            leaves.update(flatten(value, path + "."))
+        else:
+            leaves[path] = value
+    return leaves
+
+
+def show(value: Any) -> str:
+    """A configuration value as one would type it: `0.1`, `[512]`, `true`, `null`."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, separators=(",", ":"), default=str)
+
+
+def lookup(tree: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path, or ABSENT; keys may hold dots (`to_accuracy.0.90.epochs`)."""
+    if path in tree:
+        return tree[path]
+    parts = path.split(".")
+    for cut in range(1, len(parts)):
+        inner = tree.get(".".join(parts[:cut]))
+        if isinstance(inner, Mapping):
+            value = lookup(inner, ".".join(parts[cut:]))
+            if value is not ABSENT:
+                return value
+    return ABSENT
+
+
+def value_of(run: Run | Unusable, key: str) -> str:
+    """What `--by key` and `--where key=…` see of a run, as text; ABSENT where it has no such key.
+
+    A whole node of the configuration (`optimizer`) is shown by its name or its `_target_`.
+    """
+    path = ALIASES.get(key, key)
+    if path.startswith("transfer.") or path in RESULT_FIELDS:
+        value = lookup(run.results, path)
+        if value is not ABSENT and value is not None:
+            return show(value)
+    value = lookup(run.config, key)
+    if value is ABSENT:
+        value = lookup(run.results, path)
+    if isinstance(value, Mapping):
+        name = value.get("name") or str(value.get("_target_", "")).rpartition(".")[2]
+        return str(name) if name else show(value)
+    return value if value is ABSENT else show(value)
+
+
+def known_keys(runs: Iterable[Run | Unusable]) -> list[str]:
+    """Every key that `--by` and `--where` accept for these runs."""
+    keys: set[str] = set(RESULT_FIELDS)
+    for config in _distinct_configs(runs):
+        for leaf in flatten(config):
+            parts = leaf.split(".")
+            keys.update(".".join(parts[:end]) for end in range(1, len(parts) + 1))
+    if any("transfer" in run.results for run in runs):
+        keys.update(ALIASES)
+    return sorted(keys)
+
+
+def _distinct_configs(runs: Iterable[Run | Unusable]) -> list[Mapping[str, Any]]:
+    return list({id(run.config): run.config for run in runs}.values())
+
+
+def near(word: str, candidates: Iterable[str], most: int = 6) -> list[str]:
+    """Candidates that look like `word` or share its last part, the likeliest first."""
+    names = list(candidates)
+    last = word.rpartition(".")[2]
+    close = difflib.get_close_matches(word, names, n=most, cutoff=0.6)
+    same_end = [name for name in names if last and name.rpartition(".")[2] == last]
+    inside = [name for name in names if last and last in name]
+    return list(dict.fromkeys(close + same_end + inside))[:most]
+
+
+def numbers(results: Mapping[str, Any]) -> dict[str, float | None]:
+    """Every number of results.json by dotted path, and None for those that are null."""
+    return {
+        path: value
+        for path, value in flatten(results).items()
+        if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+    }
+
+
+def metric_of(run: Run, path: str) -> float | None:
+    """The number at `path` in results.json, or None when it is null, absent or no number."""
+    value = lookup(run.results, path)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+@lru_cache(maxsize=4096)
+def is_incidental(leaf: str) -> bool:
+    """Whether a configuration leaf says where or how loudly a run ran, not what it was."""
+    return leaf.split(".")[0] in INCIDENTAL or leaf in INCIDENTAL_LEAVES
+
+
+@lru_cache(maxsize=4096)
+def is_execution(leaf: str) -> bool:
+    """Whether a configuration leaf changes speed and rounding alone."""
+    return leaf.rpartition(".")[2] in EXECUTION

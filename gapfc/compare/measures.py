@@ -1,0 +1,90 @@
+"""How a metric reads: its unit, its number of decimals, and which way is better."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+LOWER = ["nll", "ece", "brier", "loss", "error", "train_seconds", "seconds", "epochs", "steps", "peak_memory_bytes", "generalization_gap", "drift", "parameters", "macs"]
+HIGHER = ["accuracy", "top5", "area_under_curve", "images_per_second", "gain_over_scratch", "gain", "cka", "f1", "best_accuracy"]
+SHARES = ("accuracy", "top5", "gain_over_scratch", "gain")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric's path in results.json, with its direction and unit.
+
+    better: +1 larger is better, -1 smaller is. assumed: neither was known, +1 was taken.
+    scale: 100 for shares in [0, 1], which are told in percent and differences in points.
+    """
+
+    path: str
+    better: int
+    assumed: bool
+    scale: float
+
+    @property
+    def direction(self) -> str:
+        return "higher is better" if self.better > 0 else "lower is better"
+
+    @property
+    def unit(self) -> str:
+        if self.scale == 100:
+            return "%"
+        return "s" if self.path.endswith("seconds") else ""
+
+    @property
+    def axis(self) -> str:
+        """The metric as an axis is labelled, `test.accuracy (%)`."""
+        return f"{self.path} ({self.unit})" if self.unit else self.path
+
+
+def measure(path: str, direction: str | None = None) -> Measure:
+    """What is known of the metric at `path`; `direction` ("higher" or "lower") overrides it."""
+    parts = path.split(".")
+    better, assumed = 1, True
+    # A gap or a count of parameters is better small whatever it is a gap or a count of.
+    if parts[0] in LOWER or parts[-1] in LOWER or (len(parts) > 1 and parts[-2] == "drift"):
+        better, assumed = -1, False
+    elif parts[-1] in HIGHER or parts[-1].endswith("accuracy") or "cka" in parts:
+        assumed = False
+    if direction is not None:
+        better, assumed = (1 if direction == "higher" else -1), False
+    share = parts[-1] in SHARES or parts[-1].endswith("accuracy")
+    return Measure(path, better, assumed, 100.0 if share else 1.0)
+
+
+def decimals(spread: float | None, value: float, least: int = 0, most: int = 4) -> int:
+    """Decimals that show two digits of the spread, or three of the value where there is none."""
+    size = abs(spread) if spread else abs(value) / 10
+    if not size or not math.isfinite(size):
+        return 2
+    return min(most, max(least, 1 - math.floor(math.log10(size))))
+
+
+def count(number: float | None) -> str:
+    """A count in at most four characters and a letter.
+
+    >>> [count(n) for n in (0, 999, 1234, 56_700, 1.2e9)]
+    ['0', '999', '1.23k', '56.7k', '1.20G']
+    """
+    if number is None:
+        return "–"
+    for letter, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(number) >= size * 0.9995:
+            scaled = number / size
+            return f"{scaled:.{2 if scaled < 9.995 else 1 if scaled < 99.95 else 0}f}{letter}"
+    return f"{number:.0f}"
+
+
+def probability(p: float | None) -> str:
+    """A p value in three digits.
+
+    >>> probability(0.0004), probability(0.0312), probability(1.0), probability(None)
+    ('<0.001', '0.031', '1.00', '–')
+    """
+    if p is None:
+        return "–"
+    if p < 0.001:
+        return "<0.001"
+    return f"{p:.3f}" if p < 0.0995 else f"{p:.2f}"

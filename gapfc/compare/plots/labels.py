@@ -1,0 +1,92 @@
+"""Puts a name beside each point so that no name covers a point, a line or another name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gapfc.compare.plots.style import MUTED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
+
+# Tried in turn, in points from the marker: beside it, then ever farther round it.
+DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
+DISTANCES = (9, 16, 25, 36, 50, 66, 84)
+
+
+def label_points(
+    axes: Axes,
+    points: Sequence[tuple[float, float]],
+    names: Sequence[str],
+    colours: Sequence[str],
+    obstacles: Sequence[tuple[float, float, float]] = (),
+) -> None:
+    """Names the points [n] of `axes`, with a thin line where a name had to go farther away.
+
+    obstacles: vertical bars (x, low, high) in data units that names must not cover.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.transforms import Bbox
+
+    figure = axes.figure
+    canvas = FigureCanvasAgg(figure)  # type: ignore[arg-type]
+    canvas.draw()  # the layout must be final before boxes in pixels mean anything
+    renderer = canvas.get_renderer()
+    inside = axes.get_window_extent(renderer)
+    to_pixels = axes.transData.transform
+    taken: list[Bbox] = []
+    for x, y in points:
+        px, py = to_pixels((x, y))
+        taken.append(Bbox.from_extents(px - 7, py - 7, px + 7, py + 7))
+    for x, low, high in obstacles:
+        (px, bottom), (_, top) = to_pixels((x, low)), to_pixels((x, high))
+        taken.append(Bbox.from_extents(px - 3, bottom, px + 3, top))
+    order = sorted(range(len(points)), key=lambda i: -points[i][1])
+    for index in order:
+        note = axes.annotate(
+            names[index],
+            points[index],
+            xytext=(9, 0),
+            textcoords="offset points",
+            fontsize=9,
+            color=colours[index],
+            fontweight="bold",
+            annotation_clip=False,
+        )
+        for offset, sides in _places():
+            note.set_position(offset)
+            note.set_horizontalalignment(sides[0])
+            note.set_verticalalignment(sides[1])
+            box = note.get_window_extent(renderer).padded(1.5)
+            if _fits(box, inside) and not any(box.overlaps(other) for other in taken):
+                break
+        taken.append(note.get_window_extent(renderer))
+        if max(map(abs, note.get_position())) > DISTANCES[1]:
+            axes.annotate(
+                "",
+                points[index],
+                xytext=note.get_position(),
+                textcoords="offset points",
+                arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.6, "shrinkB": 4},
+            )
+    for note in axes.texts:
+        note.set_in_layout(False)
+
+
+def _places() -> list[tuple[tuple[float, float], tuple[str, str]]]:
+    places = []
+    for distance in DISTANCES:
+        for right, up in DIRECTIONS:
+            across = "left" if right > 0 else "right" if right < 0 else "center"
+            upward = "bottom" if up > 0 else "top" if up < 0 else "center"
+            share = 0.75 if right and up else 1.0
+            places.append(((right * distance * share, up * distance * share), (across, upward)))
+    return places
+
+
+def _fits(box: Bbox, inside: Bbox) -> bool:
+    return bool(
+        box.x0 >= inside.x0 and box.x1 <= inside.x1 and box.y0 >= inside.y0 and box.y1 <= inside.y1
+    )
