@@ -1,0 +1,297 @@
+"""The loop: against a hand-written one, interrupted and resumed, diverging, with all options."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from gapfc.engine.device import choose_precision
+from gapfc.engine.fit import Diverged, Settings, fit
+from gapfc.engine.interruption import Interrupted
+from gapfc.engine.mixing import Mixing
+from gapfc.engine.optimizer import build_optimizer
+from gapfc.engine.schedule import Cosine, Plateau
+from gapfc.engine.training import Training, averaged
+from gapfc.errors import UserError
+from gapfc.heads import GAP
+from gapfc.model import Classifier
+
+FP32 = choose_precision("fp32", torch.device("cpu"))
+
+
+class Batches:
+    """Six batches of eight noisy images, in an order that depends on the epoch."""
+
+    steps = 6
+
+    def __init__(self):
+        generator = torch.Generator().manual_seed(0)
+        self.labels = torch.arange(48) % 3
+        self.images = torch.randn(48, 3, 6, 6, generator=generator)
+        self.images += self.labels[:, None, None, None]
+
+    def epoch(self, epoch, start=0):
+        order = torch.randperm(48, generator=torch.Generator().manual_seed(epoch))
+        for index in range(start, self.steps):
+            chosen = order[8 * index : 8 * index + 8]
+            yield self.images[chosen], self.labels[chosen]
+
+
+class Silence:
+    def __init__(self):
+        self.rows, self.batches, self.samples = [], [], []
+
+    def batch(self, epoch, done, total):
+        self.batches.append((epoch, done, total))
+
+    def sample(self, step, scalars):
+        self.samples.append((step, scalars))
+
+    def epoch(self, row, improved):
+        self.rows.append(row | {"improved": improved})
+
+
+def model():
+    torch.manual_seed(0)
+    backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2))
+    return Classifier(backbone, GAP((4, 4, 4), 3))
+
+
+def training(ema=None, schedule=None):
+    net = model()
+    options = {"_target_": "torch.optim.SGD", "lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
+    return Training(
+        net,
+        build_optimizer(net, options, {}),
+        schedule or Cosine(warmup_epochs=1),
+        FP32.scaler(),
+        averaged(net, ema),
+    )
+
+
+def accuracy(batches):
+    def measure(net):
+        net.eval()
+        with torch.no_grad():
+            right = (net(batches.images).argmax(1) == batches.labels).float().mean().item()
+        return {"val_accuracy": right}
+
+    return measure
+
+
+def run(state, settings, stop_after=None, listener=None, measure=None, save=lambda improved: None):
+    batches, steps = Batches(), 0
+
+    def check():
+        nonlocal steps
+        steps += 1
+        if steps == stop_after:
+            raise Interrupted(2)
+
+    listener = listener or Silence()
+    fit(state, batches, measure or accuracy(batches), settings, listener, save, check)
+    return listener
+
+
+def weights(state):
+    return torch.cat([p.detach().flatten() for p in state.model.parameters()])
+
+
+def test_equals_a_loop_written_by_hand():
+    ours = training()
+    listener = run(ours, Settings(epochs=3, precision=FP32))
+
+    theirs, batches = training(), Batches()
+    net, optimizer, schedule = theirs.model, theirs.optimizer, theirs.schedule
+    losses = []
+    for epoch in range(3):
+        net.train()
+        losses.append([])
+        for index, (images, labels) in enumerate(batches.epoch(epoch)):
+            for group in optimizer.param_groups:
+                group["lr"] = 0.1 * schedule.factor(epoch + index / 6, 3)
+            loss = F.cross_entropy(net(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses[-1].append(loss.item())
+    assert torch.equal(weights(ours), weights(theirs))
+    assert [r["train_loss"] for r in listener.rows] == pytest.approx([sum(e) / 6 for e in losses])
+    assert [r["step"] for r in listener.rows] == [6, 12, 18]
+    assert listener.batches[-1] == (2, 6, 6)
+    assert ours.progress.images == 3 * 48
+
+
+@pytest.mark.parametrize("stop_after", [1, 4, 6, 9, 17])
+@pytest.mark.parametrize("options", [{}, {"ema": 0.9}, {"schedule": Plateau}])
+def test_interrupted_and_resumed_equals_uninterrupted(stop_after, options):
+    def fresh():
+        made = {k: v(patience=0) if k == "schedule" else v for k, v in options.items()}
+        return training(**made)
+
+    settings = Settings(epochs=3, precision=FP32, mixing=Mixing(mixup=0.5), accumulate=1)
+    whole = fresh()
+    expected = run(whole, settings)
+
+    first, partial = fresh(), Silence()
+    with pytest.raises(Interrupted):
+        run(first, settings, stop_after, partial)
+    state = first.state_dict()
+    torch.manual_seed(99)
+    second = fresh()
+    torch.manual_seed(99)
+    second.load_state_dict(state)
+    rest = run(second, settings)
+
+    assert torch.equal(weights(second), weights(whole))
+    untimed = [
+        {k: v for k, v in row.items() if k not in ("seconds", "images_per_second")}
+        for row in (partial.rows + rest.rows)
+    ]
+    for row, reference in zip(untimed, expected.rows, strict=True):
+        assert row == {k: reference[k] for k in row}
+    if whole.ema is not None:
+        for a, b in zip(whole.ema.parameters(), second.ema.parameters(), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_accumulated_gradients_equal_those_of_the_large_batch():
+    class Twice(Batches):
+        def epoch(self, epoch, start=0):
+            for images, labels in Batches().epoch(epoch):
+                yield images[:4], labels[:4]
+                yield images[4:], labels[4:]
+
+        steps = 12
+
+    def without_noise():
+        state = training()
+        state.model.backbone[1] = nn.Identity()
+        state.model.backbone[3] = nn.Identity()
+        state.optimizer = build_optimizer(
+            state.model, {"_target_": "torch.optim.SGD", "lr": 0.1}, {}
+        )
+        return state
+
+    large, small = without_noise(), without_noise()
+    fit(large, Batches(), accuracy(Batches()), Settings(1, FP32), Silence())
+    fit(small, Twice(), accuracy(Batches()), Settings(1, FP32, accumulate=2), Silence())
+    assert small.progress.step == large.progress.step == 6
+    torch.testing.assert_close(weights(small), weights(large))
+
+
+def test_clipping_bounds_the_step():
+    state = training()
+    before = weights(state)
+    state.schedule = Cosine(final=1.0)
+    batches = Batches()
+    batches.steps = 1
+    fit(state, batches, accuracy(batches), Settings(1, FP32, clip_norm=1e-3), Silence())
+    decay = 0.1 * 0.01 * before.norm()
+    assert 0 < (weights(state) - before).norm() <= 0.1 * 1e-3 + decay + 1e-6
+
+
+def test_label_smoothing_changes_the_loss_as_its_formula_says():
+    state, listener = training(), Silence()
+    state.schedule = Cosine(warmup_epochs=1e9)  # nothing moves but the batch norm
+    batches = Batches()
+    batches.steps = 1
+    torch.manual_seed(5)
+    fit(state, batches, accuracy(batches), Settings(1, FP32, label_smoothing=0.3), listener)
+    net = training().model.train()
+    torch.manual_seed(5)
+    images, labels = next(batches.epoch(0))
+    log_p = net(images).log_softmax(1)
+    own = -log_p.gather(1, labels[:, None]).mean()
+    expected = 0.7 * own + 0.3 * -log_p.mean()
+    assert listener.rows[0]["train_loss"] == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_early_stopping_keeps_the_best_epoch():
+    curve = iter([0.3, 0.5, 0.4, 0.5, 0.6, 0.1])
+    state, saved = training(), []
+    listener = run(
+        state,
+        Settings(epochs=6, precision=FP32, early_stopping=2),
+        measure=lambda net: {"val_accuracy": next(curve)},
+        save=saved.append,
+    )
+    assert len(listener.rows) == 4
+    assert state.progress.best_epoch == 2
+    assert saved == [True, True, False, False]
+
+
+def test_without_validation_the_last_epoch_is_the_best():
+    state, saved = training(), []
+    run(
+        state,
+        Settings(epochs=2, precision=FP32),
+        measure=lambda net: {"val_accuracy": None},
+        save=saved.append,
+    )
+    assert saved == [True, True]
+    assert state.progress.best_epoch == 2
+
+
+def test_a_loss_that_is_not_finite_stops_with_words():
+    state = training()
+    batches = Batches()
+    batches.images[20] = math.inf
+    with pytest.raises(Diverged, match=r"became nan by step \d+ \(epoch 1\) at learning rate"):
+        fit(state, batches, accuracy(batches), Settings(1, FP32), Silence())
+
+
+def test_gradient_norms_are_those_of_the_children():
+    state, listener = training(), Silence()
+    batches = Batches()
+    batches.steps = 1
+    torch.manual_seed(5)
+    fit(state, batches, accuracy(batches), Settings(1, FP32), listener)
+    net = training().model.train()
+    torch.manual_seed(5)
+    images, labels = next(batches.epoch(0))
+    F.cross_entropy(net(images), labels).backward()
+    for name, child in net.named_children():
+        expected = torch.cat([p.grad.flatten() for p in child.parameters()]).norm().item()
+        assert listener.rows[0][f"gradient_{name}"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_frozen_means_frozen():
+    """No gradient, no decay, no batch-norm statistics: bit for bit."""
+    state = training()
+    state.model.freeze([state.model.backbone])
+    options = {"_target_": "torch.optim.SGD", "lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}
+    state.optimizer = build_optimizer(state.model, options, {})
+    before = {k: v.clone() for k, v in state.model.state_dict().items()}
+    run(state, Settings(epochs=2, precision=FP32))
+    for name, value in state.model.state_dict().items():
+        assert torch.equal(value, before[name]) == name.startswith("backbone"), name
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "trainer.epochs"),
+        ({"accumulate": 0}, "trainer.accumulate"),
+        ({"clip_norm": 0.0}, "trainer.clip_norm"),
+        ({"label_smoothing": 1.0}, "trainer.label_smoothing"),
+        ({"early_stopping": 0}, "trainer.early_stopping"),
+    ],
+)
+def test_wrong_settings_are_named(options, message):
+    with pytest.raises(UserError, match=message):
+        Settings(**({"epochs": 1, "precision": FP32} | options))
+
+
+def test_a_checkpoint_of_another_model_is_refused():
+    state = training().state_dict()
+    other = Training(
+        Classifier(nn.Conv2d(3, 5, 3), GAP((5, 4, 4), 3)),
+        training().optimizer,
+        Cosine(),
+        FP32.scaler(),
+    )
+    with pytest.raises(UserError, match="does not belong to this run"):
+        other.load_state_dict(state)
