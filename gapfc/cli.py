@@ -22,6 +22,7 @@ class Command:
     module: str
     config: str | None = None  # primary config, for its settings' help and completion
     under_hydra: bool = False
+    options: tuple[str, ...] = ()  # of its own, beside Hydra's
 
 
 COMMANDS = {
@@ -37,6 +38,7 @@ COMMANDS = {
         example="gapfc inspect head=fc,gap,nin,spp,sppf",
         module="gapfc.commands.inspect",
         config="inspect",
+        options=("--json",),
     ),
 }
 

@@ -2,12 +2,9 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from hydra import compose, initialize_config_module
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import (
-    HydraException,
     InstantiationException,
     MissingConfigException,
     OverrideParseException,
@@ -17,9 +14,9 @@ from omegaconf.errors import (
     InterpolationKeyError,
     InterpolationResolutionError,
     MissingMandatoryValue,
-    OmegaConfBaseException,
 )
 
+from gapfc.composition import Composer, CompositionError, listed
 from gapfc.errors import UserError
 
 
@@ -27,17 +24,18 @@ def explain(error: BaseException, command: str, config_name: str, arguments: lis
     """Say in one or two lines what was wrong with the settings in `arguments`."""
     first = _first_line(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        return _unknown_choice(error)
+        return _unknown_choice(error.missing_cfg_file, error.options or (), Composer(arguments))
     if isinstance(error, OverrideParseException):
         return (
-            f"cannot read '{error.override}': settings are written key=value.\n"
+            f"cannot read {error.override!r}: settings are written key=value.\n"
             "Quote what holds spaces, brackets or commas, for the shell: 'head.levels=[1,2,4]'"
         )
     if found := re.match(r"Could not override '(.+?)'", first):
-        return _unknown_key(found[1], command, config_name, arguments)
+        return _unknown_key(found[1], command, config_name, Composer(arguments))
     if found := re.match(r"Override (\S+) looks like a config group", first):
         group = found[1].lstrip("+~").split("=")[0]
-        return f"no group '{group}'{_near(group, _groups())} (gapfc {command} --help)"
+        near = _near(group, Composer(arguments).groups())
+        return f"no group '{group}'{near} (gapfc {command} --help)"
     if found := re.match(r"Ambiguous value for argument '(.+)'", first):
         key, _, values = found[1].partition("=")
         return (
@@ -80,29 +78,31 @@ def _instantiation(error: InstantiationException) -> str | None:
     return None
 
 
-def _unknown_choice(error: MissingConfigException) -> str:
-    group, _, choice = str(error.missing_cfg_file).rpartition("/")
-    if not error.options:
-        return f"no group '{group}'{_near(group, _groups())}" if group else _first_line(error)
-    choices = sorted(error.options)
-    return f"{group}={choice}: no such {group}{_near(choice, choices)}\n{group} takes " + ", ".join(
-        choices
-    )
+def _unknown_choice(path: str, options: Sequence[str], composer: Composer) -> str:
+    group, _, choice = path.rpartition("/")
+    choices = listed(options)
+    if not choices:
+        return f"no group '{group}'{_near(group, composer.groups())}"
+    near = _near(choice, choices)
+    return f"{group}={choice}: no such {group}{near}\n{group} takes {', '.join(choices)}"
 
 
-def _unknown_key(key: str, command: str, config_name: str, arguments: list[str]) -> str:
-    rest = [a for a in arguments if "=" in a and not re.match(rf"[+~]*{re.escape(key)}=", a)]
-    config = _compose(config_name, rest)
+def _unknown_key(key: str, command: str, config_name: str, composer: Composer) -> str:
+    rest = [text for text in composer.overrides if not text.lstrip("+~").startswith(f"{key}=")]
+    try:
+        config = composer.compose(config_name, rest)
+    except CompositionError:
+        config = composer.compose(config_name, [])  # another setting is wrong too
     parent, _, leaf = key.rpartition(".")
     siblings = OmegaConf.select(config, parent) if parent else config
     if parent and isinstance(siblings, DictConfig):
         names = [str(name) for name in siblings if not str(name).startswith("_")]
-        chosen = f" ({siblings['name']})" if "name" in siblings else ""
+        chosen = f" ({siblings.get('name')})" if "name" in siblings else ""
         return (
             f"no setting '{key}'{_near(leaf, names, f'{parent}.')}\n"
             f"{parent}{chosen} takes {', '.join(names)}"
         )
-    near = _near(key, {*_keys(config), *_groups()})
+    near = _near(key, {*_keys(config), *composer.groups()})
     return f"no setting '{key}'{near}\ngapfc {command} --help lists all of them"
 
 
@@ -111,24 +111,8 @@ def _near(word: str, words: Iterable[str], prefix: str = "") -> str:
     return f"; did you mean {' or '.join(prefix + name for name in near)}?" if near else ""
 
 
-def _compose(config_name: str, overrides: list[str]) -> DictConfig:
-    GlobalHydra.instance().clear()
-    with initialize_config_module("gapfc.configs", version_base="1.3"):
-        try:
-            return compose(config_name, overrides)
-        except (HydraException, OmegaConfBaseException, ValueError):
-            return compose(config_name)  # another setting is wrong too: say this one first
-
-
-def _groups() -> list[str]:
-    GlobalHydra.instance().clear()
-    with initialize_config_module("gapfc.configs", version_base="1.3"):
-        groups = GlobalHydra.instance().config_loader().list_groups("")
-        return [group for group in groups if group != "hydra"]
-
-
 def _keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
-    for key in config:
+    for key in map(str, config):
         yield f"{prefix}{key}"
         node = config._get_node(key)
         if isinstance(node, DictConfig) and not node._is_none() and not node._is_interpolation():

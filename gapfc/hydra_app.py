@@ -8,16 +8,13 @@ from collections.abc import Callable
 
 import hydra
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from gapfc.allocator import keep_freed_memory
 from gapfc.cli import print_error
+from gapfc.composition import CONFIGS, CompositionError
 from gapfc.config_errors import explain, explain_in_run
 from gapfc.sweep import Sweeper
-
-CONFIGS = "pkg://gapfc.configs"
 
 
 def launch(name: str, config_name: str, module: str, arguments: list[str]) -> int:
@@ -37,7 +34,7 @@ def launch(name: str, config_name: str, module: str, arguments: list[str]) -> in
         hydra.main(config_path=CONFIGS, config_name=config_name, version_base="1.3")(run)()
     except BrokenPipeError:
         raise
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except CompositionError as error:
         # Runs catch their own errors: what arrives here was raised while Hydra read the settings.
         print_error(explain(error, name, config_name, arguments))
         return 2
