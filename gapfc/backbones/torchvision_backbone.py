@@ -14,11 +14,7 @@ from gapfc.backbones.torchvision_trunk import (
     keep_small_images,
     trunk,
 )
-from gapfc.backbones.torchvision_weights import (
-    RandomInitialisationSkipped,
-    load_trunk,
-    read_weights,
-)
+from gapfc.backbones.torchvision_weights import load_trunk, read_weights
 from gapfc.errors import UserError
 
 # Built without their training-time side outputs, and without their slow scipy initialisation.
@@ -102,10 +98,11 @@ class InceptionInput(nn.Module):
     def __init__(self) -> None:
         """Take mean and standard deviation of ImageNet, in [0, 1] units."""
         super().__init__()
-        mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
-        std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
-        self.register_buffer("scale", std / 0.5, persistent=False)
-        self.register_buffer("shift", (mean - 0.5) / 0.5, persistent=False)
+        # In Python's double precision, as torchvision does, for equal features to the last bit.
+        scale = [std / 0.5 for std in (0.229, 0.224, 0.225)]
+        shift = [(mean - 0.5) / 0.5 for mean in (0.485, 0.456, 0.406)]
+        self.register_buffer("scale", torch.tensor(scale).view(3, 1, 1), persistent=False)
+        self.register_buffer("shift", torch.tensor(shift).view(3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """images: `[B, 3, h, w]` -> `[B, 3, h, w]`."""
@@ -116,7 +113,4 @@ def _build(architecture: str, random: bool) -> nn.Module:
     options = {}
     if architecture in _INCEPTIONS:
         options = {"aux_logits": False, "init_weights": random}
-    if random:
-        return torchvision.models.get_model(architecture, weights=None, **options)
-    with RandomInitialisationSkipped():
-        return torchvision.models.get_model(architecture, weights=None, **options)
+    return torchvision.models.get_model(architecture, weights=None, **options)

@@ -4,11 +4,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torchvision.models import get_model_weights
 
 from gapfc.errors import UserError
@@ -16,18 +14,6 @@ from gapfc.errors import UserError
 _SHOWN = 3  # keys that a message spells out before it counts the rest
 # The keys of torchvision's older DenseNet files, which it renames too: norm.1 is now norm1.
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
-
-
-class RandomInitialisationSkipped(TorchFunctionMode):
-    """Context in which layers are built with arbitrary weights, since loaded ones follow."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
-    ) -> Any:
-        """Do nothing where torch would draw random numbers."""
-        if func in (Tensor.normal_, Tensor.uniform_):
-            return args[0]
-        return func(*args, **(kwargs or {}))
 
 
 def read_weights(weights: str, architecture: str) -> dict[str, Tensor]:
