@@ -3,6 +3,7 @@
 import logging
 import shlex
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -103,7 +104,8 @@ def execute(
     with (
         Interruption() as interruption,
         recording(directory.path),
-        logging_redirect_tqdm([logging.getLogger("gapfc")]),
+        # The handler that the bar would draw over is the root logger's.
+        logging_redirect_tqdm() if journal.shows_bar else nullcontext(),
     ):
         try:
             summary.beginning(experiment, directory.path)

@@ -36,7 +36,7 @@ class Journal:
         self._directory = directory
         self._tensorboard = tensorboard
         self._epochs = epochs
-        self._enabled = sys.stderr.isatty() if bar is None else bar
+        self.shows_bar = sys.stderr.isatty() if bar is None else bar
         self._bar: tqdm[Any] | None = None
         self._started: tuple[float, int] | None = None
 
@@ -44,7 +44,7 @@ class Journal:
         """Move the bar to batch `done` of `total` in `epoch` (counted from 0)."""
         if self._started is None:
             self._started = (time.perf_counter(), epoch)
-        if not self._enabled:
+        if not self.shows_bar:
             return
         position = epoch * total + done
         if self._bar is None:
