@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from gapfc import data
+from gapfc.construct import construct
 from gapfc.engine import checkpoint
 from gapfc.engine.device import choose_device, choose_precision, peak_memory, set_determinism
 from gapfc.engine.evaluate import evaluate
@@ -75,7 +75,7 @@ class Experiment:
         self.training = Training(
             self.model,
             build_optimizer(self.model, plain["optimizer"], multipliers),
-            instantiate({k: v for k, v in plain["schedule"].items() if k != "name"}),
+            construct(plain["schedule"]),
             self.precision.scaler(),
             averaged(self.model, trainer.ema),
         )
@@ -195,9 +195,9 @@ class Experiment:
             many.append("dataset.image_size=native")
         if many and not self.model.head.accepts_any_size:
             raise UserError(
-                f"{' and '.join(many)}: several image sizes, but head={self.config.head.name} takes "
-                "the one it was built for. Heads that accept any: gap, gmp, gapgmp, gem, nin, spp, "
-                "sppf, spp_fixed."
+                f"{' and '.join(many)}: several image sizes, but head={self.config.head.name} "
+                "takes the one it was built for. Heads that accept any: gap, gmp, gapgmp, gem, "
+                "nin, spp, sppf, spp_fixed."
             )
 
     def _yaml(self) -> str:

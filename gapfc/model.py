@@ -5,15 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from torch import Tensor, nn
 
+from gapfc.construct import construct
 from gapfc.errors import UserError
 
 log = logging.getLogger(__name__)
-
-# Keys of a backbone or head node that are not its constructor's.
-RESERVED = {"name", "trainable", "lr_multiplier"}
 
 
 class Classifier(nn.Module):
@@ -63,7 +60,7 @@ def build(
         UserError: if the two don't fit, or nothing would be trained.
     """
     torch.manual_seed(seed)
-    backbone: nn.Module = instantiate(_options(config["backbone"]), _convert_="all")
+    backbone: nn.Module = construct(config["backbone"])
     shape = feature_shape(backbone, image_size)
     if shape[1:] == (1, 1):
         log.warning(
@@ -72,9 +69,7 @@ def build(
             *image_size,
         )
     torch.manual_seed(seed + 1)
-    head = instantiate(
-        _options(config["head"]), feature_shape=shape, num_classes=num_classes, _convert_="all"
-    )
+    head = construct(config["head"], feature_shape=shape, num_classes=num_classes)
     model = Classifier(backbone, head)
     model.freeze(_frozen_modules(backbone, config["backbone"].get("trainable", "all")))
     if not any(p.requires_grad for p in model.parameters()):
@@ -106,10 +101,6 @@ def feature_shape(backbone: nn.Module, image_size: tuple[int, int]) -> tuple[int
         )
     channels, height, width = features.shape[1:]
     return channels, height, width
-
-
-def _options(node: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in node.items() if key not in RESERVED}
 
 
 def _frozen_modules(backbone: nn.Module, trainable: str) -> list[nn.Module]:

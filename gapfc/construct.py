@@ -1,0 +1,30 @@
+"""From a config node to the object it describes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+
+from gapfc.errors import UserError
+
+# Keys of a node that say something of the object and are none of its arguments.
+RESERVED = {"name", "trainable", "lr_multiplier"}
+
+
+def construct(node: Mapping[str, Any], **arguments: Any) -> Any:
+    """Call `node._target_` with the node's other keys and `arguments`.
+
+    Raises:
+        UserError: the constructor's own, as it is, or where it can't be found or called.
+    """
+    options = {key: value for key, value in node.items() if key not in RESERVED}
+    try:
+        return instantiate(options, _convert_="all", **arguments)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        if isinstance(error.__cause__, TypeError) or error.__cause__ is None:
+            reason = str(error.__cause__ or error).splitlines()[0]
+            raise UserError(f"{node.get('_target_')} can't be built: {reason}") from error
+        raise
