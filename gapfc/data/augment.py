@@ -1,0 +1,180 @@
+"""Random changes of training images: whole batches of uint8, on whichever device holds them.
+
+An operation draws uniform numbers in [0, 1) for every image of an epoch before any image is seen,
+so the same (seed, epoch) gives the same images at any batch size, on any device, resumed or not.
+Applying one takes only exact steps (integers, or one rounded float operation at a time).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from omegaconf import DictConfig
+from torch import Generator, Tensor
+
+from gapfc.data.random_crop import RandomResizedCrop
+from gapfc.errors import UserError
+
+
+class Operation(Protocol):
+    """One random change."""
+
+    numbers: int  # uniform numbers an image needs
+
+    def __call__(self, images: Tensor, random: Tensor) -> Tensor:
+        """images: uint8 [B, c, h, w]; random: float32 [B, numbers] -> uint8 [B, c, h, w]."""
+        ...
+
+
+def integers(random: Tensor, count: int) -> Tensor:
+    """Uniform [0, 1) -> whole numbers 0 .. count - 1 (int64)."""
+    return (random * count).long().clamp_(max=count - 1)
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Move by up to `pixels`, or up to a `fraction` of each side; what comes in is black.
+
+    The same as padding by so much and cropping a random window of the image's size.
+    """
+
+    pixels: int = 0
+    fraction: float = 0.0
+    numbers: int = 2
+
+    def __call__(self, images: Tensor, random: Tensor) -> Tensor:
+        """See Operation."""
+        count, _, height, width = images.shape
+        reach = [max(self.pixels, int(self.fraction * side)) for side in (height, width)]
+        down = integers(random[:, 0], 2 * reach[0] + 1)
+        right = integers(random[:, 1], 2 * reach[1] + 1)
+        padded = torch.nn.functional.pad(images, (reach[1], reach[1], reach[0], reach[0]))
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1)
+        return windows[torch.arange(count, device=images.device), :, down, right]
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Mirror left and right, one image in two."""
+
+    numbers: int = 1
+
+    def __call__(self, images: Tensor, random: Tensor) -> Tensor:
+        """See Operation."""
+        return torch.where((random < 0.5)[:, :, None, None], images.flip(3), images)
+
+
+@dataclass(frozen=True)
+class Light:
+    """Brightness, then contrast, each by a factor in 1 ± its strength.
+
+    As torchvision's adjust_brightness and adjust_contrast (whose grey is ITU-R 601-2 luma).
+    """
+
+    brightness: float = 0.0
+    contrast: float = 0.0
+    numbers: int = 2
+
+    def __call__(self, images: Tensor, random: Tensor) -> Tensor:
+        """See Operation."""
+        factors = random * 2 - 1
+        bright = (factors[:, 0] * self.brightness + 1)[:, None, None, None]
+        contrast = (factors[:, 1] * self.contrast + 1)[:, None, None, None]
+        result = (images * bright).clamp_(0, 255).byte()
+        if result.shape[1] == 3:
+            weights = torch.tensor([299, 587, 114], device=images.device)[None, :, None, None]
+            luma = (result * weights).sum(dim=1) // 1000  # int64: exact on every device
+        else:
+            luma = result[:, 0].long()
+        mean = luma.sum(dim=(1, 2)).double() / (luma.shape[1] * luma.shape[2])
+        offset = mean.float()[:, None, None, None] * (1 - contrast)
+        return (result * contrast + offset).clamp_(0, 255).byte()
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """A square of `side` pixels filled with `fill`, its centre anywhere in the image.
+
+    DeVries & Taylor 2017, arXiv:1708.04552, section 3: the square may reach over the edge.
+    `fill` is one number 0..255 a channel.
+    """
+
+    side: int
+    fill: tuple[int, ...] = (0,)
+    numbers: int = 2
+
+    def __call__(self, images: Tensor, random: Tensor) -> Tensor:
+        """See Operation."""
+        inside = []
+        for axis, length in enumerate(images.shape[2:]):
+            first = integers(random[:, axis], length) - self.side // 2
+            offset = torch.arange(length, device=images.device) - first[:, None]
+            inside.append((offset >= 0) & (offset < self.side))
+        square = inside[0][:, None, :, None] & inside[1][:, None, None, :]
+        fill = torch.tensor(self.fill[: images.shape[1]], dtype=torch.uint8, device=images.device)
+        return torch.where(square, fill[None, :, None, None], images)
+
+
+class Augmentation:
+    """The operations of an `augment` config node, in a fixed order.
+
+    mean: 3 values in [0, 1], what cutout fills with. Raises UserError for values out of range.
+    """
+
+    def __init__(self, augment: DictConfig, mean: Sequence[float]) -> None:
+        operations: list[Operation] = []
+        scale = augment.get("resized_crop")
+        if scale is not None:
+            operations.append(RandomResizedCrop(_scale(scale)))
+        translate = _fraction(augment, "translate")
+        if translate:
+            operations.append(Shift(fraction=translate))
+        if _pixels(augment, "crop_padding"):
+            operations.append(Shift(pixels=augment.crop_padding))
+        if augment.get("flip"):
+            operations.append(Flip())
+        brightness, contrast = _fraction(augment, "brightness"), _fraction(augment, "contrast")
+        if brightness or contrast:
+            operations.append(Light(brightness, contrast))
+        if _pixels(augment, "cutout"):
+            operations.append(Cutout(augment.cutout, tuple(round(255 * value) for value in mean)))
+        self.operations = tuple(operations)
+
+    def draw(self, count: int, generator: Generator) -> Tensor:
+        """Random numbers for `count` images: float32 [count, all operations' numbers]."""
+        numbers = sum(operation.numbers for operation in self.operations)
+        return torch.rand(count, numbers, generator=generator)
+
+    def __call__(self, images: Tensor, random: Tensor) -> Tensor:
+        """images: uint8 [B, c, h, w]; random: rows of draw, float32 [B, numbers] -> uint8."""
+        column = 0
+        for operation in self.operations:
+            images = operation(images, random[:, column : column + operation.numbers])
+            column += operation.numbers
+        return images
+
+
+def _pixels(augment: DictConfig, key: str) -> int:
+    value = augment.get(key) or 0
+    if not isinstance(value, int) or value < 0:
+        raise UserError(f"augment.{key}={value} takes whole pixels, 0 or more (0: off).")
+    return value
+
+
+def _fraction(augment: DictConfig, key: str) -> float:
+    value = augment.get(key) or 0.0
+    if not isinstance(value, (int, float)) or not 0 <= value < 1:
+        raise UserError(f"augment.{key}={value} takes a number from 0 (off) to below 1.")
+    return float(value)
+
+
+def _scale(value: object) -> float:
+    if not isinstance(value, (int, float)) or not 0 < value <= 1:
+        raise UserError(
+            f"augment.resized_crop={value} takes the smallest share of the image's area that a "
+            "crop keeps, above 0 to 1, or null."
+        )
+    return float(value)

@@ -1,0 +1,188 @@
+"""From a `dataset` config node to training, validation and test images."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import get_method
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from gapfc.data import splits
+from gapfc.data.arrays import Arrays
+from gapfc.data.sizes import Size, parse_size
+from gapfc.data.source import Split
+from gapfc.errors import UserError
+
+log = logging.getLogger(__name__)
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+# Keys that mean the same for every data set (configs/dataset/_base.yaml); the others are the
+# source's own arguments.
+SHARED_KEYS = frozenset(
+    "name _target_ image_size resize max_size size_multiple train_sizes eval_sizes classes shots "
+    "train_limit test_limit val_fraction test_fraction split_seed mean std residency workers".split()
+)
+
+
+@dataclass
+class Dataset:
+    """Three splits of one data set. `mean` and `std`: 3 values each, in units of [0, 1].
+
+    `test` is None where the source has validation images of its own but no test images.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    val: Split
+    test: Split | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    residency: str | None = None  # what residency=auto chose, once batches were asked for
+    readers: dict[Any, Any] = field(default_factory=dict, repr=False)  # see residency.reader
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, K."""
+        return len(self.classes)
+
+    def split(self, name: str) -> Split:
+        """The split called train, val or test. Raises ValueError where there is none."""
+        found = {"train": self.train, "val": self.val, "test": self.test}.get(name)
+        if found is None:
+            raise ValueError(f"{self.name} has no {name!r} split")
+        return found
+
+    def input_size(self, config: DictConfig) -> Size:
+        """Height and width to build and count a model for; for `native` photos their median."""
+        size = parse_size(config.dataset.image_size, "dataset.image_size")
+        if size is not None:
+            return size
+        if isinstance(self.train, Arrays):
+            return self.train.size
+        return self.train.median_size(
+            parse_max_size(config.dataset), parse_multiple(config.dataset)
+        )
+
+
+def parse_max_size(dataset: DictConfig) -> int | None:
+    """`dataset.max_size`: pixels of the longer side at most, or None."""
+    value = dataset.get("max_size")
+    if value is not None and (not isinstance(value, int) or value < 1):
+        raise UserError(f"dataset.max_size={value} must be 1 or more pixels, or null.")
+    return value
+
+
+def parse_multiple(dataset: DictConfig) -> int:
+    """`dataset.size_multiple`: what the sides of a native photo are rounded to."""
+    value = dataset.get("size_multiple", 32)
+    if not isinstance(value, int) or value < 1:
+        raise UserError(f"dataset.size_multiple={value} must be 1 or more pixels.")
+    return value
+
+
+def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
+    """Read the data set that `dataset` (a config node) describes.
+
+    Order: classes are picked, then a test split is carved where the source has none, then the
+    validation split, then training and test images are limited.
+    Raises UserError for data that are missing and cannot be downloaded, and for bad settings.
+    """
+    if OmegaConf.is_missing(dataset, "_target_"):
+        raise UserError("dataset=_base only holds shared settings: choose a data set.")
+    read = get_method(dataset._target_)
+    own: dict[str, Any] = {
+        str(key): OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
+        for key, value in dataset.items()
+        if key not in SHARED_KEYS
+    }
+    source = read(data_root=Path(data_root).expanduser(), **own)
+    if dataset.get("classes") is not None:
+        if isinstance(dataset.classes, (str, int)):
+            raise UserError(f"dataset.classes={dataset.classes} takes a list: [{dataset.classes}].")
+        source = splits.choose_classes(source, list(dataset.classes))
+    classes, seed = source.classes, dataset.split_seed
+    train, val, test = source.train, source.val, source.test
+    if dataset.get("test_fraction") is not None and test is None and val is None:
+        kept, held = splits.stratified(
+            train.labels,
+            dataset.test_fraction,
+            seed,
+            splits.TEST,
+            classes,
+            "dataset.test_fraction",
+        )
+        train, test = train.take(kept), train.take(held)
+    if val is None:
+        kept, held = splits.stratified(
+            train.labels,
+            dataset.val_fraction,
+            seed,
+            splits.VALIDATION,
+            classes,
+            "dataset.val_fraction",
+        )
+        train, val = train.take(kept), train.take(held)
+    if dataset.get("shots") is not None:
+        train = splits.shots(train, dataset.shots, seed, classes)
+    if dataset.get("train_limit") is not None:
+        train = splits.limit(
+            train, dataset.train_limit, seed, splits.TRAIN_LIMIT, "dataset.train_limit"
+        )
+    if test is None:
+        log.info("%s has no test images: the test result will be null.", dataset.name)
+    elif dataset.get("test_limit") is not None:
+        test = splits.limit(
+            test, dataset.test_limit, seed, splits.TEST_LIMIT, "dataset.test_limit"
+        )
+    mean, std = _statistics(dataset, train)
+    return Dataset(dataset.name, classes, train, val, test, mean, std)
+
+
+def _statistics(dataset: DictConfig, train: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if isinstance(train, Arrays):
+        mean, std = channel_statistics(train.images)
+    else:
+        mean, std = IMAGENET_MEAN, IMAGENET_STD
+    if dataset.get("mean") is not None:
+        mean = _three(dataset.mean, "dataset.mean")
+    if dataset.get("std") is not None:
+        std = _three(dataset.std, "dataset.std")
+        if min(std) <= 0:
+            raise UserError(f"dataset.std={dataset.std} must be above 0.")
+    return mean, std
+
+
+def _three(values: Any, setting: str) -> tuple[float, ...]:
+    numbers = [values] if isinstance(values, (int, float)) else list(values)
+    if len(numbers) not in (1, 3):
+        raise UserError(f"{setting}={values} takes one number or three, in units of [0, 1].")
+    return tuple(float(number) for number in (numbers * 3 if len(numbers) == 1 else numbers))
+
+
+def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of uint8 [N, c, h, w], in [0, 1], 3 values each.
+
+    A constant channel gets a standard deviation of 1.
+    """
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    means: list[float] = []
+    deviations: list[float] = []
+    for channel in range(images.shape[1]):
+        counts = torch.zeros(256, dtype=torch.float64)
+        for part in images[:, channel].split(8192):
+            counts += torch.bincount(part.flatten(), minlength=256)
+        share = counts / counts.sum()
+        mean = (share * levels).sum()
+        deviation = (share * (levels - mean) ** 2).sum().sqrt()
+        means.append(float(mean))
+        deviations.append(float(deviation) if deviation > 0 else 1.0)
+    repeat = 3 // len(means)
+    return tuple(means * repeat), tuple(deviations * repeat)

@@ -1,0 +1,140 @@
+"""A split whose images are files, decoded when they are asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from gapfc.data.photo import UNREADABLE, decode, header_size
+from gapfc.data.sizes import Size
+from gapfc.errors import UserError
+
+log = logging.getLogger(__name__)
+
+THREADS = 16  # reading headers waits for the disk more than it computes
+
+
+class Files:
+    """Image files of any sizes, with their labels: int64 [N].
+
+    skip_corrupt: leave unreadable files out, with a warning that names them, instead of raising
+    UserError. sizes: (h, w) of each file where they are known.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        labels: Tensor,
+        skip_corrupt: bool = False,
+        sizes: Sequence[Size] | None = None,
+    ) -> None:
+        self.paths = list(paths)
+        self.labels = labels
+        self.skip_corrupt = skip_corrupt
+        self._sizes = None if sizes is None else list(sizes)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def take(self, index: Tensor) -> Files:
+        """The files at `index` [n] (int64), in that order."""
+        chosen = index.tolist()
+        sizes = None if self._sizes is None else [self._sizes[i] for i in chosen]
+        paths = [self.paths[i] for i in chosen]
+        return Files(paths, self.labels[index], self.skip_corrupt, sizes)
+
+    def relabel(self, labels: Tensor) -> Files:
+        """The same files with other labels [N]."""
+        return Files(self.paths, labels, self.skip_corrupt, self._sizes)
+
+    def read(self, index: int, size: Size | None = None, how: str = "squash") -> Tensor:
+        """One image: uint8 [3, h, w] (see photo.decode). Raises UserError naming a corrupt file."""
+        try:
+            return decode(self.paths[index], size, how)
+        except UNREADABLE as error:
+            raise UserError(corrupt_message([(self.paths[index], error)])) from error
+
+    def checked(self) -> Files:
+        """Open the header of every file: without the unreadable ones under skip_corrupt.
+
+        Raises UserError naming them otherwise, or when none is left.
+        """
+
+        def look(path: str) -> Size | Exception:
+            try:
+                return header_size(path)
+            except UNREADABLE as error:
+                return error
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            found = list(pool.map(look, self.paths))
+        bad = [
+            (path, result)
+            for path, result in zip(self.paths, found, strict=True)
+            if isinstance(result, Exception)
+        ]
+        if bad and not self.skip_corrupt:
+            raise UserError(corrupt_message(bad))
+        if bad:
+            log.warning("Skipped %s", corrupt_message(bad, hint=False))
+        good = [i for i, result in enumerate(found) if not isinstance(result, Exception)]
+        kept = self.take(torch.tensor(good, dtype=torch.int64))
+        kept._sizes = [size for size in found if not isinstance(size, Exception)]
+        return kept
+
+    @property
+    def sizes(self) -> list[Size]:
+        """Height and width of every file, from its header."""
+        if self._sizes is None:
+            if self.skip_corrupt:  # a file that cannot be opened fails when it is decoded
+                raise UserError(
+                    "dataset.image_size=native needs the sizes of all files: "
+                    "set dataset.check_headers=true."
+                )
+            self._sizes = self.checked()._sizes
+            assert self._sizes is not None
+        return self._sizes
+
+    def native_sizes(self, max_size: int | None, multiple: int) -> list[Size]:
+        """The size each photo is read at under `image_size=native`: see native_size."""
+        return [native_size(size, max_size, multiple) for size in self.sizes]
+
+    def median_size(self, max_size: int | None, multiple: int) -> Size:
+        """The median height and the median width of native_sizes."""
+        sides = torch.tensor(self.native_sizes(max_size, multiple))
+        height, width = sides.median(dim=0).values.tolist()
+        return (height, width)
+
+
+def native_size(size: Size, max_size: int | None, multiple: int) -> Size:
+    """A photo's own (h, w), its longer side at most max_size, sides rounded to a multiple.
+
+    Rounding lets batches fill; it changes a side by less than multiple / 2 pixels, but none falls
+    below one multiple.
+    """
+    scale = 1.0 if max_size is None else min(1.0, max_size / max(size))
+
+    def fit(side: int) -> int:
+        steps = max(round(side * scale / multiple), 1)
+        if max_size is not None and steps * multiple > max_size:
+            steps = max(max_size // multiple, 1)
+        return steps * multiple
+
+    return (fit(size[0]), fit(size[1]))
+
+
+def corrupt_message(bad: Sequence[tuple[str, Exception]], hint: bool = True) -> str:
+    """One line on the unreadable files: how many, their names (three at most), and why."""
+    names = "; ".join(f"{path} ({_reason(error)})" for path, error in bad[:3])
+    more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
+    advice = " Mend or remove it, or set dataset.skip_corrupt=true." if hint else ""
+    return f"{len(bad)} unreadable image file(s): {names}{more}.{advice}"
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).split("\n")[0]
+    return "not an image" if "cannot identify" in text else text

@@ -1,0 +1,77 @@
+"""One image file, of any format, mode and size, to RGB pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from gapfc.data.sizes import Size
+
+# What Pillow raises for a file that is not an image, cut short, damaged or absurdly large.
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+)
+SWAPPING_ORIENTATIONS = (5, 6, 7, 8)
+ORIENTATION = 0x0112
+
+
+def header_size(path: str) -> Size:
+    """Height and width as the photo is shown, without decoding it. Raises one of UNREADABLE."""
+    with Image.open(path) as image:
+        width, height = image.size
+        swap = image.getexif().get(ORIENTATION) in SWAPPING_ORIENTATIONS
+    return (width, height) if swap else (height, width)
+
+
+def decode(path: str, size: Size | None = None, how: str = "squash") -> Tensor:
+    """The photo as uint8 RGB [3, h, w], upright as its EXIF orientation says.
+
+    size: None for its own, else (h, w); how: "squash" (the whole image, resized) or "crop" (its
+    shorter side resized, then the centre). Transparency is laid on white. Raises one of UNREADABLE.
+    """
+    with Image.open(path) as image:
+        if size is not None:
+            # A large JPEG is decoded at 1/2, 1/4 or 1/8: still twice the pixels that are kept.
+            image.draft("RGB", (2 * max(size), 2 * max(size)))
+        upright = _rgb(ImageOps.exif_transpose(image))
+        if size is not None:
+            upright = _fit(upright, size, how)
+        return torch.from_numpy(np.array(upright)).permute(2, 0, 1).contiguous()
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        image = _eight_bits(image)
+    elif image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        opaque = Image.new("RGBA", image.size, "white")
+        opaque.alpha_composite(image.convert("RGBA"))
+        image = opaque
+    return image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits, 32 bits or floats: 0..65535, or 0..1 for floats, becomes 0..255."""
+    values = np.asarray(image).astype(np.float64)
+    if image.mode == "F":
+        values = values * 255 if values.max(initial=0) <= 1 else values
+    elif image.mode != "I" or values.max(initial=0) > 255:
+        values = values / 257
+    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+
+
+def _fit(image: Image.Image, size: Size, how: str) -> Image.Image:
+    height, width = size
+    box = (0.0, 0.0, float(image.width), float(image.height))
+    if how == "crop":
+        scale = max(height / image.height, width / image.width)
+        left = (image.width - width / scale) / 2
+        top = (image.height - height / scale) / 2
+        box = (max(left, 0.0), max(top, 0.0), image.width - max(left, 0), image.height - max(top, 0))
+    return image.resize((width, height), Image.Resampling.BILINEAR, box=box)

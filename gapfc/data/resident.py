@@ -1,0 +1,92 @@
+"""Images that live as one uint8 tensor on the device that trains."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from gapfc.data.arrays import Arrays
+from gapfc.data.chunk import Chunk
+from gapfc.data.files import Files, corrupt_message, log
+from gapfc.data.sizes import Size
+from gapfc.data.source import Split
+from gapfc.errors import UserError
+
+
+class Resident:
+    """One split in memory: images uint8 [N, c, h, w], labels int64 [N], both on the device."""
+
+    # Images read at a time: large enough that an operation's overhead vanishes, small enough for
+    # the caches of a CPU.
+    CHUNK_CPU = 2048
+    CHUNK_CUDA = 16384
+
+    def __init__(self, images: Tensor, labels: Tensor) -> None:
+        self.images = images
+        self.labels = labels
+        self.sizes: list[Size] | None = None  # all images are of one
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, batches: Sequence[Tensor]) -> Iterator[Chunk]:
+        """The images of `batches` (image numbers on the CPU), several batches at a time."""
+        device = self.images.device
+        most = self.CHUNK_CUDA if device.type == "cuda" else self.CHUNK_CPU
+        order = torch.cat(list(batches)).to(device) if batches else None
+        position, batch = 0, 0
+        while batch < len(batches) and order is not None:
+            lengths = [len(batches[batch])]
+            while (
+                batch + len(lengths) < len(batches)
+                and sum(lengths) + len(batches[batch + len(lengths)]) <= most
+            ):
+                lengths.append(len(batches[batch + len(lengths)]))
+            rows = slice(position, position + sum(lengths))
+            chosen = order[rows]
+            images = self.images.index_select(0, chosen)
+            yield Chunk(images, self.labels[chosen], rows, lengths)
+            position, batch = rows.stop, batch + len(lengths)
+
+
+def make_resident(split: Split, size: Size, how: str, device: torch.device) -> Resident:
+    """Every image at `size` on `device`. Files are decoded once, by as many threads as processors.
+
+    Raises UserError naming corrupt files, unless the split skips them.
+    """
+    if isinstance(split, Arrays):
+        return Resident(split.resized(size).to(device), split.labels.to(device))
+    images, good = _decode_all(split, size, how)
+    return Resident(images.to(device), split.labels[good].to(device))
+
+
+def _decode_all(split: Files, size: Size, how: str) -> tuple[Tensor, Tensor]:
+    images = torch.empty(len(split), 3, *size, dtype=torch.uint8)
+
+    def fill(index: int) -> Exception | None:
+        try:
+            images[index] = split.read(index, size, how)
+        except UserError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(fill, range(len(split))))
+    bad = [
+        (split.paths[index], error.__cause__ or error)
+        for index, error in enumerate(results)
+        if error is not None
+    ]
+    if bad and not split.skip_corrupt:
+        raise UserError(corrupt_message(bad))
+    good = torch.tensor([i for i, error in enumerate(results) if error is None], dtype=torch.int64)
+    if bad:
+        log.warning("Skipped %s", corrupt_message(bad, hint=False))
+        if not len(good):
+            raise UserError("Every image of a split is unreadable.")
+        images = images[good]
+    return images, good

@@ -1,0 +1,112 @@
+"""Seeded choices of images: stratified splits, classes, shots a class, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gapfc.data.source import Source, Split
+from gapfc.errors import UserError
+
+# Each choice has a random stream of its own, so that changing one leaves the others as they were.
+TEST, VALIDATION, SHOTS, TRAIN_LIMIT, TEST_LIMIT = range(5)
+
+
+def _random(seed: int, stream: int) -> np.random.Generator:
+    return np.random.default_rng([seed, stream])
+
+
+def stratified(
+    labels: Tensor, fraction: float, seed: int, stream: int, classes: Sequence[str], setting: str
+) -> tuple[Tensor, Tensor]:
+    """Indices (kept, held out) that hold out `fraction` of each class, both sorted.
+
+    A class gives at least one image and keeps at least one. Raises UserError where `fraction` is
+    not between 0 and 1 or a class has fewer than two images; `setting` names the key.
+    """
+    if not 0 < fraction < 1:
+        raise UserError(f"{setting}={fraction} must lie between 0 and 1 (both excluded).")
+    random = _random(seed, stream)
+    values = labels.numpy()
+    held: list[np.ndarray] = []
+    for label, name in enumerate(classes):
+        members = np.flatnonzero(values == label)
+        if len(members) < 2:
+            raise UserError(
+                f"Class {name!r} has {len(members)} image(s): {setting} cannot split it. "
+                "Give it two or more, or leave it out with dataset.classes=[...]."
+            )
+        count = min(max(round(len(members) * fraction), 1), len(members) - 1)
+        held.append(random.permutation(members)[:count])
+    mask = np.zeros(len(values), dtype=bool)
+    mask[np.concatenate(held)] = True
+    return torch.from_numpy(np.flatnonzero(~mask)), torch.from_numpy(np.flatnonzero(mask))
+
+
+def choose_classes(source: Source, wanted: Sequence[str | int]) -> Source:
+    """Only the `wanted` classes (names or indices), relabelled 0.. in the order given.
+
+    Raises UserError for an unknown or repeated class, naming those there are.
+    """
+    chosen: list[int] = []
+    for item in wanted:
+        if str(item) in source.classes:  # a digit's name is its index, also where they differ
+            index = source.classes.index(str(item))
+        elif isinstance(item, int) and 0 <= item < len(source.classes):
+            index = item
+        else:
+            raise UserError(
+                f"dataset.classes has {item!r}, which is neither the name nor the index "
+                f"of a class. Classes: {', '.join(source.classes)}."
+            )
+        if index in chosen:
+            raise UserError(f"dataset.classes names {source.classes[index]!r} twice.")
+        chosen.append(index)
+    if not chosen:
+        raise UserError("dataset.classes is empty: name one class or more, or null for all.")
+    new_label = torch.full((len(source.classes),), -1)
+    new_label[chosen] = torch.arange(len(chosen))
+
+    def pick(split: Split | None) -> Split | None:
+        if split is None:
+            return None
+        labels = new_label[split.labels]
+        index = (labels >= 0).nonzero().flatten()
+        return split.take(index).relabel(labels[index])
+
+    train = pick(source.train)
+    assert train is not None
+    return Source(
+        tuple(source.classes[index] for index in chosen), train, pick(source.val), pick(source.test)
+    )
+
+
+def shots(split: Split, count: int, seed: int, classes: Sequence[str]) -> Split:
+    """`count` random images of each class. Raises UserError where a class has fewer."""
+    if count < 1:
+        raise UserError(f"dataset.shots={count} must be 1 or more, or null for all images.")
+    random = _random(seed, SHOTS)
+    values = split.labels.numpy()
+    picked: list[np.ndarray] = []
+    for label, name in enumerate(classes):
+        members = np.flatnonzero(values == label)
+        if count > len(members):
+            raise UserError(
+                f"dataset.shots={count} is more than the {len(members)} training images "
+                f"of class {name!r}."
+            )
+        picked.append(random.permutation(members)[:count])  # fewer shots: a subset of more shots
+    return split.take(torch.from_numpy(np.sort(np.concatenate(picked))))
+
+
+def limit(split: Split, count: int, seed: int, stream: int, setting: str) -> Split:
+    """The first `count` images after a seeded shuffle; all of them where there are no more."""
+    if count < 1:
+        raise UserError(f"{setting}={count} must be 1 or more, or null for all images.")
+    if count >= len(split):
+        return split
+    index = _random(seed, stream).permutation(len(split))[:count]
+    return split.take(torch.from_numpy(index))

@@ -1,0 +1,136 @@
+"""Images read batch by batch: by worker processes that only read, decode and resize."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from gapfc.data.arrays import Arrays, resize
+from gapfc.data.chunk import Chunk
+from gapfc.data.files import corrupt_message, log
+from gapfc.data.sizes import Size
+from gapfc.data.source import Split
+from gapfc.errors import UserError
+
+MOST_WORKERS = 8
+Read = tuple[Tensor, Tensor, list[tuple[str, str]]]  # images, which were readable, the others
+
+
+class _Batches(Dataset[Read]):
+    """Item (image numbers, size) -> their images, whole; a corrupt file is reported, not raised."""
+
+    def __init__(self, split: Split, how: str) -> None:
+        self._split = split
+        self._how = how
+
+    def __getitem__(self, item: Any) -> Read:
+        numbers, size = item
+        if isinstance(self._split, Arrays):
+            images = self._split.images.index_select(0, numbers)
+            return resize(images, size), torch.ones(len(numbers), dtype=torch.bool), []
+        images = torch.zeros(len(numbers), 3, *size, dtype=torch.uint8)
+        readable = torch.ones(len(numbers), dtype=torch.bool)
+        bad: list[tuple[str, str]] = []
+        for row, number in enumerate(numbers.tolist()):
+            try:
+                images[row] = self._split.read(number, size, self._how)
+            except UserError as error:  # a worker's exception would arrive with its traceback
+                readable[row] = False
+                bad.append((self._split.paths[number], str(error.__cause__ or error)))
+        return images, readable, bad
+
+
+class _Order(Sampler[Any]):
+    """The items of the pass at hand; workers live on from one pass to the next."""
+
+    def __init__(self) -> None:
+        self.items: list[tuple[Tensor, Size]] = []
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Size]]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+class Stream:
+    """One split behind a DataLoader.
+
+    size: (h, w) of all images, or a list of each one's own, which is then found in `sizes`.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        size: Size | list[Size],
+        how: str,
+        device: torch.device,
+        workers: int,
+    ) -> None:
+        self._split = split
+        self._size = size if isinstance(size, tuple) else size[0]
+        self.sizes = size if isinstance(size, list) else None
+        self._device = device
+        self._order = _Order()
+        self._loader: DataLoader[Read] = DataLoader(
+            _Batches(split, how),
+            sampler=self._order,
+            batch_size=None,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=device.type == "cuda",
+            generator=torch.Generator(),  # else each pass would draw from the global random state
+        )
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def read(self, batches: Sequence[Tensor]) -> Iterator[Chunk]:
+        """The images of `batches` (image numbers, of one size within a batch), one at a time.
+
+        Raises UserError naming a corrupt file when it is met, unless the split skips them.
+        """
+        self._order.items = [(batch, self._size_of(batch)) for batch in batches]
+        position = 0
+        for batch, (images, readable, bad) in zip(batches, self._loader, strict=True):
+            rows: slice | Tensor = slice(position, position + len(batch))
+            position += len(batch)
+            labels = self._split.labels[batch]
+            if bad:
+                self._report(bad)
+                images, labels = images[readable], labels[readable]
+                rows = (readable.nonzero().flatten() + position - len(batch)).to(self._device)
+                if not len(images):
+                    raise UserError("Every image of a batch is unreadable: mend the data set.")
+            yield Chunk(
+                images.to(self._device, non_blocking=True),
+                labels.to(self._device),
+                rows,
+                [len(images)],
+            )
+
+    def _size_of(self, batch: Tensor) -> Size:
+        return self._size if self.sizes is None else self.sizes[int(batch[0])]
+
+    def _report(self, bad: list[tuple[str, str]]) -> None:
+        found = [(path, OSError(reason)) for path, reason in bad]
+        if isinstance(self._split, Arrays) or not self._split.skip_corrupt:
+            raise UserError(corrupt_message(found))
+        log.warning("Skipped %s", corrupt_message(found, hint=False))
+
+
+def count_workers(setting: int | str, split: Split) -> int:
+    """`dataset.workers` as a number; auto: one a usable processor for files, none for arrays."""
+    if setting == "auto":
+        if isinstance(split, Arrays):
+            return 0
+        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        return min(usable or 1, MOST_WORKERS)
+    if not isinstance(setting, int) or setting < 0:
+        raise UserError(f"dataset.workers={setting} takes auto or a number, 0 or more.")
+    return setting
