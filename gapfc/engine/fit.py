@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from gapfc.engine.device import Precision
 from gapfc.engine.mixing import Mixing
 from gapfc.engine.optimizer import set_learning_rate
-from gapfc.engine.training import Training
+from gapfc.engine.training import Progress, Training
 from gapfc.errors import UserError
 
 # Gradient norms and the loss are recorded this many times an epoch: each costs a pass over the
@@ -92,8 +92,8 @@ def fit(
         training: what is trained, changed in place.
         batches: the training data.
         measure: model -> the columns of an epoch's row that training does not know; among them
-            `val_accuracy`, which chooses the best epoch (None, without validation images: the
-            last epoch is the best).
+            `val_accuracy` and `val_loss`, which choose the best epoch (None, without validation
+            images: the last epoch is the best).
         settings: how to train.
         listener: is told of sampled steps and of epochs.
         save: is called at the end of each epoch, with whether it is the best so far.
@@ -109,9 +109,11 @@ def fit(
         _train_epoch(training, forward, batches, settings, listener, check)
         columns = measure(training.evaluated)
         progress.epoch += 1
-        improved = _improves(columns["val_accuracy"], progress.best_accuracy)
+        improved = _improves(columns, progress)
         if improved:
-            progress.best_epoch, progress.best_accuracy = progress.epoch, columns["val_accuracy"]
+            progress.best_epoch = progress.epoch
+            progress.best_accuracy = columns["val_accuracy"]
+            progress.best_loss = columns.get("val_loss")
         if columns["val_accuracy"] is not None:
             training.schedule.observe(columns["val_accuracy"])
         row = _row(training, columns)
@@ -222,7 +224,7 @@ class _Window:
         self._entries.append((loss, correct, images))
         self.on_cpu = loss.device.type == "cpu"
 
-    def read(self, progress: Any, rate: float) -> None:
+    def read(self, progress: Progress, rate: float) -> None:
         """Add what has gathered to the epoch's sums; Diverged where a loss is not finite."""
         if not self._entries:
             return
@@ -275,8 +277,17 @@ def _row(training: Training, columns: dict[str, float | None]) -> dict[str, Any]
     }
 
 
-def _improves(accuracy: float | None, best: float | None) -> bool:
-    return accuracy is None or best is None or accuracy > best
+def _improves(columns: dict[str, float | None], progress: Progress) -> bool:
+    """Whether the validation accuracy is the best so far; of equal ones the lower loss decides.
+
+    A small validation set has many ties.
+    """
+    accuracy, loss = columns["val_accuracy"], columns.get("val_loss")
+    if accuracy is None or progress.best_accuracy is None or accuracy > progress.best_accuracy:
+        return True
+    if loss is None or progress.best_loss is None:
+        return False
+    return accuracy == progress.best_accuracy and loss < progress.best_loss
 
 
 def _out_of_patience(training: Training, settings: Settings) -> bool:

@@ -21,7 +21,7 @@ class Progress:
         step: optimiser steps.
         seconds: spent in training steps, without start-up and evaluation.
         images: trained on, repeats counted.
-        best_epoch, best_accuracy: of the best validation so far; 0 and None before the first.
+        best_epoch, best_accuracy, best_loss: of the best validation so far; 0 and None before.
         history: one row of measurements an epoch.
         sums: of the epoch at hand, name -> (sum, count).
     """
@@ -33,6 +33,7 @@ class Progress:
     images: int = 0
     best_epoch: int = 0
     best_accuracy: float | None = None
+    best_loss: float | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     sums: dict[str, list[float]] = field(default_factory=dict)
 

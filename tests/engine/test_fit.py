@@ -223,6 +223,19 @@ def test_early_stopping_keeps_the_best_epoch():
     assert saved == [True, True, False, False]
 
 
+def test_of_equal_accuracies_the_lower_loss_is_better():
+    curve = iter([(0.5, 1.0), (0.5, 1.2), (0.5, 0.8), (0.4, 0.1)])
+    state, saved = training(), []
+
+    def measure(net):
+        accuracy, loss = next(curve)
+        return {"val_accuracy": accuracy, "val_loss": loss}
+
+    run(state, Settings(epochs=4, precision=FP32), measure=measure, save=saved.append)
+    assert saved == [True, False, True, False]
+    assert state.progress.best_epoch == 3
+
+
 def test_without_validation_the_last_epoch_is_the_best():
     state, saved = training(), []
     run(
