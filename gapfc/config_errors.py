@@ -31,7 +31,7 @@ def explain(error: BaseException, command: str, config_name: str, arguments: lis
             "Quote what holds spaces, brackets or commas, for the shell: 'head.levels=[1,2,4]'"
         )
     if found := re.match(r"Could not override '(.+?)'", first):
-        return _unknown_key(found[1], command, config_name, Composer(arguments))
+        return unknown_key(found[1], command, config_name, Composer(arguments))
     if found := re.match(r"Override (\S+) looks like a config group", first):
         group = found[1].lstrip("+~").split("=")[0]
         near = _near(group, Composer(arguments).groups())
@@ -67,9 +67,8 @@ def _instantiation(error: InstantiationException) -> str | None:
     text = str(error)
     full_key = re.search(r"full_key: (\S+)", text)
     where = f"{full_key[1]}: " if full_key else ""
-    if text.startswith("Error locating target"):
-        cause = f" ({_first_line(error.__cause__)})" if error.__cause__ else ""
-        return f"{where}{_first_line(error)}{cause}"
+    if found := re.match(r"Error locating target '(.+?)'", text):
+        return f"{where}there is no {found[1]} (_target_ is a dotted name that Python can import)"
     cause_text = str(error.__cause__)
     if isinstance(error.__cause__, TypeError) and re.search(
         r"unexpected keyword argument|required (positional|keyword-only) argument", cause_text
@@ -87,7 +86,8 @@ def _unknown_choice(path: str, options: Sequence[str], composer: Composer) -> st
     return f"{group}={choice}: no such {group}{near}\n{group} takes {', '.join(choices)}"
 
 
-def _unknown_key(key: str, command: str, config_name: str, composer: Composer) -> str:
+def unknown_key(key: str, command: str, config_name: str, composer: Composer) -> str:
+    """Say that nothing reads `key`, and what stands near it."""
     rest = [text for text in composer.overrides if not text.lstrip("+~").startswith(f"{key}=")]
     try:
         config = composer.compose(config_name, rest)

@@ -13,8 +13,14 @@ from omegaconf import DictConfig
 from gapfc.allocator import keep_freed_memory
 from gapfc.cli import print_error
 from gapfc.composition import CONFIGS, CompositionError
+from gapfc.config_checks import check_arguments
 from gapfc.config_errors import explain, explain_in_run
-from gapfc.sweep import Sweeper
+from gapfc.terminal import die_with_reader
+
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+# Options that print and run nothing.
+QUESTIONS = {"--cfg", "-c", "--info", "-i", "--hydra-help"}
 
 
 def launch(name: str, config_name: str, module: str, arguments: list[str]) -> int:
@@ -28,9 +34,17 @@ def launch(name: str, config_name: str, module: str, arguments: list[str]) -> in
 
     # Hydra otherwise prints configuration errors itself, and cuts tracebacks down.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    Plugins.instance().register(Sweeper)
+    # A sweeper of another name would have to be installed into the package hydra_plugins.
+    plugins = Plugins.instance()
+    # Not before: Hydra loads its plugins' modules anew when it looks for them.
+    from gapfc.sweep import Sweeper
+
+    plugins.class_name_to_class[BASIC_SWEEPER] = Sweeper
     sys.argv = [f"gapfc {name}", *arguments]
+    if QUESTIONS & set(arguments):
+        die_with_reader()
     try:
+        check_arguments(name, config_name, arguments)
         hydra.main(config_path=CONFIGS, config_name=config_name, version_base="1.3")(run)()
     except BrokenPipeError:
         raise

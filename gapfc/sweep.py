@@ -8,7 +8,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.utils import JobReturn, JobStatus, filter_overrides
+from hydra.core.utils import JobReturn, JobStatus
 
 _INTERRUPTED = (130, 143)  # exit codes after SIGINT and SIGTERM
 
@@ -25,6 +25,7 @@ class Sweeper(BasicSweeper):
         assert self.launcher is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        swept = tuple(f"{o.get_key_element()}=" for o in overrides if o.is_sweep_override())
         (runs,) = self.split_arguments(overrides, None)
         self.validate_batch_is_legal(runs)  # a misspelt setting shows before the first run starts
         # The basic launcher goes one by one anyway: given single runs, it lets us count them.
@@ -34,7 +35,7 @@ class Sweeper(BasicSweeper):
         for start in range(0, len(runs), size):
             batch = runs[start : start + size]
             last = "" if len(batch) == 1 else f" to {start + len(batch)}"
-            words = f": {_words(batch[0])}" if len(batch) == 1 else ""
+            words = f": {_words(batch[0], swept)}" if len(batch) == 1 else ""
             print(f"\n[run {start + 1}{last} of {len(runs)}]{words}", flush=True)
             results += self.launcher.launch(batch, initial_job_idx=start)
             stopped = [code for code in map(_exit_code, results) if code in _INTERRUPTED]
@@ -42,14 +43,14 @@ class Sweeper(BasicSweeper):
                 sys.exit(stopped[0])
         failed = [run for run, result in zip(runs, results, strict=True) if _exit_code(result)]
         if failed:
-            listed = "".join(f"\n  {_words(run)}" for run in failed)
+            listed = "".join(f"\n  {_words(run, swept)}" for run in failed)
             print(f"gapfc: {len(failed)} of {len(runs)} runs failed:{listed}", file=sys.stderr)
             sys.exit(1)
         return [results]
 
 
-def _words(run: Sequence[str]) -> str:
-    return " ".join(filter_overrides(run))
+def _words(run: Sequence[str], swept: tuple[str, ...]) -> str:
+    return " ".join(word for word in run if word.startswith(swept))
 
 
 def _exit_code(result: JobReturn) -> int:

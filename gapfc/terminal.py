@@ -1,6 +1,7 @@
 """Log lines for a terminal or a pipe."""
 
 import logging
+import signal
 import sys
 from typing import TextIO
 
@@ -16,3 +17,12 @@ class TerminalHandler(logging.StreamHandler[TextIO]):
         if isinstance(sys.exc_info()[1], BrokenPipeError):
             raise
         super().handleError(record)
+
+
+def die_with_reader() -> None:
+    """Let a closed pipe end the process silently, as other Unix tools end.
+
+    Not for training: a data worker that died would take the run with it, without a word.
+    """
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)

@@ -16,6 +16,7 @@ from gapfc import data
 from gapfc.allocator import keep_freed_memory
 from gapfc.commands.inspect_table import table
 from gapfc.composition import Composer, CompositionError
+from gapfc.config_checks import check_arguments
 from gapfc.config_errors import explain, explain_in_run
 from gapfc.data.sizes import parse_size
 from gapfc.engine.device import choose_device, choose_precision, set_determinism
@@ -61,6 +62,7 @@ def main(argv: list[str]) -> int:
     keep_freed_memory()
     composer = Composer([word for word in argv if word not in OWN_OPTIONS])
     try:
+        check_arguments("inspect", CONFIG, composer.overrides)
         overrides = OverridesParser.create(config_loader=composer.loader).parse_overrides(
             composer.overrides
         )

@@ -1,0 +1,63 @@
+"""What Hydra would accept and no command would read, or choke on later: refused at once."""
+
+import difflib
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from gapfc.composition import Composer
+from gapfc.config_errors import unknown_key
+from gapfc.errors import UserError
+
+
+def check_arguments(command: str, config_name: str, arguments: list[str]) -> None:
+    """Refuse unknown options, additions that nothing reads, and words where numbers belong.
+
+    Raises UserError, or one of CompositionError for settings that don't compose.
+    """
+    parser = get_args_parser()
+    _, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        options = [text for action in parser._actions for text in action.option_strings]
+        near = difflib.get_close_matches(unknown[0], options, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UserError(f"no option {unknown[0]}{hint} (gapfc {command} --help)")
+    composer = Composer(arguments)
+    defaults = composer.compose(config_name, [])
+    groups = composer.groups()
+    config = composer.compose(config_name)
+    overrides = OverridesParser.create(config_loader=composer.loader).parse_overrides(
+        composer.overrides
+    )
+    for override in overrides:
+        key = override.key_or_group
+        if override.is_force_add() or key.split(".")[0] == "hydra":
+            continue
+        if override.is_add() and key not in groups and not _goes_to_a_target(config, key):
+            raise UserError(unknown_key(key, command, config_name, composer))
+        if not override.is_sweep_override() and (key == "seed" or key.startswith("trainer.")):
+            _check_number(key, OmegaConf.select(defaults, key), OmegaConf.select(config, key))
+
+
+def _goes_to_a_target(config: DictConfig, key: str) -> bool:
+    """Whether a node above `key` is built by `_target_`, which is given all keys of the node."""
+    parent = key
+    while "." in parent:
+        parent = parent.rpartition(".")[0]
+        node = OmegaConf.select(config, parent)
+        if isinstance(node, DictConfig) and "_target_" in node:
+            return True
+    return False
+
+
+def _check_number(key: str, usual: object, value: object) -> None:
+    kinds: dict[type, tuple[tuple[type, ...], str]] = {
+        bool: ((bool,), "true or false"),
+        int: ((int,), "a whole number"),
+        float: ((int, float), "a number"),
+    }
+    types, words = kinds.get(type(usual), ((object,), ""))
+    wrong_bool = isinstance(value, bool) and bool not in types and object not in types
+    if not isinstance(value, types) or wrong_bool:
+        raise UserError(f"{key}={value}: takes {words}, such as {str(usual).lower()}")
