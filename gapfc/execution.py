@@ -2,7 +2,6 @@
 
 import logging
 import shlex
-from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +15,6 @@ from gapfc.engine.fit import Diverged
 from gapfc.engine.interruption import Interrupted, Interruption
 from gapfc.errors import UserError
 from gapfc.experiment import Experiment
-from gapfc.measure.meter import Measures
 from gapfc.records.journal import Journal
 from gapfc.records.pictures import grid
 from gapfc.records.results import build_results, group_hash
@@ -26,9 +24,6 @@ from gapfc.records.run_log import recording
 from gapfc.records.tensorboard import TensorBoardLog
 
 log = logging.getLogger(__name__)
-
-# An experiment and its scores by split -> further fields of results.json.
-Extra = Callable[[Experiment, Mapping[str, Measures | None]], dict[str, Any]]
 
 
 def identify(command: str, config: DictConfig, overrides: list[str]) -> dict[str, Any]:
@@ -67,10 +62,11 @@ def write_config(
     directory.write_config(f"# {typed}\n{OmegaConf.to_yaml(config, resolve=True)}")
 
 
-def typed_overrides(config_file: Path) -> list[str]:
-    """The overrides in the first line of a config.yaml."""
+def typed(config_file: Path) -> tuple[str, list[str]]:
+    """The command and the overrides in the first line of a config.yaml."""
     with config_file.open(encoding="utf-8") as file:
-        return shlex.split(file.readline().removeprefix("# "))[2:]
+        words = shlex.split(file.readline().removeprefix("# "))
+    return (words[1] if len(words) > 1 else ""), words[2:]
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -82,7 +78,6 @@ def execute(
     experiment: Experiment,
     directory: RunDirectory,
     identity: dict[str, Any],
-    extra: Extra = lambda experiment, scores: {},
 ) -> int:
     """Train, measure, and write results.json, however it ends.
 
@@ -90,7 +85,6 @@ def execute(
         experiment: ready to train, or resumed.
         directory: owned; closed at the end.
         identity: of `identify`.
-        extra: measures what this command alone needs, with the final weights.
 
     Returns:
         The exit code: 0 completed, 1 failed, 130 or 143 interrupted by SIGINT or SIGTERM.
@@ -117,7 +111,7 @@ def execute(
             journal.close()
             scores = final.measure(experiment, interruption.check)
             fields = final.fields(experiment, scores, interruption.check)
-            fields |= extra(experiment, scores)
+            fields |= experiment.extra_results(scores, interruption.check)
             status, code = "completed", 0
         except Interrupted as stop:
             status, message, code = "interrupted", str(stop), stop.exit_code
@@ -143,6 +137,7 @@ def execute(
             directory.write_results(results)
             if status == "completed":
                 final.log_scores(tensorboard, experiment, scores, results)
+                experiment.log_extra(tensorboard, results)
             tensorboard.end(status)
             tensorboard.close()
             summary.ending(results, directory.path)

@@ -1,6 +1,6 @@
 """One run, from its config to its measurements: the parts joined."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import torch
@@ -23,25 +23,25 @@ from gapfc.measure.convergence import convergence
 from gapfc.measure.drift import Drift
 from gapfc.measure.meter import Measures
 from gapfc.model import Classifier, build, feature_shape
+from gapfc.records.results import group_hash
 from gapfc.records.run_directory import RunDirectory
+from gapfc.records.tensorboard import TensorBoardLog
 
 
 class Experiment:
     """What a config describes, built and ready to train.
 
     Everything that wrong settings or missing data can spoil happens here, before a run begins.
+    Another command that trains overrides what it does otherwise, from `load_dataset` on.
 
     Args:
-        config: the whole config of `gapfc train`.
-        initialise: is given the model before training, to load other weights into it.
+        config: the whole config of the command.
 
     Raises:
         UserError: where a setting can't be, or the data are not there.
     """
 
-    def __init__(
-        self, config: DictConfig, initialise: Callable[[Classifier], None] | None = None
-    ) -> None:
+    def __init__(self, config: DictConfig) -> None:
         trainer = config.trainer
         plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
         self.config = config
@@ -59,18 +59,14 @@ class Experiment:
             mixing=Mixing(config.augment.mixup, config.augment.cutmix),
             compile=trainer.compile,
         )
-        self.dataset = data.load(config.dataset, config.data_root)
+        self.dataset = self.load_dataset()
         self.input_size = self.dataset.input_size(config)
-        self.model = build(plain, self.dataset.num_classes, self.input_size, config.seed)
+        self.model = self.build_model(plain)
         self._check_sizes()
-        if initialise is not None:
-            initialise(self.model)
         self.feature_map = feature_shape(self.model.backbone, self.input_size)
         self.macs = macs(self.model.backbone, self.model.head, (3, *self.input_size))
         memory_format = torch.channels_last if trainer.channels_last else torch.contiguous_format
         self.model.to(device=self.device, memory_format=memory_format)
-        # Taken before a checkpoint is loaded: also a resumed run drifts from where it began.
-        self.drifts = {name: Drift(child) for name, child in self.model.named_children()}
         multipliers = {"head": plain["head"].get("lr_multiplier", 1.0)}
         self.training = Training(
             self.model,
@@ -80,6 +76,25 @@ class Experiment:
             averaged(self.model, trainer.ema),
         )
         self.batches = data.training_batches(self.dataset, config, self.device)
+        # Before a checkpoint is loaded: also a resumed run drifts from where it began.
+        self.take_start()
+
+    def load_dataset(self) -> data.Dataset:
+        """The images to train and measure on."""
+        return data.load(self.config.dataset, self.config.data_root)
+
+    def build_model(self, plain: dict[str, Any]) -> Classifier:
+        """The model as training begins, on the CPU. plain: the config as plain containers."""
+        return build(plain, self.dataset.num_classes, self.input_size, self.config.seed)
+
+    def take_start(self) -> None:
+        """Remember the weights as they are: `drifts` tells how far they have moved since."""
+        self.drifts = {name: Drift(child) for name, child in self.model.named_children()}
+
+    @property
+    def group(self) -> str:
+        """What the runs that differ only in seed and paths share."""
+        return group_hash(cast(dict[str, Any], OmegaConf.to_container(self.config, resolve=True)))
 
     def resume(self, directory: RunDirectory) -> None:
         """Continue from the last checkpoint in `directory`, if it has one."""
@@ -95,27 +110,26 @@ class Experiment:
             listener: is told of steps and epochs.
             check: raises Interrupted when it is time to stop; `last.pt` then holds the state.
         """
-        folder = directory.checkpoints
-
-        def save(improved: bool) -> None:
-            if improved:
-                best = {"model": self.training.evaluated.state_dict(), "config": self._yaml()}
-                checkpoint.save(folder / checkpoint.BEST, best)
-            checkpoint.save_last(folder, self.training.state_dict())
-
         try:
             fit(
                 self.training,
                 self.batches,
-                lambda model: self._measure_epoch(model, check),
+                lambda model: self.measure_epoch(model, check),
                 self.settings,
                 listener,
-                save,
+                lambda improved: self.save(directory, improved),
                 check,
             )
         except Interrupted:
-            checkpoint.save_last(folder, self.training.state_dict())
+            self.save(directory, improved=False)
             raise
+
+    def save(self, directory: RunDirectory, improved: bool) -> None:
+        """Write last.pt, and best.pt if validation never was better."""
+        if improved:
+            best = {"model": self.training.evaluated.state_dict(), "config": self._yaml()}
+            checkpoint.save(directory.checkpoints / checkpoint.BEST, best)
+        checkpoint.save_last(directory.checkpoints, self.training.state_dict())
 
     def load_best(self, directory: RunDirectory) -> None:
         """Load the weights that validation chose into `model`."""
@@ -173,9 +187,22 @@ class Experiment:
             "convergence": convergence(*curve, self.config.trainer.targets) if measured else None,
         }
 
-    def _measure_epoch(
-        self, model: nn.Module, check: Callable[[], None]
-    ) -> dict[str, float | None]:
+    def extra_results(
+        self, scores: Mapping[str, Measures | None], check: Callable[[], None]
+    ) -> dict[str, Any]:
+        """Fields of results.json that this command alone has, of the final weights.
+
+        Args:
+            scores: of the final weights, by split.
+            check: raises Interrupted when it is time to stop.
+        """
+        return {}
+
+    def log_extra(self, tensorboard: TensorBoardLog, results: Mapping[str, Any]) -> None:
+        """Write what `extra_results` found to TensorBoard."""
+
+    def measure_epoch(self, model: nn.Module, check: Callable[[], None]) -> dict[str, float | None]:
+        """The columns of metrics.csv that need a pass over the validation images."""
         measures = self.evaluate("val", model, check)
         return {
             "val_loss": measures["nll"] if measures else None,

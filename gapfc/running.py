@@ -1,0 +1,88 @@
+"""A command that trains: a run in a directory of its own, or the rest of one."""
+
+from collections.abc import Callable
+from typing import cast
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from gapfc.errors import UserError
+from gapfc.execution import create_directory, execute, identify, typed, write_config
+from gapfc.experiment import Experiment
+from gapfc.records.results import RESULTS, build_results, read_results
+from gapfc.records.run_directory import CONFIG, RunDirectory
+
+# What a resumed run may be given anew; everything else is as it was.
+CHANGEABLE = ("trainer.epochs", "trainer.device", "trainer.progress", "data_root")
+
+Build = Callable[[DictConfig], Experiment]
+
+
+def begin(command: str, config: DictConfig, overrides: list[str], build: Build) -> int:
+    """Carry out a new run.
+
+    Args:
+        command: that was typed.
+        config: what to run.
+        overrides: that were typed behind the command.
+        build: config -> experiment.
+
+    Returns:
+        The exit code: 0 completed, 1 failed, 130 or 143 interrupted.
+
+    Raises:
+        UserError: where the experiment cannot be built.
+    """
+    identity = identify(command, config, overrides)
+    try:
+        experiment = build(config)
+    except UserError as error:
+        # Alone, a wrong setting leaves nothing behind; a sweep's run must not be missing from it.
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            directory = create_directory(command, config, overrides)
+            directory.write_results(build_results(**identity, status="failed", error=str(error)))
+            directory.close()
+        raise
+    identity["group"] = experiment.group
+    return execute(experiment, create_directory(command, config, overrides), identity)
+
+
+def resume(command: str, path: str, changes: list[str], build: Build) -> int:
+    """Carry out the rest of the run at `path`; `changes`: the overrides that were typed.
+
+    Returns the exit code. Raises UserError where it cannot be resumed, or not so.
+    """
+    directory = RunDirectory.resume(path)
+    begun, overrides = typed(directory.path / CONFIG)
+    if begun != command:
+        raise UserError(f"{path} is a run of gapfc {begun}: gapfc {begun} resume={path}")
+    config = cast(DictConfig, OmegaConf.load(directory.path / CONFIG))
+    for change in changes:
+        key, _, value = change.partition("=")
+        if key == "resume":
+            continue
+        if key not in CHANGEABLE:
+            raise UserError(
+                f"resume continues a run as it was configured: {key} can't change. "
+                f"Only {', '.join(CHANGEABLE)} can."
+            )
+        OmegaConf.update(config, key, OmegaConf.create(f"value: {value}").value)
+        overrides = [o for o in overrides if o.partition("=")[0] != key] + [change]
+    experiment = build(config)
+    experiment.resume(directory)
+    _check_unfinished(experiment, directory)
+    write_config(directory, command, config, overrides)
+    identity = identify(command, config, overrides) | {"group": experiment.group}
+    return execute(experiment, directory, identity)
+
+
+def _check_unfinished(experiment: Experiment, directory: RunDirectory) -> None:
+    if not (directory.path / RESULTS).exists():
+        return
+    before = read_results(directory.path)
+    if before["status"] == "completed" and before["epochs"] >= experiment.settings.epochs:
+        raise UserError(
+            f"{directory.path} is complete: {before['epochs']} epochs. "
+            f"trainer.epochs={2 * before['epochs']} would train it on."
+        )
