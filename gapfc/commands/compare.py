@@ -6,11 +6,12 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 from gapfc.compare.collect import collect
 from gapfc.compare.comparison import Comparison, Question, compare
+from gapfc.compare.export import json_text
 from gapfc.compare.sentences import sentences, unusable_lines
 from gapfc.compare.table import csv_text, markdown, terminal
 from gapfc.compare.where import apply, parse_condition, split_outside_brackets
@@ -107,19 +108,17 @@ def main(argv: list[str]) -> int:
     width = shutil.get_terminal_size((120, 40)).columns if out.isatty() else 120
     print(summary(comparison, width, bold), file=out)
     for target, make in (
-        (options.json, _json),
+        (options.json, json_text),
         (options.csv, csv_text),
         (options.markdown, markdown),
-        (options.html, _html),
     ):
-        if target == "-" and make is not _html:
+        if target == "-":
             sys.stdout.write(make(comparison))
         elif target is not None:
             _write(Path(target), make(comparison))
             print(f"Wrote {target}", file=out)
-    if options.out is not None:
-        written = _write_folder(comparison, Path(options.out))
-        print(f"Wrote {len(written)} files to {options.out}", file=out)
+    if options.html is not None or options.out is not None:
+        _write_pictures(comparison, options.html, options.out, out)
     for problem in comparison.curves.problems:
         print(f"Note: {problem}", file=out)
     return 0
@@ -176,18 +175,6 @@ def summary(comparison: Comparison, width: int = 120, bold: bool = False) -> str
     return "\n".join(lines)
 
 
-def _json(comparison: Comparison) -> str:
-    from gapfc.compare.export import json_text
-
-    return json_text(comparison)
-
-
-def _html(comparison: Comparison) -> str:
-    from gapfc.compare.report import report
-
-    return report(comparison)
-
-
 def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -196,14 +183,24 @@ def _write(path: Path, text: str) -> None:
         raise UserError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _write_folder(comparison: Comparison, folder: Path) -> list[Path]:
-    from gapfc.compare.plots import save_all
+def _write_pictures(
+    comparison: Comparison, html: str | None, folder: str | None, out: TextIO
+) -> None:
+    # Here, as matplotlib takes longer to import than the rest of a comparison to compute.
+    from gapfc.compare.plots import draw, save_all
+    from gapfc.compare.report import report
 
-    texts: dict[str, Callable[[Comparison], str]] = {
-        "comparison.json": _json,
-        "table.csv": csv_text,
-        "table.md": markdown,
-    }
-    for name, make in texts.items():
-        _write(folder / name, make(comparison))
-    return [*(folder / name for name in texts), *save_all(comparison, folder)]
+    pictures = draw(comparison)
+    if html is not None:
+        _write(Path(html), report(comparison, pictures))
+        print(f"Wrote {html}", file=out)
+    if folder is not None:
+        texts = {
+            "comparison.json": json_text(comparison),
+            "table.csv": csv_text(comparison),
+            "table.md": markdown(comparison),
+        }
+        for name, text in texts.items():
+            _write(Path(folder) / name, text)
+        written = save_all(pictures, Path(folder))
+        print(f"Wrote {len(texts) + len(written)} files to {folder}", file=out)

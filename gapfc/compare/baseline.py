@@ -56,12 +56,16 @@ def _key_of(value: str, by: Sequence[str], groups: Sequence[Values]) -> str:
 
 
 def usual_baseline(by: Sequence[str], groups: Sequence[Values]) -> dict[str, str]:
-    """The baseline when none is given: scratch, or fc, or the first group in name order."""
+    """The baseline when none is given: scratch, or fc, or the first group in name order.
+
+    Of several such groups the first in name order, unless every group has its own among them.
+    """
     for key in ("protocol", "head", "source.head"):
         if key in by and any(values[by.index(key)] == USUAL[key] for values in groups):
             spec = {key: USUAL[key]}
-            if len(_matching(spec, by, groups)) == 1 or _all_have_one(spec, by, groups):
+            if _all_have_one(spec, by, groups):
                 return spec
+            return dict(zip(by, min(_matching(spec, by, groups)), strict=True))
     return dict(zip(by, min(groups), strict=True))
 
 

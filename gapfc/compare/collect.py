@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from gapfc.errors import UserError
 from gapfc.records.results import RESULTS, ResultsError, read_results
@@ -29,6 +29,7 @@ class Run:
 
     @property
     def seed(self) -> int:
+        """The seed, by which runs of two groups are paired."""
         return int(self.results["seed"])
 
     @property

@@ -1,4 +1,4 @@
-"""Everything a comparison found, in one object from which table, JSON, pictures and page are drawn."""
+"""Everything a comparison found, in the one object that table, JSON, pictures and page share."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ class Row:
 
     @property
     def n(self) -> int:
+        """Seeds with a value of the metric."""
         return len(self.metric)
 
 
@@ -93,6 +94,7 @@ class Comparison:
     curves: Curves
 
     def row(self, label: str) -> Row:
+        """The row of the group named `label`."""
         return next(row for row in self.rows if row.label == label)
 
 
@@ -254,7 +256,17 @@ def _nothing_completed(unusable: Sequence[Unusable]) -> str:
 def _constants(runs: Sequence[Run], by: Sequence[str]) -> dict[str, str]:
     """Facts that are the same for all runs, to be told above the table."""
     facts = {}
-    for key in ["dataset", "backbone", "head", "source.dataset", "trainer.epochs", "trainer.batch_size", "dataset.train_limit", "device", "precision"]:
+    for key in [
+        "dataset",
+        "backbone",
+        "head",
+        "source.dataset",
+        "trainer.epochs",
+        "trainer.batch_size",
+        "dataset.train_limit",
+        "device",
+        "precision",
+    ]:
         values = {value_of(run, key) for run in runs}
         if key not in by and len(values) == 1 and not values & {ABSENT, "null"}:
             facts[key.rpartition(".")[2] if key.startswith("trainer") else key] = values.pop()

@@ -30,10 +30,12 @@ class Reached:
 
     @property
     def count(self) -> int:
+        """Runs that reached the target."""
         return sum(math.isfinite(time) for time in self.times.values())
 
     @property
     def total(self) -> int:
+        """Runs of which it is known whether they did."""
         return len(self.times)
 
     @property
@@ -126,7 +128,7 @@ def _from_curve(run: Run, target: float, unit: str, curves: Curves) -> float | N
     times, accuracies = curve[column], curve["val_accuracy"]
     for index, accuracy in enumerate(accuracies):
         if accuracy >= target:
-            if index == 0 or accuracy == accuracies[index - 1]:
+            if index == 0 or not accuracy > accuracies[index - 1]:
                 return float(times[index])
             share = (target - accuracies[index - 1]) / (accuracy - accuracies[index - 1])
             return float(times[index - 1] + share * (times[index] - times[index - 1]))

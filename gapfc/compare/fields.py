@@ -22,16 +22,34 @@ ALIASES = {
     "source.seed": "transfer.source.seed",
 }
 # Facts of results.json by which runs may be grouped and filtered, beside every configuration key.
-RESULT_FIELDS = (
-    ["head", "backbone", "dataset", "command", "seed", "status", "device", "precision", "gapfc", "torch", "git", "group"]
-)
+RESULT_FIELDS = [
+    "head",
+    "backbone",
+    "dataset",
+    "command",
+    "seed",
+    "status",
+    "device",
+    "precision",
+    "gapfc",
+    "torch",
+    "git",
+    "group",
+]
 # Neither what a run is nor what it measures: never "what else differs".
 INCIDENTAL = ("seed", "data_root", "output_root", "resume", "hydra", "source")
 INCIDENTAL_LEAVES = ("trainer.progress", "trainer.targets")
 # How fast a run is, and rounding, but not what it computes: named above the table, not refused.
-EXECUTION = (
-    ["device", "precision", "compile", "channels_last", "eval_batch_size", "workers", "residency", "download"]
-)
+EXECUTION = [
+    "device",
+    "precision",
+    "compile",
+    "channels_last",
+    "eval_batch_size",
+    "workers",
+    "residency",
+    "download",
+]
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

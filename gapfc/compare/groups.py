@@ -210,8 +210,10 @@ def _explain(mixed: dict[str, dict[str, int]], by: Sequence[str]) -> str:
     # Training runs among transfer runs explain most of whatever else differs.
     first = "command" if "command" in mixed else next(iter(mixed))
     value = max(mixed[first].items(), key=lambda item: item[1])[0]
-    apart = ",".join([*by, *(key for key in mixed if key != "command")][: len(by) + 3])
-    lines.append(f"Keep some with --where {first}={value}, or tell them apart: --by {apart}")
+    keep = f"Keep some with --where {first}={value}"
+    if first != "command":
+        keep += f", or tell them apart: --by {','.join([*by, *list(mixed)[:3]])}"
+    lines.append(keep)
     return "\n".join(lines)
 
 

@@ -5,8 +5,33 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-LOWER = ["nll", "ece", "brier", "loss", "error", "train_seconds", "seconds", "epochs", "steps", "peak_memory_bytes", "generalization_gap", "drift", "parameters", "macs"]
-HIGHER = ["accuracy", "top5", "area_under_curve", "images_per_second", "gain_over_scratch", "gain", "cka", "f1", "best_accuracy"]
+LOWER = [
+    "nll",
+    "ece",
+    "brier",
+    "loss",
+    "error",
+    "train_seconds",
+    "seconds",
+    "epochs",
+    "steps",
+    "peak_memory_bytes",
+    "generalization_gap",
+    "drift",
+    "parameters",
+    "macs",
+]
+HIGHER = [
+    "accuracy",
+    "top5",
+    "area_under_curve",
+    "images_per_second",
+    "gain_over_scratch",
+    "gain",
+    "cka",
+    "f1",
+    "best_accuracy",
+]
 SHARES = ("accuracy", "top5", "gain_over_scratch", "gain")
 
 
@@ -25,10 +50,12 @@ class Measure:
 
     @property
     def direction(self) -> str:
+        """Which way is better, in words."""
         return "higher is better" if self.better > 0 else "lower is better"
 
     @property
     def unit(self) -> str:
+        """`%`, `s` or nothing."""
         if self.scale == 100:
             return "%"
         return "s" if self.path.endswith("seconds") else ""
@@ -59,7 +86,7 @@ def decimals(spread: float | None, value: float, least: int = 0, most: int = 4) 
     size = abs(spread) if spread else abs(value) / 10
     if not size or not math.isfinite(size):
         return 2
-    return min(most, max(least, 1 - math.floor(math.log10(size))))
+    return min(most, max(least, 1 - math.floor(math.log10(size) + 1e-9)))
 
 
 def count(number: float | None) -> str:

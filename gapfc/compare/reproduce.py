@@ -15,7 +15,7 @@ PERSONAL = ("seed", "output_root", "data_root", "resume", "trainer.progress")
 
 
 def commands(comparison: Comparison) -> list[str]:
-    """One command a distinct configuration, its seeds joined: `gapfc train -m head=fc seed=0,1,2`.
+    """The runs as sweeps, then the comparison: `gapfc train -m head=fc,gap seed=0,1,2`.
 
     From results.json's `overrides` where the run recorded them: then it is what was typed, but for
     paths. Otherwise from config.yaml: groups by name and every number that is not a path.
@@ -23,15 +23,34 @@ def commands(comparison: Comparison) -> list[str]:
     seeds: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for row in comparison.rows:
         for seed, run in row.runs.items():
-            seeds[(str(run.results.get("command", "train")), *_overrides(run))].append(seed)
+            words = (str(run.results.get("command", "train")), *_overrides(run))
+            seeds[words].append(seed)
+    typed = [
+        (command, [*overrides, f"seed={','.join(map(str, sorted(numbers)))}"])
+        for (command, *overrides), numbers in seeds.items()
+    ]
     lines = []
-    for (command, *overrides), numbers in seeds.items():
-        several = "-m " if len(numbers) > 1 else ""
-        told = [shlex.quote(override) for override in overrides]
-        told.append(f"seed={','.join(str(seed) for seed in sorted(numbers))}")
-        lines.append(f"gapfc {command} {several}{' '.join(told)}")
+    for command, told in _joined(typed):
+        several = "-m " if any("," in word and "[" not in word for word in told) else ""
+        lines.append(f"gapfc {command} {several}{shlex.join(told)}")
     lines.append(compare_command(comparison))
     return lines
+
+
+def _joined(typed: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
+    """Commands that differ in the value of the first override alone, as one: `head=fc,gap`."""
+    joined: dict[tuple[str, ...], list[str]] = {}
+    apart: list[tuple[str, list[str]]] = []
+    for command, words in typed:
+        key, _, value = words[0].partition("=")
+        if len(words) < 2 or not value or set(value) & set(",[]{}()'\"$ "):
+            apart.append((command, words))
+        else:
+            joined.setdefault((command, key, *words[1:]), []).append(value)
+    return [
+        (command, [f"{key}={','.join(values)}", *rest])
+        for (command, key, *rest), values in joined.items()
+    ] + apart
 
 
 def compare_command(comparison: Comparison) -> str:

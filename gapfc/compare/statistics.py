@@ -5,10 +5,18 @@ BCa bootstrap of the mean is wrong: no resampled mean leaves the range of the n 
 for a symmetric distribution that range misses the centre with probability 2^(1-n). No such
 interval can reach 95% below 6 seeds (75% for 3, 93.75% for 5), and the percentile interval is
 narrower still, by sqrt((n-1)/n) and by using z for t (Hesterberg, "What Teachers Should Know About
-the Bootstrap", The American Statistician 69(4), 2015, sections 3.2 and 4). So below
-`BOOTSTRAP_FROM` seeds the interval is Student's, exact for normal differences; from there on it is
-Hesterberg's *expanded* percentile bootstrap, which corrects both and follows skewness. The slow
-test `test_coverage_of_the_intervals` measures how often each holds the true mean.
+the Bootstrap", The American Statistician 69(4), 2015). So below `BOOTSTRAP_FROM` seeds the interval
+is Student's, exact for normal differences; from there on it is Hesterberg's *expanded* percentile
+bootstrap, which corrects both and follows skewness.
+
+Measured by the slow test `test_coverage_of_the_intervals`, share of 1,500 samples whose 95%
+interval holds the true mean, ours and (plain percentile bootstrap):
+
+    n            2              3              5              10
+    normal       0.95 (0.50)    0.95 (0.75)    0.96 (0.84)    0.94 (0.91)
+    t, 4 df                     0.96 (0.76)    0.96 (0.82)    0.94 (0.90)
+    uniform                     0.92 (0.74)    0.94 (0.85)    0.95 (0.90)
+    exponential                 0.88 (0.68)    0.88 (0.77)    0.91 (0.86)
 
 What an interval covers: the spread over seeds (initial weights, order, augmentation, dropout), on
 this test set. It does not cover which images the test set happens to hold.
@@ -23,7 +31,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+from scipy import special  # type: ignore[import-untyped]
 
 BOOTSTRAP_FROM = 10
 RESAMPLES = 10_000
@@ -53,7 +61,7 @@ class Paired:
     p_holm: p corrected for all comparisons of the table; set by the caller.
     probability_better: P(A > B), the chance that a run beats the baseline's run of the same seed:
         the share of shared seeds where it does, ties counting half (Bouthillier et al.,
-        "Accounting for Variance in Machine Learning Benchmarks", MLSys 2021, section 4). With its
+        "Accounting for Variance in Machine Learning Benchmarks", MLSys 2021). With its
         Clopper-Pearson interval; None where ties make half counts, or with one seed.
     """
 
@@ -71,6 +79,7 @@ class Paired:
 
     @property
     def n(self) -> int:
+        """Seeds that both groups have."""
         return len(self.differences)
 
 
@@ -139,7 +148,7 @@ def student_interval(x: Array, confidence: float) -> Interval:
 
 
 def bootstrap_interval(x: Array, confidence: float) -> Interval:
-    """Hesterberg's expanded percentile interval of the mean (2015, section 4.1).
+    """Hesterberg's expanded percentile interval of the mean (2015).
 
     The percentiles are taken at a' = Phi(-sqrt(n/(n-1)) t(n-1)) instead of a = (1-confidence)/2,
     which makes it as wide as Student's for symmetric data.

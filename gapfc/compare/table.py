@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gapfc.compare.comparison import Comparison, Row
 from gapfc.compare.convergence import Reached
-from gapfc.compare.measures import count, decimals, measure, probability
+from gapfc.compare.measures import count, decimals, probability
 
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 # What goes first when the table is too wide. The rest always stays.
@@ -83,7 +83,6 @@ def columns(comparison: Comparison) -> list[Column]:
     ]
     target = "–" if comparison.target is None else f"{100 * comparison.target:g}%"
     unit = f" ({metric.unit})" if metric.unit else ""
-    gap = measure("generalization_gap.accuracy")
     found = [
         *keys,
         Column("n", "n", lambda row: str(row.n), lambda row: row.n),
@@ -111,7 +110,6 @@ def columns(comparison: Comparison) -> list[Column]:
             "gap (pt)",
             lambda row: "–" if row.gap is None else f"{100 * row.gap:.1f}",
             lambda row: row.gap,
-            gap.better,
         ),
         Column(
             "epochs to",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from gapfc.compare.collect import Collection, Run, Unusable
 from gapfc.compare.fields import ABSENT, known_keys, near, show, value_of
@@ -21,6 +21,7 @@ class Condition:
     negated: bool
 
     def holds(self, run: Run | Unusable) -> bool:
+        """Whether the run stays."""
         return (value_of(run, self.key) in self.values) != self.negated
 
     def __str__(self) -> str:

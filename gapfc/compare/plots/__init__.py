@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,18 +58,38 @@ def svg(figure: Figure, name: str) -> str:
     return out.getvalue()
 
 
-def save_all(comparison: Comparison, folder: Path) -> list[Path]:
-    """Writes each picture as PNG (200 dpi) and SVG into `folder`; the files written.
+@dataclass(frozen=True)
+class Picture:
+    """A finished picture: its file name without ending, what it shows, and both formats."""
+
+    name: str
+    title: str
+    svg: str
+    png: bytes
+
+
+def draw(comparison: Comparison) -> list[Picture]:
+    """Every picture as SVG and PNG (200 dpi)."""
+    made = []
+    for name, figure in figures(comparison):
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=DPI)
+        made.append(Picture(name, TITLES[name], svg(figure, name), image.getvalue()))
+    return made
+
+
+def save_all(pictures: Sequence[Picture], folder: Path) -> list[Path]:
+    """Writes each picture as PNG and SVG into `folder`; the files written.
 
     Raises UserError when the folder cannot be written.
     """
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, figure in figures(comparison):
-            image, drawing = folder / f"{name}.png", folder / f"{name}.svg"
-            figure.savefig(image, dpi=DPI)
-            drawing.write_text(svg(figure, name), encoding="utf-8")
+        for picture in pictures:
+            image, drawing = folder / f"{picture.name}.png", folder / f"{picture.name}.svg"
+            image.write_bytes(picture.png)
+            drawing.write_text(picture.svg, encoding="utf-8")
             written += [image, drawing]
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror}") from error

@@ -48,8 +48,7 @@ def _against(
 ) -> Figure | None:
     rows, left_out = shown_rows(comparison)
     style = looks(comparison)
-    height = 4.2 + 0.22 * math.ceil(len(rows) / 5)
-    figure, grid = new_figure(4.9 * len(panels) if len(panels) > 1 else 7.4, height, len(panels))
+    figure, grid = new_figure(4.9 * len(panels) if len(panels) > 1 else 7.4, 4.3, len(panels))
     drawn = False
     lowest: list[float] = []
     for axes, (column, title) in zip(grid[0], panels, strict=True):
@@ -70,7 +69,6 @@ def _against(
                 axes.fill_between(xs, 100 * low, 100 * high, color=look.colour, alpha=0.13, lw=0)
         axes.set_title(title)
         axes.set_xlabel(axis)
-        axes.set_ylabel("accuracy (%)")
         axes.margins(x=0.02)
         if x == "epoch":
             axes.xaxis.get_major_locator().set_params(integer=True)
@@ -78,19 +76,18 @@ def _against(
             _mark_target(axes, comparison.target)
     if not drawn:
         return None
-    for axes in grid[0]:
-        # Above chance the first epochs would squeeze all that differs into the top.
-        axes.set_ylim(max(min(lowest), 0) - 2, min(101.5, axes.get_ylim()[1]))
+    grid[0][0].set_ylabel("accuracy (%)")
+    grid[0][0].set_ylim(max(min(lowest), 0) - 2, 101.5)
     legend_above(figure, grid[0][-1])
-    caption(figure, BAND + (f" Shown: {left_out}." if left_out else ""))
+    caption(figure, BAND + left_out)
     return figure
 
 
 def _mark_target(axes: Any, target: float) -> None:
     axes.axhline(100 * target, color=MUTED, lw=0.9, ls=":", zorder=1)
     axes.annotate(
-        f"target {100 * target:g}%", (1, 100 * target), xycoords=("axes fraction", "data"),
-        xytext=(-2, -3), textcoords="offset points", ha="right", va="top", fontsize=8, color=MUTED,
+        f"target {100 * target:g}%", (0, 100 * target), xycoords=("axes fraction", "data"),
+        xytext=(3, 2), textcoords="offset points", va="bottom", fontsize=8, color=MUTED,
     )  # fmt: skip
 
 
@@ -101,7 +98,7 @@ def convergence(comparison: Comparison) -> Figure | None:
     if comparison.target is None or not rows:
         return None
     style = looks(comparison)
-    figure, grid = new_figure(7.4, 3.6 + 0.22 * math.ceil(len(rows) / 3))
+    figure, grid = new_figure(7.4, 3.8)
     axes = grid[0][0]
     last = max(float(run.results["epochs"] or 0) for row in rows for run in row.runs.values())
     for index, row in enumerate(rows):
@@ -124,10 +121,10 @@ def convergence(comparison: Comparison) -> Figure | None:
     axes.set_ylabel("share of the group's runs (%)")
     axes.set_xlim(0, last * 1.02)
     axes.set_ylim(-5, 105)
-    legend_above(figure, axes, columns=3)
+    legend_above(figure, axes)
     caption(
         figure,
         "Each step is a run reaching the target; lines are set apart by a hair where they meet."
-        + (f" Shown: {left_out}." if left_out else ""),
+        + left_out,
     )
     return figure

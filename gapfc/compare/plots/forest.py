@@ -11,17 +11,21 @@ from gapfc.compare.plots.style import INK, MUTED, PAPER, caption, looks, new_fig
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MOST_ROWS = 40  # a longer picture can no longer be read as one
+
 
 def differences(comparison: Comparison) -> Figure | None:
     """A line a comparison, best first; None when there is nothing to compare with."""
     rows = [row for row in comparison.rows if row.paired is not None]
     if not rows:
         return None
+    left_out = f" Shown: the best {MOST_ROWS} of {len(rows)}." if len(rows) > MOST_ROWS else ""
+    compared, rows = len(rows), rows[:MOST_ROWS]
     metric, scale = comparison.measure, comparison.measure.scale
     style = looks(comparison)
     several = sum(row.is_baseline for row in comparison.rows) > 1
     baseline = next((row.label for row in comparison.rows if row.is_baseline), "baseline")
-    figure, grid = new_figure(8.6, 1.7 + 0.42 * len(rows))
+    figure, grid = new_figure(8.6, 1.9 + 0.42 * max(2, len(rows)))
     axes = grid[0][0]
     axes.axvline(0, color=INK, lw=1.2, ls=(0, (4, 2)), zorder=2)
     spreads = [
@@ -67,5 +71,10 @@ def differences(comparison: Comparison) -> Figure | None:
     better = "right of the line is better" if metric.better > 0 else "left of the line is better"
     axes.set_title(f"Paired differences to {against}: {better}")
     told = f"Bar: {100 * comparison.question.confidence:g}% interval. Ticks: single seeds."
-    caption(figure, f"{told} p: paired t test, corrected for {len(rows)} comparisons (Holm).")
+    if any(row.paired and row.paired.p is not None for row in rows):
+        told += " p: paired t test"
+        told += f", corrected for {compared} comparisons (Holm)." if compared > 1 else "."
+    if any(row.paired and row.paired.interval is None for row in rows):
+        told += " Hollow: no interval."
+    caption(figure, told + left_out)
     return figure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gapfc.compare.plots.style import MUTED
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
 
+Across = Literal["left", "right", "center"]
+Upward = Literal["bottom", "top", "center"]
 # Tried in turn, in points from the marker: beside it, then ever farther round it.
 DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
 DISTANCES = (9, 16, 25, 36, 50, 66, 84)
@@ -21,11 +23,11 @@ def label_points(
     points: Sequence[tuple[float, float]],
     names: Sequence[str],
     colours: Sequence[str],
-    obstacles: Sequence[tuple[float, float, float]] = (),
+    obstacles: Sequence[tuple[tuple[float, float], tuple[float, float]]] = (),
 ) -> None:
     """Names the points [n] of `axes`, with a thin line where a name had to go farther away.
 
-    obstacles: vertical bars (x, low, high) in data units that names must not cover.
+    obstacles: upright or level lines ((x0, y0), (x1, y1)) in data units not to be covered.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.transforms import Bbox
@@ -40,9 +42,9 @@ def label_points(
     for x, y in points:
         px, py = to_pixels((x, y))
         taken.append(Bbox.from_extents(px - 7, py - 7, px + 7, py + 7))
-    for x, low, high in obstacles:
-        (px, bottom), (_, top) = to_pixels((x, low)), to_pixels((x, high))
-        taken.append(Bbox.from_extents(px - 3, bottom, px + 3, top))
+    for start, end in obstacles:
+        (left, bottom), (right, top) = to_pixels(start), to_pixels(end)
+        taken.append(Bbox.from_extents(left - 3, bottom - 3, right + 3, top + 3))
     order = sorted(range(len(points)), key=lambda i: -points[i][1])
     for index in order:
         note = axes.annotate(
@@ -71,16 +73,16 @@ def label_points(
                 textcoords="offset points",
                 arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.6, "shrinkB": 4},
             )
-    for note in axes.texts:
-        note.set_in_layout(False)
+    for text in axes.texts:
+        text.set_in_layout(False)
 
 
-def _places() -> list[tuple[tuple[float, float], tuple[str, str]]]:
-    places = []
+def _places() -> list[tuple[tuple[float, float], tuple[Across, Upward]]]:
+    places: list[tuple[tuple[float, float], tuple[Across, Upward]]] = []
     for distance in DISTANCES:
         for right, up in DIRECTIONS:
-            across = "left" if right > 0 else "right" if right < 0 else "center"
-            upward = "bottom" if up > 0 else "top" if up < 0 else "center"
+            across: Across = "left" if right > 0 else "right" if right < 0 else "center"
+            upward: Upward = "bottom" if up > 0 else "top" if up < 0 else "center"
             share = 0.75 if right and up else 1.0
             places.append(((right * distance * share, up * distance * share), (across, upward)))
     return places

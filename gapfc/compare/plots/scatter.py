@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from gapfc.compare.comparison import Comparison, Row
@@ -10,6 +11,7 @@ from gapfc.compare.plots.labels import label_points
 from gapfc.compare.plots.style import caption, looks, new_figure, shown_rows
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -29,47 +31,72 @@ def _cost(row: Row, name: str) -> float | None:
 
 def _against(comparison: Comparison, name: str, axis: str) -> Figure | None:
     rows, left_out = shown_rows(comparison)
-    points = [(row, cost) for row in rows if (cost := _cost(row, name)) is not None]
-    if not points:
+    rows = [row for row in rows if _cost(row, name) is not None]
+    if not rows:
         return None
     style = looks(comparison)
     scale = comparison.measure.scale
     figure, grid = new_figure(7.4, 4.6)
     axes = grid[0][0]
-    places, names, colours, bars = [], [], [], []
-    for row, cost in points:
+    costs = [float(_cost(row, name) or 0) for row in rows]
+    logarithmic = min(costs) > 0 and max(costs) / min(costs) > 3
+    spots = _apart(costs, logarithmic)
+    places, obstacles = [], []
+    for row, x in zip(rows, spots, strict=True):
         look = style[row.label]
         seeds = [scale * value for value in row.metric.values()]
         mean = sum(seeds) / len(seeds)
-        axes.vlines(cost, min(seeds), max(seeds), color=look.colour, lw=1.4, alpha=0.7)
-        axes.plot(cost, mean, color=look.colour, marker=look.marker, ms=8, ls="none", zorder=4)
-        places.append((cost, mean))
-        names.append(look.label)
-        colours.append(look.colour)
-        bars.append((cost, min(seeds), max(seeds)))
+        axes.vlines(x, min(seeds), max(seeds), color=look.colour, lw=1.4, alpha=0.7)
+        axes.plot(x, mean, color=look.colour, marker=look.marker, ms=8, ls="none", zorder=4)
+        places.append((x, mean))
+        obstacles.append(((x, min(seeds)), (x, max(seeds))))
         if row.is_baseline and sum(other.is_baseline for other in rows) == 1:
             axes.axhline(mean, color=look.colour, lw=0.9, ls=(0, (4, 3)), zorder=1)
-    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+            obstacles.append(((min(spots), mean), (max(spots), mean)))
+    _scale_axis(axes, costs, logarithmic)
+    axes.margins(x=0.12, y=0.15)
+    axes.set_xlabel(f"{axis}, logarithmic" if logarithmic else axis)
+    axes.set_ylabel(comparison.measure.axis)
+    metric = comparison.measure
+    axes.set_title(f"{metric.path} ({metric.direction}) against {axis.partition(' ')[0]}")
+    told = "Marker: mean over seeds. Bar: from the lowest to the highest seed."
+    if spots != costs:
+        told += " Groups of equal cost are set apart by a hair."
+    caption(figure, told + left_out)
+    names = [style[row.label].label for row in rows]
+    label_points(axes, places, names, [style[row.label].colour for row in rows], obstacles)
+    return figure
 
-    costs = [cost for _, cost in points]
-    if min(costs) > 0 and max(costs) / min(costs) > 3:
+
+def _apart(costs: list[float], logarithmic: bool) -> list[float]:
+    """Costs that would be drawn over each other, spread by a hundredth of the axis each."""
+    at = [math.log(cost) if logarithmic else cost for cost in costs]
+    hair = 0.012 * ((max(at) - min(at)) or abs(max(at)) or 1.0)
+    order = sorted(range(len(at)), key=lambda i: at[i])
+    clusters: list[list[int]] = []
+    for index in order:
+        if clusters and at[index] - at[clusters[-1][-1]] < hair / 2:
+            clusters[-1].append(index)
+        else:
+            clusters.append([index])
+    spots = list(costs)
+    for cluster in clusters:
+        centre = sum(at[i] for i in cluster) / len(cluster)
+        for rank, i in enumerate(cluster):
+            if len(cluster) > 1:
+                moved = centre + hair * (rank - (len(cluster) - 1) / 2)
+                spots[i] = math.exp(moved) if logarithmic else moved
+    return spots
+
+
+def _scale_axis(axes: Axes, costs: list[float], logarithmic: bool) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    if logarithmic:
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axis += ", logarithmic"
         if max(costs) / min(costs) < 30:
-            from matplotlib.ticker import LogLocator
-
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
-    axes.margins(x=0.12, y=0.15)
-    axes.set_xlabel(axis)
-    axes.set_ylabel(comparison.measure.axis)
-    axes.set_title(
-        f"{comparison.measure.path} ({comparison.measure.direction}) against {axis.split(' ')[0]}"
-    )
-    told = "Marker: mean over seeds. Bar: from the lowest to the highest seed."
-    caption(figure, told + (f" Shown: {left_out}." if left_out else ""))
-    label_points(axes, places, names, colours, bars)
-    return figure

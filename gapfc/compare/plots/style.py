@@ -7,6 +7,7 @@ and, in lines, a dash as well. The baseline is always ink, dashed, with a square
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,12 +69,12 @@ def _only_baseline(row: Row, comparison: Comparison) -> bool:
 
 
 def shown_rows(comparison: Comparison) -> tuple[list[Row], str]:
-    """The rows one picture can hold: the best MOST_LINES and the baseline; and words for the rest."""
+    """The rows one picture can hold, the best MOST_LINES and baselines, and words that say so."""
     rows = [row for row in comparison.rows if row.mean is not None]
     if len(rows) <= MOST_LINES:
         return rows, ""
     kept = [row for i, row in enumerate(rows) if i < MOST_LINES or row.is_baseline]
-    return kept, f"the best {MOST_LINES} of {len(rows)} groups, and the baseline"
+    return kept, f" Shown: the best {MOST_LINES} of {len(rows)} groups, and any baseline."
 
 
 @contextmanager
@@ -120,14 +121,18 @@ def new_figure(width: float, height: float, columns: int = 1, rows: int = 1) -> 
     """A figure of width × height inches and its axes, [rows][columns]."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False)
+    figure = Figure(figsize=(width, height))
+    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.06)
+    return figure, figure.subplots(rows, columns, squeeze=False, sharey="row")
 
 
-def legend_above(figure: Figure, axes: Axes, columns: int = 5) -> None:
-    """The legend over the plots, where it cannot hide a line."""
+def legend_above(figure: Figure, axes: Axes) -> None:
+    """The legend over the plots, where it cannot hide a line; the figure grows by its height."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
+        inches = 0.68 + 0.07 * max(map(len, labels))
+        columns = max(1, int((figure.get_figwidth() - 0.2) / inches))
+        figure.set_figheight(figure.get_figheight() + 0.19 * -(-len(labels) // columns))
         figure.legend(
             handles, labels, loc="outside upper left", ncols=min(columns, len(labels)),
             handlelength=2.6, columnspacing=1.4, fontsize=9,
@@ -136,4 +141,5 @@ def legend_above(figure: Figure, axes: Axes, columns: int = 5) -> None:
 
 def caption(figure: Figure, text: str) -> None:
     """Small words under the plots: what band and whiskers are, and what is left out."""
-    figure.supxlabel(text, fontsize=8, color=MUTED, x=0.01, ha="left")
+    lines = textwrap.fill(text, int(figure.get_figwidth() * 17))
+    figure.supxlabel(lines, fontsize=8, color=MUTED, x=0.015, ha="left")

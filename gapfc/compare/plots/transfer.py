@@ -18,7 +18,6 @@ from gapfc.compare.plots.style import (
     GRID,
     INK,
     MARKERS,
-    PAPER,
     caption,
     legend_above,
     new_figure,
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # From what moves least to what moves most; protocols not named here follow by name.
+# The cells keep their colours on a dark page, so their text must too: not INK, not PAPER.
+ON_LIGHT, ON_DARK = "#101010", "#fefefe"
 PROTOCOLS = ("scratch", "linear_probe", "head_kept", "last_block", "lp_ft", "finetune")
 
 
@@ -37,8 +38,8 @@ def _cells(comparison: Comparison) -> dict[tuple[str, str, str], list[Run]]:
     for row in comparison.rows:
         for run in row.runs.values():
             if isinstance(run.results.get("transfer"), Mapping):
-                key = (value_of(run, "dataset"), value_of(run, "source.head"))
-                cells[(*key, value_of(run, "protocol"))].append(run)
+                target, head = value_of(run, "dataset"), value_of(run, "source.head")
+                cells[target, head, value_of(run, "protocol")].append(run)
     return cells
 
 
@@ -92,7 +93,7 @@ def heat_map(comparison: Comparison) -> Figure | None:
                 told = f"{mean:.{places}f}" + (f"\n± {sd:.{places}f}" if np.isfinite(sd) else "")
                 axes.text(
                     column, row, told, ha="center", va="center", fontsize=9,
-                    color=INK if light else PAPER,
+                    color=ON_LIGHT if light else ON_DARK,
                 )  # fmt: skip
         axes.set_xticks(range(len(protocols)), [p.replace("_", " ") for p in protocols])
         axes.set_yticks(range(len(heads)), heads)
@@ -130,6 +131,7 @@ def drift(comparison: Comparison) -> Figure | None:
     for column, protocol in enumerate(protocols):
         for row, what in enumerate(("cka", "drift")):
             axes = grid[row][column]
+            axes.tick_params(labelleft=True)
             names: list[str] = []
             for index, line in enumerate(lines):
                 found = [
@@ -157,21 +159,23 @@ def drift(comparison: Comparison) -> Figure | None:
             if row == 0:
                 axes.set_title(protocol.replace("_", " "))
             axes.set_xlabel(("stage", "layer")[row] + ", from the image to the head")
-        grid[0][column].sharey(grid[0][0])
-        grid[1][column].sharey(grid[1][0])
     grid[0][0].set_ylabel("linear CKA, before and after\n(1: features unchanged)")
     grid[1][0].set_ylabel("relative weight change\n‖after − before‖ / ‖before‖")
     for axes in grid[0]:
         axes.axhline(1, color=GRID, lw=1.2)
-    legend_above(figure, grid[0][0], columns=6)
+    legend_above(figure, grid[0][0])
     caption(figure, "Line: mean over seeds. Band: from the lowest to the highest seed.")
     return figure
 
 
 def _short(names: list[str]) -> list[str]:
-    """Layer names without the beginning and the ending that all of them share."""
+    """Layer names without the beginning and the ending that all share: `stages.0`, not `0`."""
     parts = [name.split(".") for name in names]
-    while len(parts) > 1 and all(len(p) > 1 for p in parts) and len({p[0] for p in parts}) == 1:
+    while (
+        len(parts) > 1
+        and all(len(p) > 1 and not p[1][0].isdigit() for p in parts)
+        and len({p[0] for p in parts}) == 1
+    ):
         parts = [p[1:] for p in parts]
     while len(parts) > 1 and all(len(p) > 1 for p in parts) and len({p[-1] for p in parts}) == 1:
         parts = [p[:-1] for p in parts]

@@ -1,0 +1,234 @@
+"""The small parts: finding runs, naming fields, baselines, curves, what numbers look like."""
+
+import doctest
+import importlib
+import math
+import re
+
+import numpy as np
+import pytest
+from synthetic import write_run
+
+from gapfc.compare.baseline import baseline_of, parse_baseline, usual_baseline
+from gapfc.compare.collect import Run, collect, find_runs
+from gapfc.compare.comparison import Question, compare
+from gapfc.compare.convergence import Reached, default_target
+from gapfc.compare.curves import Curves, over_seeds, read_metrics
+from gapfc.compare.fields import ABSENT, lookup, metric_of, value_of
+from gapfc.compare.measures import decimals, measure
+from gapfc.compare.reproduce import commands
+from gapfc.compare.table import best_rows, columns, markdown, terminal
+from gapfc.errors import UserError
+
+MODULES = ["fields", "where", "measures", "statistics"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings(name):
+    module = importlib.import_module(f"gapfc.compare.{name}")
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_find_runs_stops_at_a_run_and_passes_hidden_folders(tmp_path):
+    path = write_run(tmp_path, "gap", 0)
+    (path / "checkpoints").mkdir()
+    (path / "checkpoints" / "config.yaml").write_text("")
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "config.yaml").write_text("")
+    assert list(find_runs(tmp_path)) == [path]
+    assert list(find_runs(path)) == [path]
+
+
+def test_a_directory_given_twice_counts_once(sweep):
+    assert len(collect([sweep, sweep / "train"]).runs) == 12
+
+
+def test_lookup_takes_keys_that_hold_dots():
+    tree = {"to": {"0.90": {"epochs": 3}, "0": {"95": 1}}, "none": None}
+    assert lookup(tree, "to.0.90.epochs") == 3
+    assert lookup(tree, "to.0.95") == 1
+    assert lookup(tree, "to.0.80.epochs") is ABSENT
+    assert lookup(tree, "none") is None
+
+
+def test_values_of_a_run(tmp_path):
+    path = write_run(tmp_path, "fc", 3, config={"head.hidden": [512, 256]})
+    (run,) = collect([path]).runs
+    keys = ["head", "head.hidden", "optimizer", "optimizer.lr", "dataset.train_limit"]
+    keys += ["status", "x.y"]
+    told = {key: value_of(run, key) for key in keys}
+    assert told == {
+        "head": "fc", "head.hidden": "[512,256]", "optimizer": "SGD", "optimizer.lr": "0.05",
+        "dataset.train_limit": "null", "status": "completed", "x.y": ABSENT,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None, True, "0.9", [1]])
+def test_only_finite_numbers_are_a_metric(tmp_path, value):
+    run = Run(tmp_path, {"test": {"accuracy": value}}, {})
+    assert metric_of(run, "test.accuracy") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "better", "scale"),
+    [
+        ("test.accuracy", 1, 100), ("test.top5", 1, 100), ("test.nll", -1, 1), ("val.ece", -1, 1),
+        ("generalization_gap.accuracy", -1, 100), ("parameters.head", -1, 1),
+        ("convergence.to_accuracy.0.90.epochs", -1, 1), ("convergence.area_under_curve", 1, 1),
+        ("train_seconds", -1, 1), ("images_per_second", 1, 1), ("transfer.drift.conv1", -1, 1),
+        ("transfer.gain_over_scratch", 1, 100), ("transfer.cka.stage1", 1, 1),
+    ],
+)  # fmt: skip
+def test_direction_and_unit(path, better, scale):
+    found = measure(path)
+    assert (found.better, found.scale, found.assumed) == (better, scale, False)
+    assert measure(path, "lower").better == -1
+
+
+def test_an_unknown_direction_is_said_to_be_assumed(sweep):
+    assert measure("best_epoch").assumed
+    found = compare(collect([sweep]), Question(metric="best_epoch"))
+    assert any("--direction lower" in note for note in found.notes)
+
+
+def test_decimals_show_two_digits_of_the_spread():
+    assert decimals(0.42, 97) == 2
+    assert decimals(1.2, 97) == 1
+    assert decimals(34, 97) == 0
+    assert decimals(None, 1.0) == decimals(None, 0.96 * 100 - 0.95 * 100)
+    assert decimals(0.0, 0.0) == 2
+
+
+BY = ("head", "head.hidden")
+GROUPS = [("fc", "[]"), ("fc", "[512]"), ("gap", "[]"), ("nin", "absent")]
+
+
+def test_baseline_with_the_same_other_values():
+    spec = parse_baseline("fc", BY, GROUPS)
+    assert spec == {"head": "fc"}
+    assert baseline_of(("gap", "[]"), spec, BY, GROUPS) == ("fc", "[]")
+    assert baseline_of(("fc", "[512]"), spec, BY, GROUPS) == ("fc", "[512]")
+    assert baseline_of(("nin", "absent"), spec, BY, GROUPS) is None
+
+
+def test_a_baseline_that_fits_one_group_is_that_of_all():
+    spec = parse_baseline("head=fc,head.hidden=[ 512 ]", BY, GROUPS)
+    assert {baseline_of(group, spec, BY, GROUPS) for group in GROUPS} == {("fc", "[512]")}
+
+
+def test_a_row_without_a_baseline_says_so(tmp_path):
+    for seed in range(2):
+        write_run(tmp_path, "fc", seed, config={"head.hidden": [64]})
+        write_run(tmp_path, "fc", seed, config={"head.hidden": []})
+        write_run(tmp_path, "gap", seed)
+        write_run(tmp_path, "nin", seed)
+    found = compare(collect([tmp_path]), Question(by=BY, baseline="fc"))
+    assert found.row("nin").paired is None
+    assert found.row("nin").no_comparison == "no baseline with the same other values"
+
+
+def test_usual_baselines():
+    assert usual_baseline(("head",), [("gap",), ("fc",)]) == {"head": "fc"}
+    assert usual_baseline(("head",), [("nin",), ("gap",)]) == {"head": "gap"}
+    assert usual_baseline(BY, GROUPS) == {"head": "fc", "head.hidden": "[512]"}
+    protocols = [(head, p) for head in ("fc", "gap") for p in ("scratch", "finetune")]
+    assert usual_baseline(("source.head", "protocol"), protocols) == {"protocol": "scratch"}
+
+
+def test_an_ambiguous_baseline_is_asked_back():
+    with pytest.raises(UserError, match=r"is it head=fc or source\.head=fc"):
+        parse_baseline("fc", ("head", "source.head"), [("fc", "fc"), ("gap", "fc")])
+
+
+def test_medians_of_censored_times():
+    inf = math.inf
+    told = {
+        (1.0, 2.0, 3.0): "2.0", (1.0, 2.0): "1.5", (1.0, 2.0, inf): "2.0 (2/3 reached)",
+        (1.0, inf): ">12 (1/2 reached)", (inf, inf, inf): ">12 (0/3 reached)", (): "–",
+    }  # fmt: skip
+    for times, text in told.items():
+        assert Reached("epochs", dict(enumerate(times)), 12.0).text() == text
+
+
+def test_the_default_target_is_the_highest_that_half_of_the_runs_reached(tmp_path):
+    for seed, reached in enumerate((None, 5.0, 6.0, None)):
+        table = {
+            "0.50": {"epochs": 1.0, "steps": 1, "seconds": 1.0},
+            "0.90": {"epochs": reached, "steps": None, "seconds": reached},
+            "0.99": {"epochs": None, "steps": None, "seconds": None},
+        }
+        write_run(tmp_path, "gap", seed, results={"convergence.to_accuracy": table})
+    assert default_target(collect([tmp_path]).runs) == 0.90
+
+
+def test_means_stop_where_the_first_run_stopped(tmp_path):
+    write_run(tmp_path, "gap", 0)
+    write_run(tmp_path, "gap", 1, config={"trainer.epochs": 5})
+    runs = collect([tmp_path]).runs
+    xs, mean, low, high, n = over_seeds(runs, Curves(), "epoch", "val_accuracy")
+    assert n == 2
+    assert list(xs) == [1, 2, 3, 4, 5]
+    values = [read_metrics(run.path / "metrics.csv")["val_accuracy"][:5] for run in runs]
+    assert mean == pytest.approx((values[0] + values[1]) / 2)
+    assert np.all(low <= mean)
+    assert np.all(mean <= high)
+
+
+def test_an_unreadable_curve_is_named(tmp_path):
+    path = write_run(tmp_path, "gap", 0)
+    (path / "metrics.csv").write_text("epoch,val_accuracy\n1,x\n2,0.5\n")
+    curves = Curves()
+    (run,) = collect([tmp_path]).runs
+    assert curves.of(run) is None
+    assert curves.of(run) is None
+    assert len(curves.problems) == 1
+    assert str(path) in curves.problems[0]
+
+
+def test_commands_join_seeds_and_heads(tmp_path):
+    for head in ("fc", "gap"):
+        for seed in range(3):
+            typed = [f"head={head}", "trainer.epochs=12", f"seed={seed}", "data_root=/x"]
+            write_run(tmp_path, head, seed, results={"overrides": typed})
+    write_run(tmp_path, "nin", 0, results={"overrides": ["head=nin", "head.relu=true"]})
+    made = commands(compare(collect([tmp_path]), Question(where=("dataset=digits",))))
+    assert made == [
+        "gapfc train -m head=gap,fc trainer.epochs=12 seed=0,1,2",
+        "gapfc train head=nin head.relu=true seed=0",
+        f"gapfc compare {tmp_path} --metric test.accuracy --by head --baseline head=fc "
+        "--where dataset=digits",
+    ]
+
+
+def test_without_recorded_overrides_the_whole_configuration_is_told(tmp_path):
+    write_run(tmp_path, "fc", 0)
+    line = commands(compare(collect([tmp_path]), Question()))[0]
+    assert line.startswith("gapfc train dataset=digits backbone=convnet head=fc ")
+    assert "'head.hidden=[512]'" in line
+    assert "optimizer.lr=0.05" in line
+    assert "_target_" not in line
+
+
+def test_the_best_of_each_column_is_bold(sweep):
+    found = compare(collect([sweep]), Question())
+    shown = {column.name: column for column in columns(found)}
+    assert best_rows(shown["metric"], found.rows) == {found.best}
+    assert best_rows(shown["head params"], found.rows) == {"gap", "nin"}
+    assert best_rows(shown["n"], found.rows) == set()
+    assert "\x1b[1m5.13k\x1b[0m" in terminal(found, 200, bold=True)
+    assert markdown(found).count("**5.13k**") == 2
+
+
+@pytest.mark.parametrize("width", [200, 120, 100, 80, 60])
+def test_columns_go_in_the_stated_order_until_it_fits(sweep, width):
+    found = compare(collect([sweep]), Question())
+    lines = terminal(found, width).splitlines()
+    fits = max(len(line) for line in lines[:6]) <= width
+    assert fits or lines[0].split() == ["head", "n", "test.accuracy", "(%)", "difference",
+                                        "[95%]", "p", "(Holm)"]  # fmt: skip
+    shown = re.split(r"\s{2,}", lines[0])
+    dropped = [column.title for column in columns(found) if column.title not in shown]
+    assert bool(dropped) == ("Left out" in lines[-1])
+    assert all(title in lines[-1] for title in dropped)
