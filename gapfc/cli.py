@@ -40,6 +40,11 @@ COMMANDS = {
         config="inspect",
         options=("--json",),
     ),
+    "dashboard": Command(
+        summary="TensorBoard over the runs, heads side by side",
+        example="gapfc dashboard outputs",
+        module="gapfc.commands.dashboard",
+    ),
 }
 
 

@@ -46,6 +46,11 @@ def layout_summary() -> Summary:
             for category, charts in CHARTS.items()
         ]
     )
+    return summary_of(layout)
+
+
+def summary_of(layout: layout_pb2.Layout) -> Summary:
+    """A layout as it is written to events."""
     value = Summary.Value(
         tag=metadata.CONFIG_SUMMARY_TAG,
         metadata=metadata.create_summary_metadata(),

@@ -1,0 +1,108 @@
+"""`gapfc dashboard`: TensorBoard over runs, under short names. Needs no torch."""
+
+import argparse
+import signal
+import tempfile
+import time
+from pathlib import Path
+from types import FrameType
+
+from gapfc.errors import UserError
+
+DESCRIPTION = """\
+Starts TensorBoard over every run below the directories, under names like digits/convnet/gap s0,
+and prints its address. New runs appear as they start. Ctrl-C ends it.
+
+  Scalars         loss, accuracy, gradients and drift of every run
+  Custom Scalars  the heads over each other; mean and interval over seeds, once `gapfc compare
+                  --out FOLDER` has been run and FOLDER lies below a directory, or is one
+  HParams         a row a group of runs that differ only in seed, with settings and final scores
+  Images          training images, confusion matrix, class activation maps
+"""
+EXAMPLES = """\
+examples:
+  gapfc dashboard
+  gapfc dashboard outputs/train/digits comparison
+  gapfc dashboard --port 0 --host 0.0.0.0      (any free port; reachable from other machines)
+"""
+PORT = 6006
+REFRESH_SECONDS = 5
+
+
+class _Terminated(Exception):
+    """SIGTERM came."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of `gapfc dashboard`."""
+    made = argparse.ArgumentParser(
+        prog="gapfc dashboard",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument(
+        "directories", nargs="*", metavar="DIR", default=["outputs"],
+        help="where to look for runs; default: outputs",
+    )  # fmt: skip
+    made.add_argument(
+        "--port", type=int, default=PORT, metavar="N",
+        help=f"{PORT}, or the next one that is free; 0 for any",
+    )  # fmt: skip
+    made.add_argument(
+        "--host", default="localhost", metavar="H",
+        help="address to listen on; default: localhost, for this machine alone",
+    )  # fmt: skip
+    return made
+
+
+def main(argv: list[str]) -> int:
+    """Serve until Ctrl-C (returns 0) or SIGTERM (143).
+
+    Raises UserError where there is nothing to show, or no way to show it.
+    """
+    options = parser().parse_args(argv)
+    if not 0 <= options.port <= 0xFFFF:
+        raise UserError(f"--port {options.port}: give a number from 0 to 65535")
+    roots = [Path(directory).expanduser() for directory in options.directories]
+    for root in roots:
+        if not root.is_dir():
+            raise UserError(f"{root} is not a directory: gapfc dashboard takes directories of runs")
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        with tempfile.TemporaryDirectory(prefix="gapfc-dashboard-") as folder:
+            _serve(roots, Path(folder), options.host, options.port)
+    except KeyboardInterrupt:
+        print("\nThe dashboard has ended.", flush=True)
+        return 0
+    except _Terminated:
+        return 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return 0
+
+
+def _serve(roots: list[Path], folder: Path, host: str, port: int) -> None:
+    from gapfc.dashboard.links import Links
+    from gapfc.dashboard.server import free_port, start
+
+    where = ", ".join(map(str, roots))
+    links = Links(roots, folder)
+    runs = links.refresh()
+    if not any(folder.iterdir()):
+        raise UserError(
+            f"no run below {where}: gapfc train writes them below outputs, or its output_root"
+        )
+    free = free_port(host, port)
+    if port not in (0, free):
+        print(f"Port {port} is in use: taking {free}.")
+    address = start(folder, f"gapfc: {where}", host, free, REFRESH_SECONDS)
+    print(f"TensorBoard over {runs} run{'s' * (runs != 1)} of {where}: {address}")
+    print("Ctrl-C ends it.", flush=True)
+    while True:
+        time.sleep(REFRESH_SECONDS)
+        links.refresh()
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise _Terminated

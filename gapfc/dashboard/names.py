@@ -1,0 +1,69 @@
+"""Short names of runs: `digits/convnet/gap s0`, and what sets them apart where that is more."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from gapfc.dashboard.find import Run
+from gapfc.records.margins import folder_name
+
+# Said by the name already, or nothing that a result depends on.
+UNSAID = {"dataset", "backbone", "head", "seed", "data_root", "output_root", "resume"}
+UNSAID_GROUPS = ("hydra", "trainer.progress", "trainer.device")
+LONGEST = 120
+
+
+def names(runs: Mapping[Path, Run], taken: Mapping[Path, str]) -> dict[Path, str]:
+    """A unique name for each run, readable as a path of folders.
+
+    Runs of the same data set, backbone and head whose overrides differ are told apart by those,
+    as in `digits/convnet/gap lr=0.1 s0`; what is equal is numbered, in the order of the folders.
+
+    runs: by folder. taken: names given before, which are kept: a run that is being looked at
+    shall not be renamed.
+    """
+    settings = {folder: _settings(run) for folder, run in runs.items()}
+    alike: dict[str, list[Path]] = defaultdict(list)
+    for folder, run in runs.items():
+        alike[_base(run)].append(folder)
+    found = {folder: name for folder, name in taken.items() if folder in runs}
+    for base, folders in alike.items():
+        counts = Counter(setting for folder in folders for setting in set(settings[folder]))
+        for folder in sorted(folders):
+            if folder in found:
+                continue
+            differing = [_short(s) for s in settings[folder] if counts[s] < len(folders)]
+            name = " ".join([base, *differing])[:LONGEST] + f" s{runs[folder].seed}"
+            found[folder] = unique(name, found.values())
+    return found
+
+
+def unique(name: str, others: Iterable[str]) -> str:
+    """`name`, or `name-2`, `name-3`, …: the first that is none of `others`."""
+    others = set(others)
+    count, free = 1, name
+    while free in others:
+        count += 1
+        free = f"{name}-{count}"
+    return free
+
+
+def _base(run: Run) -> str:
+    parts = [run.dataset, run.backbone, run.head]
+    return "/".join(map(folder_name, parts if run.command == "train" else [run.command, *parts]))
+
+
+def _settings(run: Run) -> list[str]:
+    kept = []
+    for override in run.overrides:
+        setting = override.lstrip("+")
+        key = setting.partition("=")[0]
+        if key not in UNSAID and not key.startswith(UNSAID_GROUPS):
+            kept.append(setting)
+    return kept
+
+
+def _short(setting: str) -> str:
+    """`optimizer.lr=0.1` as `lr=0.1`, `source=outputs/…/20261122-s0` as `source=20261122-s0`."""
+    key, equals, value = setting.partition("=")
+    return folder_name(key.rpartition(".")[2] + equals + value.rstrip("/").rpartition("/")[2])
