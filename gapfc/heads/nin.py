@@ -43,6 +43,11 @@ class NIN(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
         self.conv = nn.Conv2d(channels, num_classes, 1, bias=bias) if conv else nn.Identity()
         self.relu = nn.ReLU() if relu else nn.Identity()
+        if conv and relu and bias:
+            # A map that the first steps push below zero everywhere gets no gradient ever again, and
+            # its class is lost. Starting above zero gives each map time to learn its own; the
+            # softmax does not see a constant added to all.
+            nn.init.ones_(self.conv.bias)
 
     def maps(self, features: Tensor) -> Tensor:
         """Features `[B, C, H, W]` to one map a class, `[B, K, H, W]`."""
