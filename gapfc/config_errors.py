@@ -102,7 +102,9 @@ def unknown_key(key: str, command: str, config_name: str, composer: Composer) ->
             f"no setting '{key}'{_near(leaf, names, f'{parent}.')}\n"
             f"{parent}{chosen} takes {', '.join(names)}"
         )
-    near = _near(key, {*_keys(config), *composer.groups()})
+    below = [name for name in _keys(config) if name.endswith(f".{key}")][:3]
+    near = f"; did you mean {' or '.join(below)}?" if below else ""
+    near = near or _near(key, {*map(str, config), *composer.groups()})
     return f"no setting '{key}'{near}\ngapfc {command} --help lists all of them"
 
 

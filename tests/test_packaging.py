@@ -1,0 +1,69 @@
+"""What is installed: every package and every YAML file, from a wheel in a folder of its own."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    pytest.importorskip("setuptools", "77", reason="needs setuptools>=77 to build a wheel")
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    tracked = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+    )
+    if tracked.returncode:
+        pytest.skip("needs a git checkout")
+    for name in filter(lambda name: (ROOT / name).is_file(), tracked.stdout.splitlines()):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes((ROOT / name).read_bytes())
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q"]
+    subprocess.run([*command, "-w", str(folder), str(source)], check=True)
+    (built,) = folder.glob("gapfc-*.whl")
+    return built
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_module_and_config(wheel):
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "gapfc").rglob("*.py")}
+    configs = {f"gapfc/{path.relative_to(ROOT)}" for path in (ROOT / "configs").rglob("*.yaml")}
+    assert modules - inside == set()
+    assert configs - inside == set()
+    assert "gapfc/py.typed" in inside
+    assert {name.split("/")[0].split("-")[0] for name in inside} == {"gapfc"}
+
+
+@pytest.mark.slow
+def test_the_wheel_works_from_any_folder(wheel, tmp_path):
+    installed = tmp_path / "installed"
+    zipfile.ZipFile(wheel).extractall(installed)
+    # -S-like: the path alone decides; an editable install of this checkout comes after it.
+    environment = dict(os.environ, PYTHONPATH=str(installed))
+    for arguments, words in [
+        (["--help"], "gapfc train head=gap"),
+        (["train", "--cfg", "job", "head=sppf"], "gapfc.heads.SPPF"),
+        (["train", "--help"], "head="),
+    ]:
+        done = subprocess.run(
+            [sys.executable, "-m", "gapfc", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert words in done.stdout
+    code = "import gapfc.configs; print(gapfc.configs.__file__)"
+    where = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    if not where.stdout.startswith(str(installed)):
+        pytest.skip("an editable install stands before the wheel here: its configs were used")
