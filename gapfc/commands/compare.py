@@ -190,7 +190,7 @@ def _write_pictures(
     from gapfc.compare.plots import draw, save_all
     from gapfc.compare.report import report
 
-    pictures = draw(comparison)
+    pictures = draw(comparison, png=folder is not None)
     if html is not None:
         _write(Path(html), report(comparison, pictures))
         print(f"Wrote {html}", file=out)

@@ -4,12 +4,13 @@ import csv
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
-from synthetic import write_run, write_transfer
+from synthetic import HEADS, write_run, write_transfer
 
 from gapfc.commands.compare import main
 from gapfc.errors import UserError
@@ -418,3 +419,23 @@ def test_transfer_runs_need_no_common_source_path(tmp_path):
         write_transfer(tmp_path, "gap", "finetune", seed)
         write_transfer(tmp_path, "gap", "scratch", seed)
     assert main([str(tmp_path), "--by", "protocol"]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("heads", "rates", "limit"), [(8, 5, 5.0), (8, 50, 30.0)])
+def test_hundreds_of_runs_take_seconds(tmp_path, heads, rates, limit):
+    """200 runs in under 5 s and 2,000 in under 30 s, with the start of Python."""
+    for head in list(HEADS)[:heads]:
+        for rate in range(rates):
+            for seed in range(5):
+                write_run(tmp_path, head, seed, config={"optimizer.lr": (rate + 1) / 100})
+    code = "import sys; from gapfc.commands.compare import main; sys.exit(main(sys.argv[1:]))"
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), "--by", "head,optimizer.lr"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    took = time.perf_counter() - start
+    assert done.returncode == 0, done.stderr
+    assert f"{heads * rates * 5} of {heads * rates * 5} runs found" in done.stdout
+    assert took < limit

@@ -60,26 +60,28 @@ def svg(figure: Figure, name: str) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """A finished picture: its file name without ending, what it shows, and both formats."""
+    """A finished picture: its file name without ending, what it shows, SVG, and PNG if asked."""
 
     name: str
     title: str
     svg: str
-    png: bytes
+    png: bytes | None
 
 
-def draw(comparison: Comparison) -> list[Picture]:
-    """Every picture as SVG and PNG (200 dpi)."""
+def draw(comparison: Comparison, png: bool = True) -> list[Picture]:
+    """Every picture as SVG, and as PNG (200 dpi), which a page does not need."""
     made = []
     for name, figure in figures(comparison):
         image = io.BytesIO()
-        figure.savefig(image, format="png", dpi=DPI)
-        made.append(Picture(name, TITLES[name], svg(figure, name), image.getvalue()))
+        if png:
+            figure.savefig(image, format="png", dpi=DPI)
+        drawing = svg(figure, name)
+        made.append(Picture(name, TITLES[name], drawing, image.getvalue() if png else None))
     return made
 
 
 def save_all(pictures: Sequence[Picture], folder: Path) -> list[Path]:
-    """Writes each picture as PNG and SVG into `folder`; the files written.
+    """Writes each picture into `folder`; the files written.
 
     Raises UserError when the folder cannot be written.
     """
@@ -87,10 +89,13 @@ def save_all(pictures: Sequence[Picture], folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for picture in pictures:
-            image, drawing = folder / f"{picture.name}.png", folder / f"{picture.name}.svg"
-            image.write_bytes(picture.png)
+            drawing = folder / f"{picture.name}.svg"
             drawing.write_text(picture.svg, encoding="utf-8")
-            written += [image, drawing]
+            written.append(drawing)
+            if picture.png is not None:
+                image = folder / f"{picture.name}.png"
+                image.write_bytes(picture.png)
+                written.append(image)
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror}") from error
     return written

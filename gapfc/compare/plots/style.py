@@ -69,12 +69,15 @@ def _only_baseline(row: Row, comparison: Comparison) -> bool:
 
 
 def shown_rows(comparison: Comparison) -> tuple[list[Row], str]:
-    """The rows one picture can hold, the best MOST_LINES and baselines, and words that say so."""
+    """The rows one picture can hold, the best MOST_LINES and the baseline, and words for it."""
     rows = [row for row in comparison.rows if row.mean is not None]
     if len(rows) <= MOST_LINES:
         return rows, ""
-    kept = [row for i, row in enumerate(rows) if i < MOST_LINES or row.is_baseline]
-    return kept, f" Shown: the best {MOST_LINES} of {len(rows)} groups, and any baseline."
+    kept, told = rows[:MOST_LINES], f" Shown: the best {MOST_LINES} of {len(rows)} groups"
+    baselines = [row for row in rows if row.is_baseline]
+    if len(baselines) == 1 and baselines[0] not in kept:
+        return kept + baselines, f"{told} and the baseline."
+    return kept, f"{told}."
 
 
 @contextmanager
