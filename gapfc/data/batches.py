@@ -113,7 +113,8 @@ class EvaluationBatches:
     def __iter__(self) -> Iterator[Batch]:
         if isinstance(self._images, Resident):
             images = self._images.images.split(self._batch_size)
-            for part, labels in zip(images, self._images.labels.split(self._batch_size)):
+            every = self._images.labels.split(self._batch_size)
+            for part, labels in zip(images, every, strict=True):
                 yield self._normalize(part), labels
             return
         for chunk in self._images.read(self._batches):
@@ -134,9 +135,7 @@ def training_batches(
     else:
         order = SizedOrder(images.sizes, batch_size)
     normalize = Normalize(dataset.mean, dataset.std, device, config.trainer.channels_last)
-    return TrainingBatches(
-        images, order, augmentation, normalize, train_sizes, config.seed, device
-    )
+    return TrainingBatches(images, order, augmentation, normalize, train_sizes, config.seed, device)
 
 
 def evaluation_batches(
@@ -154,9 +153,7 @@ def evaluation_batches(
     device = torch.device(device)
     size = None if image_size is None else parse_size(image_size, "dataset.eval_sizes")
     images = reader(dataset, split, config, device, size)
-    groups = (
-        [torch.arange(len(images))] if images.sizes is None else group_by_size(images.sizes)
-    )
+    groups = [torch.arange(len(images))] if images.sizes is None else group_by_size(images.sizes)
     normalize = Normalize(dataset.mean, dataset.std, device, config.trainer.channels_last)
     return EvaluationBatches(images, groups, _batch_size(config, "eval_batch_size"), normalize)
 

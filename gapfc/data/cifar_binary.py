@@ -44,7 +44,9 @@ def _names(path: Path, count: int) -> tuple[str, ...]:
     try:
         names = tuple(path.read_text().split())
     except OSError as error:
-        raise UserError(f"{path} of the CIFAR binary version is missing: unpack it again.") from error
+        raise UserError(
+            f"{path} of the CIFAR binary version is missing: unpack it again."
+        ) from error
     if len(names) != count:
         raise UserError(f"{path} names {len(names)} classes, not {count}: unpack it again.")
     return names

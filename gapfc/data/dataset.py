@@ -25,10 +25,11 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 # Keys that mean the same for every data set (configs/dataset/_base.yaml); the others are the
 # source's own arguments.
-SHARED_KEYS = frozenset(
-    "name _target_ image_size resize max_size size_multiple train_sizes eval_sizes classes shots "
-    "train_limit test_limit val_fraction test_fraction split_seed mean std residency workers".split()
-)
+SHARED_KEYS = {
+    "name", "_target_", "image_size", "resize", "max_size", "size_multiple", "train_sizes",
+    "eval_sizes", "classes", "shots", "train_limit", "test_limit", "val_fraction",
+    "test_fraction", "split_seed", "mean", "std", "residency", "workers"
+}  # fmt: skip
 
 
 @dataclass
@@ -139,9 +140,7 @@ def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
     if test is None:
         log.info("%s has no test images: the test result will be null.", dataset.name)
     elif dataset.get("test_limit") is not None:
-        test = splits.limit(
-            test, dataset.test_limit, seed, splits.TEST_LIMIT, "dataset.test_limit"
-        )
+        test = splits.limit(test, dataset.test_limit, seed, splits.TEST_LIMIT, "dataset.test_limit")
     mean, std = _statistics(dataset, train)
     return Dataset(dataset.name, classes, train, val, test, mean, std)
 

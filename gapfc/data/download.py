@@ -10,11 +10,18 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from tarfile import TarError
 from typing import TypeVar
+from zipfile import BadZipFile
 
 from gapfc.errors import UserError
 
 log = logging.getLogger(__name__)
+
+# What torchvision raises for files that are missing, cut short or not what they should be.
+BROKEN = (
+    RuntimeError, OSError, ValueError, AssertionError, EOFError, BadZipFile, TarError
+)  # fmt: skip
 
 Result = TypeVar("Result")
 
@@ -24,12 +31,12 @@ def find_or_download(
 ) -> Result:
     """`read(data_root, False)`; where that finds nothing, after a download.
 
-    read(root, download) reads the set from `root`/`folder`, and raises RuntimeError or
-    FileNotFoundError where it is missing or incomplete. A download goes to a folder of its own and
+    read(root, download) reads the set from `root`/`folder`, and raises one of BROKEN where it is
+    missing or incomplete. A download goes to a folder of its own and
     moves into place when it is complete and its checksums fit, so that none is ever left half done.
     Raises UserError saying what to put where.
     """
-    with contextlib.suppress(RuntimeError, OSError):
+    with contextlib.suppress(*BROKEN):
         return read(data_root, False)
     log.info("%s is not in %s: downloading it", name, data_root)
     target = data_root / folder
@@ -43,7 +50,7 @@ def find_or_download(
         finally:
             shutil.rmtree(workplace, ignore_errors=True)
         return read(data_root, False)
-    except (RuntimeError, OSError) as error:
+    except BROKEN as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise UserError(
             f"dataset={name} is missing or incomplete in {target.absolute()}, and downloading it "

@@ -127,7 +127,7 @@ def native_size(size: Size, max_size: int | None, multiple: int) -> Size:
     return (fit(size[0]), fit(size[1]))
 
 
-def corrupt_message(bad: Sequence[tuple[str, Exception]], hint: bool = True) -> str:
+def corrupt_message(bad: Sequence[tuple[str, BaseException]], hint: bool = True) -> str:
     """One line on the unreadable files: how many, their names (three at most), and why."""
     names = "; ".join(f"{path} ({_reason(error)})" for path, error in bad[:3])
     more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
@@ -135,6 +135,6 @@ def corrupt_message(bad: Sequence[tuple[str, Exception]], hint: bool = True) -> 
     return f"{len(bad)} unreadable image file(s): {names}{more}.{advice}"
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     text = str(error).split("\n")[0]
     return "not an image" if "cannot identify" in text else text

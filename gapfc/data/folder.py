@@ -49,9 +49,7 @@ def folder(
                 f"{_list(classes['train_dir'], names)}; only in {key}: "
                 f"{_list(names, classes['train_dir'])}."
             )
-    splits = {
-        key: _files(path, classes["train_dir"], skip_corrupt) for key, path in found.items()
-    }
+    splits = {key: _files(path, classes["train_dir"], skip_corrupt) for key, path in found.items()}
     source = Source(
         tuple(classes["train_dir"]),
         splits["train_dir"],

@@ -73,5 +73,10 @@ def _fit(image: Image.Image, size: Size, how: str) -> Image.Image:
         scale = max(height / image.height, width / image.width)
         left = (image.width - width / scale) / 2
         top = (image.height - height / scale) / 2
-        box = (max(left, 0.0), max(top, 0.0), image.width - max(left, 0), image.height - max(top, 0))
+        box = (
+            max(left, 0.0),
+            max(top, 0.0),
+            image.width - max(left, 0),
+            image.height - max(top, 0),
+        )
     return image.resize((width, height), Image.Resampling.BILINEAR, box=box)

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from gapfc.data.arrays import Arrays
 from gapfc.data.dataset import Dataset, parse_max_size, parse_multiple
+from gapfc.data.files import Files
 from gapfc.data.resident import Resident, make_resident
 from gapfc.data.sizes import Size, parse_size
 from gapfc.data.stream import Stream, count_workers
@@ -45,17 +46,19 @@ def reader(
     workers = count_workers(config.dataset.get("workers", "auto"), images)
     if size is not None and size != configured:
         return Stream(images, size, how, device, workers)
-    key = (split, configured, how, str(device))
+    key = (split, configured, how, config.dataset.get("residency"), workers, str(device))
     if key not in dataset.readers:
         resident = choose_residency(dataset, config, device) == "device"
-        if configured is None:
+        if configured is None and isinstance(images, Files):
             native = images.native_sizes(
                 parse_max_size(config.dataset), parse_multiple(config.dataset)
             )
             dataset.readers[key] = Stream(images, native, how, device, workers)
-        elif resident and (split != "test" or isinstance(images, Arrays)):
+        elif (
+            configured is not None and resident and (split != "test" or isinstance(images, Arrays))
+        ):
             dataset.readers[key] = make_resident(images, configured, how, device)
-        else:
+        elif configured is not None:
             dataset.readers[key] = Stream(images, configured, how, device, workers)
     return dataset.readers[key]
 

@@ -67,7 +67,7 @@ def make_resident(split: Split, size: Size, how: str, device: torch.device) -> R
 def _decode_all(split: Files, size: Size, how: str) -> tuple[Tensor, Tensor]:
     images = torch.empty(len(split), 3, *size, dtype=torch.uint8)
 
-    def fill(index: int) -> Exception | None:
+    def fill(index: int) -> UserError | None:
         try:
             images[index] = split.read(index, size, how)
         except UserError as error:

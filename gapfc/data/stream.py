@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -45,6 +46,12 @@ class _Batches(Dataset[Read]):
         return images, readable, bad
 
 
+def _quiet(worker: int) -> None:
+    """Ctrl-C reaches the workers too: the main process decides when they end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 class _Order(Sampler[Any]):
     """The items of the pass at hand; workers live on from one pass to the next."""
 
@@ -84,6 +91,7 @@ class Stream:
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",
+            worker_init_fn=_quiet,
             generator=torch.Generator(),  # else each pass would draw from the global random state
         )
 
@@ -129,7 +137,9 @@ def count_workers(setting: int | str, split: Split) -> int:
     if setting == "auto":
         if isinstance(split, Arrays):
             return 0
-        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        usable = (
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        )
         return min(usable or 1, MOST_WORKERS)
     if not isinstance(setting, int) or setting < 0:
         raise UserError(f"dataset.workers={setting} takes auto or a number, 0 or more.")

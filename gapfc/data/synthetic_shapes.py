@@ -1,4 +1,4 @@
-"""Coloured shapes on textured ground, each at a known box: made from a seed, nothing to download."""
+"""Coloured shapes on textured ground, each at a known box, made from a seed."""
 
 from __future__ import annotations
 

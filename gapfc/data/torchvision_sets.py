@@ -126,9 +126,7 @@ def _food(root: Path, download: bool) -> Source:
 
 def _eurosat(root: Path, download: bool) -> Source:
     part = datasets.EuroSAT(str(root), download=download)
-    return Source(
-        _names(part.classes), _files([path for path, _ in part.samples], part.targets)
-    )
+    return Source(_names(part.classes), _files([path for path, _ in part.samples], part.targets))
 
 
 def _caltech(root: Path, download: bool) -> Source:

@@ -1,0 +1,279 @@
+"""Batches: permutations, resuming, residency, sizes, normalisation."""
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pixels import denormalize
+
+from gapfc.data import evaluation_batches, load, training_batches
+from gapfc.data.order import FixedOrder, SizedOrder, epoch_generator
+from gapfc.errors import UserError
+
+FIXED = ["dataset.image_size=[12,10]", "trainer.batch_size=8", "trainer.eval_batch_size=6"]
+
+
+def same(first, second):
+    first, second = list(first), list(second)
+    assert len(first) == len(second) > 0
+    for (images, labels), (others, other_labels) in zip(first, second, strict=True):
+        assert torch.equal(images, others)
+        assert torch.equal(labels, other_labels)
+    return True
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 200), st.integers(1, 64), st.integers(0, 5), st.integers(0, 2**40))
+def test_an_order_holds_every_image_once_but_for_the_dropped_batch(count, batch, epoch, seed):
+    order = FixedOrder(count, batch)
+    batches = order.batches(epoch_generator(seed, epoch))
+    seen = torch.cat(batches)
+    assert len(batches) == order.steps == max(count // batch, 1)
+    assert len(seen.unique()) == len(seen)
+    assert len(seen) > count - batch
+    assert {len(numbers) for numbers in batches} == {min(batch, count)}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.sampled_from([(32, 32), (32, 64), (64, 32)]), min_size=1, max_size=80),
+    st.integers(1, 20),
+)
+def test_a_sized_order_holds_all_images_in_batches_of_one_size(sizes, batch):
+    order = SizedOrder(sizes, batch)
+    batches = order.batches(epoch_generator(0, 0))
+    assert sorted(torch.cat(batches).tolist()) == list(range(len(sizes)))
+    assert all(len({sizes[i] for i in numbers.tolist()}) == 1 for numbers in batches)
+    assert len(batches) == order.steps
+    assert max(map(len, batches)) <= batch
+
+
+def test_seed_and_epoch_both_change_the_order():
+    drawn = {
+        tuple(torch.randperm(20, generator=epoch_generator(seed, epoch)).tolist())
+        for seed in range(4)
+        for epoch in range(4)
+    }
+    assert len(drawn) == 16
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(epoch=st.integers(0, 3), start=st.integers(0, 5))
+def test_a_resumed_epoch_is_the_tail_of_the_whole_one(config, arrays, epoch, start):
+    batches = training_batches(arrays(), config(*FIXED, "augment=cutout"), "cpu")
+    assert batches.steps == 6
+    assert same(list(batches.epoch(epoch))[start:], batches.epoch(epoch, start=start))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("size", ["[12,10]", "[17,9]"])
+def test_streamed_arrays_equal_resident_ones(config, arrays, channels, workers, size):
+    dataset = arrays(channels=channels)
+    options = [*FIXED, f"dataset.image_size={size}", "augment=crop_flip", "augment.cutout=3"]
+    resident = config(*options, "dataset.residency=device")
+    streamed = config(*options, "dataset.residency=stream", f"dataset.workers={workers}")
+    first = training_batches(dataset, resident, "cpu")
+    other = arrays(channels=channels)
+    second = training_batches(other, streamed, "cpu")
+    for epoch in (0, 1):
+        assert same(first.epoch(epoch), second.epoch(epoch))
+    assert same(second.epoch(1, start=4), list(first.epoch(1))[4:])
+    for split in ("train", "val", "test"):
+        assert same(
+            evaluation_batches(dataset, split, resident, "cpu"),
+            evaluation_batches(other, split, streamed, "cpu"),
+        )
+
+
+@pytest.mark.parametrize("resize", ["squash", "crop"])
+def test_streamed_photos_equal_resident_ones(config, tree, resize):
+    options = [
+        "dataset=folder",
+        f"dataset.train_dir={tree}/train",
+        "dataset.image_size=[24,28]",
+        f"dataset.resize={resize}",
+        "dataset.train_sizes=[16,[24,28]]",
+        "trainer.batch_size=4",
+        "augment.brightness=0.2",
+    ]
+    resident = config(*options, "dataset.residency=device")
+    streamed = config(*options, "dataset.residency=stream", "dataset.workers=1")
+    first, second = (load(c.dataset, ".") for c in (resident, streamed))
+    ours = training_batches(first, resident, "cpu")
+    theirs = training_batches(second, streamed, "cpu")
+    for epoch, size in enumerate([(16, 16), (24, 28), (16, 16)]):
+        assert same(ours.epoch(epoch), theirs.epoch(epoch))
+        assert next(ours.epoch(epoch))[0].shape[2:] == size
+    assert same(
+        evaluation_batches(first, "val", resident, "cpu"),
+        evaluation_batches(second, "val", streamed, "cpu"),
+    )
+
+
+def test_nothing_is_drawn_from_the_global_random_state(config, arrays):
+    options = [*FIXED, "dataset.residency=stream", "augment=crop_flip"]
+    state = torch.get_rng_state()
+    list(training_batches(arrays(), config(*options), "cpu").epoch(0))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_images_keep_their_labels(config, arrays):
+    dataset = arrays()
+    for images, labels in training_batches(dataset, config(*FIXED, "augment=none"), "cpu").epoch(2):
+        pixels = denormalize(images, dataset)
+        for image, label in zip(pixels, labels.tolist(), strict=True):
+            number = int(image[0, 0, 0])
+            assert number % 3 == label
+            assert torch.equal(image[:1], dataset.train.images[number])
+
+
+@pytest.mark.parametrize("channels_last", ["true", "false"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mean", ["0.5", "[0.1,0.5,0.7]"])
+def test_normalisation_and_layout(config, arrays, channels, channels_last, mean):
+    options = [*FIXED, f"trainer.channels_last={channels_last}"]
+    dataset = arrays(channels=channels)
+    dataset.mean = (0.5,) * 3 if mean == "0.5" else (0.1, 0.5, 0.7)
+    dataset.std = (0.2,) * 3 if mean == "0.5" else (0.2, 0.3, 0.4)
+    got = torch.cat([x for x, _ in evaluation_batches(dataset, "val", config(*options), "cpu")])
+    pixels = dataset.val.images.double().expand(-1, 3, -1, -1) / 255
+    center = torch.tensor(dataset.mean, dtype=torch.float64).view(3, 1, 1)
+    spread = torch.tensor(dataset.std, dtype=torch.float64).view(3, 1, 1)
+    torch.testing.assert_close(got.double(), (pixels - center) / spread, atol=1e-6, rtol=1e-6)
+    images, _ = next(training_batches(dataset, config(*options), "cpu").epoch(0))
+    layout = torch.channels_last if channels_last == "true" else torch.contiguous_format
+    assert images.is_contiguous(memory_format=layout)
+    assert images.dtype == torch.float32
+
+
+def test_evaluation_covers_a_split_in_order_again_and_again(config, arrays):
+    dataset = arrays()
+    batches = evaluation_batches(dataset, "train", config(*FIXED), "cpu")
+    assert [len(labels) for _, labels in batches] == [6] * 8 + [2]
+    assert same(batches, batches)
+    assert torch.equal(torch.cat([labels for _, labels in batches]), dataset.train.labels)
+
+
+def test_evaluation_at_another_size(config, arrays):
+    dataset = arrays()
+    batches = evaluation_batches(dataset, "test", config(*FIXED), "cpu", image_size=[20, 24])
+    assert {tuple(images.shape[1:]) for images, _ in batches} == {(3, 20, 24)}
+    assert sum(len(labels) for _, labels in batches) == 15
+
+
+def test_train_sizes_alternate_and_shrink_the_same_crop(config, arrays):
+    options = [*FIXED, "augment=crop_flip", "seed=3"]
+    sizes = "dataset.train_sizes=[6,[12,10]]"
+    dataset = arrays()
+    several = training_batches(dataset, config(*options, sizes), "cpu")
+    single = training_batches(dataset, config(*options), "cpu")
+    assert same(several.epoch(1), single.epoch(1))
+    small, labels = next(several.epoch(0))
+    large, large_labels = next(single.epoch(0))
+    assert small.shape == (8, 3, 6, 6)
+    assert torch.equal(labels, large_labels)
+    expected = torch.nn.functional.interpolate(large, (6, 6), mode="bilinear", antialias=True)
+    torch.testing.assert_close(small, expected, atol=0.51 / 255 / 0.25 + 1e-5, rtol=0)
+
+
+def test_native_photos_come_whole_in_batches_of_one_size(config, tree):
+    options = ["dataset=folder", f"dataset.train_dir={tree}/train", "augment=none"]
+    exact = config(
+        *options, "dataset.image_size=native", "dataset.size_multiple=1", "trainer.batch_size=3"
+    )
+    dataset = load(exact.dataset, ".")
+    assert dataset.input_size(exact) in {(33, 47), (40, 56)}
+    batches = training_batches(dataset, exact, "cpu")
+    epoch = list(batches.epoch(0))
+    assert len(epoch) == batches.steps
+    assert {tuple(images.shape[2:]) for images, _ in epoch} == {(33, 47), (40, 56)}
+    assert sum(len(labels) for _, labels in epoch) == len(dataset.train)
+    originals = {dataset.train.read(i).numpy().tobytes() for i in range(len(dataset.train))}
+    seen = {x.contiguous().numpy().tobytes() for b, _ in epoch for x in denormalize(b, dataset)}
+    assert seen == originals
+    assert same(epoch[2:], batches.epoch(0, start=2))
+    rounded = config(*options, "dataset.image_size=native", "dataset.max_size=40")
+    shapes = {
+        tuple(x.shape[2:])
+        for x, _ in training_batches(dataset_of(rounded), rounded, "cpu").epoch(0)
+    }
+    assert shapes == {(32, 32)}
+
+
+def dataset_of(configuration):
+    return load(configuration.dataset, ".")
+
+
+def test_native_arrays_stay_as_they_are(config):
+    configuration = config("dataset=digits", "dataset.image_size=native")
+    dataset = load(configuration.dataset, ".")
+    assert dataset.input_size(configuration) == (8, 8)
+    assert next(training_batches(dataset, configuration, "cpu").epoch(0))[0].shape == (64, 3, 8, 8)
+
+
+def test_a_batch_larger_than_the_set_is_the_whole_set(config, arrays):
+    batches = training_batches(arrays(10), config(*FIXED, "trainer.batch_size=64"), "cpu")
+    ((images, _),) = batches.epoch(0)
+    assert batches.steps == 1
+    assert len(images) == 10
+
+
+def test_preview_shows_augmented_pixels(config, arrays):
+    dataset = arrays()
+    batches = training_batches(dataset, config(*FIXED, "augment=crop_flip"), "cpu")
+    shown = batches.preview(11)
+    assert shown.shape == (11, 3, 12, 10)
+    assert 0 <= shown.min() < shown.max() <= 1
+    first = denormalize(next(batches.epoch(0))[0], dataset)
+    assert torch.equal((shown[:8] * 255).round().to(torch.uint8), first)
+
+
+def test_auto_residency_streams_what_is_too_large(config, arrays, monkeypatch):
+    dataset = arrays()
+    training_batches(dataset, config(*FIXED), "cpu")
+    assert dataset.residency == "device"
+    monkeypatch.setattr("gapfc.data.residency.CPU_LIMIT", 85 * 120 - 1)
+    dataset = arrays()
+    training_batches(dataset, config(*FIXED), "cpu")
+    assert dataset.residency == "stream"
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("dataset.image_size=0", "dataset.image_size=0"),
+        ("dataset.image_size=[3,4,5]", r"n or \[height, width\]"),
+        ("dataset.image_size=big", "dataset.image_size=big"),
+        ("dataset.train_sizes=[64]", "larger than dataset.image_size"),
+        ("dataset.train_sizes=[0]", "dataset.train_sizes=0"),
+        ("dataset.train_sizes=12", "takes a list"),
+        ("dataset.residency=gpu", "auto, device or stream"),
+        ("dataset.workers=-1", "dataset.workers=-1"),
+        ("trainer.batch_size=0", "trainer.batch_size=0"),
+    ],
+)
+def test_bad_settings_are_named(config, arrays, setting, words):
+    with pytest.raises(UserError, match=words):
+        training_batches(arrays(), config(*FIXED, setting), "cpu")
+
+
+def test_train_sizes_and_native_exclude_each_other(config, arrays):
+    bad = config("dataset.image_size=native", "dataset.train_sizes=[8]")
+    with pytest.raises(UserError, match="native"):
+        training_batches(arrays(), bad, "cpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("channels", [1, 3])
+def test_cuda_gives_the_same_images_as_the_cpu(config, arrays, channels):
+    options = [*FIXED, "augment=cutout", "augment.brightness=0.3", "augment.contrast=0.3"]
+    options += ["augment.resized_crop=0.3"]
+    expected = list(training_batches(arrays(channels=channels), config(*options), "cpu").epoch(0))
+    for residency in ("device", "stream"):
+        configuration = config(*options, f"dataset.residency={residency}")
+        got = training_batches(arrays(channels=channels), configuration, "cuda").epoch(0)
+        assert same(expected, [(images.cpu(), labels.cpu()) for images, labels in got])
