@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -204,3 +205,17 @@ def _write_pictures(
             _write(Path(folder) / name, text)
         written = save_all(pictures, Path(folder))
         print(f"Wrote {len(texts) + len(written)} files to {folder}", file=out)
+        _write_margins(comparison, folder, out)
+
+
+def _write_margins(comparison: Comparison, folder: str, out: TextIO) -> None:
+    from gapfc.compare.margins import margins
+    from gapfc.records.margins import write_margins
+
+    try:
+        written = write_margins(list(margins(comparison)), folder)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}") from error
+    if written:
+        shown = shlex.join(dict.fromkeys([*comparison.directories, folder]))
+        print(f"Wrote curves for TensorBoard: gapfc dashboard {shown}", file=out)

@@ -35,7 +35,7 @@ def margins(comparison: Comparison) -> Iterator[Margin]:
             bands = [mean_interval(at_step, confidence, "t")[0] for at_step in values.T]
             yield Margin(
                 group=row.label,
-                measure=measure,
+                measure=f"{measure}: mean over seeds, {100 * confidence:g}% interval",
                 steps=[round(step) for step in steps],
                 mean=[float(m) for m in mean],
                 lower=[

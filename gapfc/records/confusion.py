@@ -7,6 +7,7 @@ from torch import Tensor
 
 LABELS_UP_TO = 40
 COUNTS_UP_TO = 20
+LABEL_POINTS = 12
 
 
 def confusion_picture(confusion: Tensor, classes: Sequence[str]) -> Tensor:
@@ -26,17 +27,20 @@ def confusion_picture(confusion: Tensor, classes: Sequence[str]) -> Tensor:
         )
     counts = confusion.cpu().double()
     shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
-    side = min(max(4.0, 1.5 + 0.4 * k), 12.0)
+    # TensorBoard shows some 300 pixels of width: large letters, and no more margin than they need.
+    names = [name if len(name) <= 16 else f"{name[:15]}…" for name in map(str, classes)]
+    margin = 0.9 + (0.1 * max(map(len, names)) if k <= LABELS_UP_TO else 0)
+    side = min(max(4.0, margin + 0.4 * k), 12.0)
+    digits = len(str(int(counts.max())))
     figure = Figure(figsize=(side, side), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
-    axes.set_xlabel("predicted class")
-    axes.set_ylabel("true class")
+    axes.set_xlabel("predicted class", fontsize=LABEL_POINTS)
+    axes.set_ylabel("true class", fontsize=LABEL_POINTS)
     if k <= LABELS_UP_TO:
-        names = [name if len(name) <= 16 else f"{name[:15]}…" for name in map(str, classes)]
-        axes.set_xticks(range(k), names, rotation=90, fontsize=8)
-        axes.set_yticks(range(k), names, fontsize=8)
+        axes.set_xticks(range(k), names, rotation=90, fontsize=LABEL_POINTS)
+        axes.set_yticks(range(k), names, fontsize=LABEL_POINTS)
     if k <= COUNTS_UP_TO:
         for row, column in confusion.cpu().nonzero().tolist():
             axes.text(
@@ -45,7 +49,7 @@ def confusion_picture(confusion: Tensor, classes: Sequence[str]) -> Tensor:
                 str(int(counts[row, column])),
                 ha="center",
                 va="center",
-                fontsize=7,
+                fontsize=min(LABEL_POINTS, 36 / digits),
                 color="white" if shares[row, column] > 0.5 else "black",
                 # A dollar in a class name is no formula.
                 parse_math=False,

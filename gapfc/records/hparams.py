@@ -24,17 +24,21 @@ NUMBERS = {
     "epochs": ("trainer", "epochs"),
     "batch size": ("trainer", "batch_size"),
 }
+# TensorBoard shows five columns of each kind without being asked: of the settings those declared
+# to differ, of the scores the first.
+SHOWN = ("backbone", "dataset", "head", "head options", "learning rate")
 METRICS = {
     "final/test_accuracy": "test accuracy",
     "final/test_nll": "test NLL",
+    "final/gap_accuracy": "training minus test accuracy",
+    "final/parameters": "parameters",
+    "final/train_seconds": "training seconds",
+    "final/macs": "MACs",
     "final/test_ece": "test ECE",
     "final/val_accuracy": "validation accuracy",
     "final/train_accuracy": "training accuracy",
-    "final/gap_accuracy": "training minus test accuracy",
-    "final/parameters": "parameters",
-    "final/macs": "MACs",
-    "final/train_seconds": "training seconds",
 }
+GROUP_DIGITS = 8
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, str | float]:
@@ -60,8 +64,7 @@ def experiment_summary() -> Summary:
     columns = [name for c in COMPONENTS for name in (c, f"{c} options")]
     experiment = api_pb2.Experiment(
         hparam_infos=[
-            # `differs` is what TensorBoard shows a column for without being asked.
-            api_pb2.HParamInfo(name=name, type=type_, differs=True)
+            api_pb2.HParamInfo(name=name, type=type_, differs=name in SHOWN)
             for type_, names in (
                 (api_pb2.DATA_TYPE_STRING, columns),
                 (api_pb2.DATA_TYPE_FLOAT64, NUMBERS),
@@ -77,8 +80,9 @@ def experiment_summary() -> Summary:
 
 
 def start_summary(config: Mapping[str, Any], group: str, seconds: float) -> Summary:
-    """The run's row. group: what the runs of one row share; seconds: since 1970."""
-    start = SessionStartInfo(group_name=group, start_time_secs=seconds)
+    """The run's row. group: the hash that the runs of one row share; seconds: since 1970."""
+    row = f"{_name(config.get('head') or {})} {group[:GROUP_DIGITS]}"
+    start = SessionStartInfo(group_name=row, start_time_secs=seconds)
     for name, value in settings(config).items():
         start.hparams[name].CopyFrom(
             Value(string_value=value) if isinstance(value, str) else Value(number_value=value)

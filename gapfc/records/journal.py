@@ -62,7 +62,7 @@ class Journal:
     def sample(self, step: int, scalars: dict[str, float]) -> None:
         """Log a sampled step, and show its loss and accuracy beside the bar."""
         tags = {"loss": "train/loss", "lr": "optimizer/lr"}
-        for name, value in scalars.items():
+        for name in scalars:
             if name.startswith("gradient_"):
                 tags[name] = name.replace("_", "/", 1)
         self._tensorboard.scalars({tag: scalars[name] for name, tag in tags.items()}, step)

@@ -21,7 +21,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from gapfc.records.layout import summary_of
 
 FOLDER = "margins"
-CATEGORY = "Mean over seeds, with its interval"
+CATEGORY = "Mean over seeds"
 PARTS = ("mean", "lower", "upper")
 
 
@@ -29,6 +29,7 @@ PARTS = ("mean", "lower", "upper")
 class Margin:
     """One group's curve of one measure; all sequences [points].
 
+    measure: the title of the chart that all groups share; no slash, which TensorBoard groups by.
     steps: optimiser steps, rising. lower, upper: the interval of the mean, equal to `mean` where
     there is none, as with one seed.
     """
@@ -94,12 +95,12 @@ def _layout(measures: Sequence[str]) -> layout_pb2.Layout:
         value, lower, upper = _tags(measure)
         series = layout_pb2.MarginChartContent.Series(value=value, lower=lower, upper=upper)
         content = layout_pb2.MarginChartContent(series=[series])
-        charts.append(layout_pb2.Chart(title=f"{measure}, mean over seeds", margin=content))
+        charts.append(layout_pb2.Chart(title=measure, margin=content))
     return layout_pb2.Layout(category=[layout_pb2.Category(title=CATEGORY, chart=charts)])
 
 
 def _tags(measure: str) -> list[str]:
-    return [f"over seeds: {measure}/{part}" for part in PARTS]
+    return [f"{measure}/{part}" for part in PARTS]
 
 
 def _is_ours(folder: Path) -> bool:

@@ -127,8 +127,8 @@ def test_seeds_are_one_row_and_heads_are_rows_of_their_own(tmp_path):
     run(tmp_path, "gap/s1", config("gap", 1), "aaa", 0.8)
     run(tmp_path, "fc/s0", config("fc", 0, hidden=[512], dropout=0.5), "bbb", 0.7)
     groups, experiment = session_groups(tmp_path)
-    assert set(groups) == {"aaa", "bbb"}
-    assert {session.name for session in groups["aaa"].sessions} == {"gap/s0", "gap/s1"}
+    assert set(groups) == {"gap aaa", "fc bbb"}
+    assert {session.name for session in groups["gap aaa"].sessions} == {"gap/s0", "gap/s1"}
 
     def metric(group):
         (value,) = [
@@ -136,15 +136,17 @@ def test_seeds_are_one_row_and_heads_are_rows_of_their_own(tmp_path):
         ]
         return value
 
-    assert metric("aaa") == pytest.approx(0.85)
-    assert metric("bbb") == pytest.approx(0.7)
-    columns = groups["bbb"].hparams
+    assert metric("gap aaa") == pytest.approx(0.85)
+    assert metric("fc bbb") == pytest.approx(0.7)
+    columns = groups["fc bbb"].hparams
     assert columns["head"].string_value == "fc"
     assert columns["head options"].string_value == "hidden=[512] dropout=0.5"
     assert columns["learning rate"].number_value == 0.1
     # A column that only the second head uses is a column of the table all the same.
     shown = {info.name for info in experiment.hparam_infos}
     assert set(columns) <= shown
+    # TensorBoard shows the first five without being asked.
+    assert [info.name for info in experiment.hparam_infos][:5] == list(hparams.SHOWN)
     assert [info.name.tag for info in experiment.metric_infos] == list(hparams.METRICS)
 
 
@@ -161,7 +163,7 @@ def test_the_row_says_how_the_run_ended(tmp_path, status, expected):
     log.hparams(config(), "aaa")
     log.end(status)
     log.close()
-    (session,) = session_groups(tmp_path)[0]["aaa"].sessions
+    (session,) = session_groups(tmp_path)[0]["gap aaa"].sessions
     assert session.status == expected
 
 
@@ -171,7 +173,7 @@ def test_a_resumed_run_ends_as_its_second_part_did(tmp_path):
         log.hparams(config(), "aaa")
         log.end(status)
         log.close()
-    (session,) = session_groups(tmp_path)[0]["aaa"].sessions
+    (session,) = session_groups(tmp_path)[0]["gap aaa"].sessions
     assert session.status == api_pb2.STATUS_SUCCESS
 
 
