@@ -40,6 +40,11 @@ COMMANDS = {
         config="inspect",
         options=("--json",),
     ),
+    "compare": Command(
+        summary="what the runs say: differences, how sure they are, pictures, a report page",
+        example="gapfc compare outputs --baseline fc --html report.html",
+        module="gapfc.commands.compare",
+    ),
     "dashboard": Command(
         summary="TensorBoard over the runs, heads side by side",
         example="gapfc dashboard outputs",
