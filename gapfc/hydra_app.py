@@ -15,12 +15,9 @@ from gapfc.cli import print_error
 from gapfc.composition import CONFIGS, CompositionError
 from gapfc.config_checks import check_arguments
 from gapfc.config_errors import explain, explain_in_run
-from gapfc.terminal import die_with_reader
+from gapfc.terminal import asks_about_settings, die_with_reader
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
-
-# Options that print and run nothing.
-QUESTIONS = {"--cfg", "-c", "--info", "-i", "--hydra-help"}
 
 
 def launch(name: str, config_name: str, module: str, arguments: list[str]) -> int:
@@ -41,7 +38,7 @@ def launch(name: str, config_name: str, module: str, arguments: list[str]) -> in
 
     plugins.class_name_to_class[BASIC_SWEEPER] = Sweeper
     sys.argv = [f"gapfc {name}", *arguments]
-    if QUESTIONS & set(arguments):
+    if asks_about_settings(arguments):
         die_with_reader()
     try:
         check_arguments(name, config_name, arguments)

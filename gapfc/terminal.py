@@ -5,6 +5,14 @@ import signal
 import sys
 from typing import TextIO
 
+# Hydra's options that print settings and run nothing.
+_QUESTIONS = {"--cfg", "-c", "--info", "-i", "--hydra-help"}
+
+
+def asks_about_settings(arguments: list[str]) -> bool:
+    """Whether these arguments only ask Hydra to print something."""
+    return any(word.partition("=")[0] in _QUESTIONS for word in arguments)
+
 
 class TerminalHandler(logging.StreamHandler[TextIO]):
     """A stream handler that lets a closed pipe (`gapfc train | head`) end the program.

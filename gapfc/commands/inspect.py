@@ -2,67 +2,34 @@
 
 import json
 import sys
-from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from dataclasses import asdict
 
-import torch
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import InstantiationException
-from omegaconf import DictConfig, OmegaConf
-from torch import nn
+from omegaconf import DictConfig
 
-from gapfc import data
 from gapfc.allocator import keep_freed_memory
 from gapfc.commands.inspect_table import table
 from gapfc.composition import Composer, CompositionError
 from gapfc.config_checks import check_arguments
-from gapfc.config_errors import explain, explain_in_run
-from gapfc.data.sizes import parse_size
-from gapfc.engine.device import choose_device, choose_precision, set_determinism
-from gapfc.engine.optimizer import build_optimizer
+from gapfc.config_errors import explain
 from gapfc.errors import UserError
-from gapfc.measure.complexity import count_parameters, macs
-from gapfc.measure.timing import median_time
-from gapfc.model import Classifier, build, feature_shape
-from gapfc.published_sets import classes_and_side
+from gapfc.terminal import asks_about_settings
 
 CONFIG = "inspect"
-OWN_OPTIONS = {"--json", "-m", "--multirun"}
-
-
-@dataclass
-class Row:
-    """A model and its measures; `error` says why there are none. Seconds are of one batch."""
-
-    label: str
-    backbone: str
-    head: str
-    dataset: str
-    classes: int = 0
-    input: tuple[int, ...] = ()
-    batch_size: int = 0
-    device: str = ""
-    precision: str = ""
-    feature_map: tuple[int, ...] = ()
-    parameters: dict[str, int] = field(default_factory=dict)
-    macs: dict[str, int] = field(default_factory=dict)
-    share: dict[str, dict[str, float]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    error: str | None = None
+OWN_OPTIONS = {"--json", "-m", "--multirun"}  # a comma list is a table with or without -m
 
 
 def main(argv: list[str]) -> int:
     """Describe each combination of comma-separated settings; returns 0, or 1 if one can't be."""
-    if any(word.startswith("-") and word not in OWN_OPTIONS for word in argv):
-        # Hydra's own options (--cfg, --info, …) ask about settings: nothing is measured.
+    if asks_about_settings(argv):
         from gapfc.hydra_app import launch
 
         return launch("inspect", CONFIG, __name__, [word for word in argv if word != "--json"])
-    keep_freed_memory()
-    composer = Composer([word for word in argv if word not in OWN_OPTIONS])
+    settings = [word for word in argv if word not in OWN_OPTIONS]
+    composer = Composer(settings)
     try:
-        check_arguments("inspect", CONFIG, composer.overrides)
+        check_arguments("inspect", CONFIG, settings)
         overrides = OverridesParser.create(config_loader=composer.loader).parse_overrides(
             composer.overrides
         )
@@ -70,112 +37,29 @@ def main(argv: list[str]) -> int:
         (combinations,) = BasicSweeper.split_arguments(overrides, None)
         configs = [composer.compose(CONFIG, combination) for combination in combinations]
     except CompositionError as error:
-        raise UserError(explain(error, "inspect", CONFIG, argv)) from error
+        raise UserError(explain(error, "inspect", CONFIG, settings)) from error
     labels = [
         " ".join(value for key, value in (o.split("=", 1) for o in combination) if key in swept)
         for combination in combinations
     ]
-    return show([describe(*pair) for pair in zip(configs, labels, strict=True)], "--json" in argv)
+    return show(configs, labels, as_json="--json" in argv)
 
 
 def run(config: DictConfig) -> int:
     """Describe one model, as `main` does for many."""
-    return show([describe(config)], as_json=False)
+    return show([config], [config.head.name], as_json=False)
 
 
-def show(rows: list[Row], as_json: bool) -> int:
-    """Print the rows; returns 1 if one of them is an error."""
+def show(configs: list[DictConfig], labels: list[str], as_json: bool) -> int:
+    """Measure and print; returns 1 if a model cannot be built."""
+    # Here, since torch takes a second to import: a misspelt head is named before.
+    from gapfc.inspection import describe
+
+    keep_freed_memory()
+    rows = [describe(*pair) for pair in zip(configs, labels, strict=True)]
     if as_json:
         json.dump([asdict(row) for row in rows], sys.stdout, indent=2)
         print()
     else:
         print(table(rows))
     return int(any(row.error for row in rows))
-
-
-def describe(config: DictConfig, label: str = "") -> Row:
-    """Build what `config` describes and measure it; what cannot be built is the row's error."""
-    row = Row(
-        label or config.head.name, config.backbone.name, config.head.name, config.dataset.name
-    )
-    try:
-        _measure(config, row)
-    except (UserError, InstantiationException) as error:
-        message = explain_in_run(error)
-        if message is None:
-            raise
-        row.error = " ".join(message.split())
-    return row
-
-
-def _measure(config: DictConfig, row: Row) -> None:
-    device = choose_device(config.trainer.device)
-    precision = choose_precision(config.trainer.precision, device)
-    set_determinism(config.trainer.deterministic)
-    plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
-    row.device, row.precision = device.type, precision.name
-    row.batch_size = config.trainer.batch_size
-    row.classes, size = _classes_and_size(config)
-    row.input = (3, *size)
-    model = build(plain, row.classes, size, config.seed)
-    row.feature_map = feature_shape(model.backbone, size)
-    total, trainable = count_parameters(model)
-    backbone, _ = count_parameters(model.backbone)
-    head, _ = count_parameters(model.head)
-    row.parameters = {"backbone": backbone, "head": head, "total": total, "trainable": trainable}
-    row.macs = macs(model.backbone, model.head, row.input)
-    row.share = {
-        name: {part: counts[part] / max(1, counts["total"]) for part in ("backbone", "head")}
-        for name, counts in (("parameters", row.parameters), ("macs", row.macs))
-    }
-    row.seconds = _times(config, plain, model, row, device)
-
-
-def _times(
-    config: DictConfig, plain: dict[str, Any], model: Classifier, row: Row, device: torch.device
-) -> dict[str, float]:
-    """Median seconds of a forward in inference mode, and of a training step, of one batch."""
-    precision = choose_precision(config.trainer.precision, device)
-    layout = torch.channels_last if config.trainer.channels_last else torch.contiguous_format
-    model.to(device=device, memory_format=layout)  # type: ignore[call-overload]
-    generator = torch.Generator().manual_seed(config.seed)
-    images = torch.randn(row.batch_size, *row.input, generator=generator)
-    images = images.to(device).contiguous(memory_format=layout)
-    labels = torch.arange(row.batch_size, device=device) % row.classes
-    multipliers = {"head": plain["head"].get("lr_multiplier", 1.0)}
-    optimizer = build_optimizer(model, plain["optimizer"], multipliers)
-    scaler = precision.scaler()
-
-    @torch.inference_mode()
-    def forward() -> None:
-        with precision.autocast():
-            model(images)
-
-    def step() -> None:
-        with precision.autocast():
-            loss = nn.functional.cross_entropy(model(images), labels)
-        scaler.scale(loss).backward()
-        scaler.step(optimizer)
-        scaler.update()
-        optimizer.zero_grad(set_to_none=True)
-
-    model.eval()
-    forward_seconds = median_time(forward, config.repeats, device)
-    model.train()
-    return {"forward": forward_seconds, "step": median_time(step, config.repeats, device)}
-
-
-def _classes_and_size(config: DictConfig) -> tuple[int, tuple[int, int]]:
-    """K and (h, w): from what is published where it can be, since nothing is to be downloaded."""
-    known = classes_and_side(config.dataset)
-    if known is None:
-        dataset = data.load(config.dataset, config.data_root)
-        return dataset.num_classes, dataset.input_size(config)
-    classes, side = known
-    size = parse_size(config.dataset.image_size, "dataset.image_size")
-    if size is None and side is None:
-        raise UserError(
-            "dataset.image_size=native: these photos have many sizes. "
-            "Give the one to describe: dataset.image_size=224"
-        )
-    return classes, size or (cast(int, side), cast(int, side))

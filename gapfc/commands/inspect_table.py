@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gapfc.commands.inspect import Row
+    from gapfc.inspection import Row
 
 UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 

@@ -52,6 +52,15 @@ def test_sets_that_are_not_there_need_not_be(gapfc):
     assert list(gapfc.folder.iterdir()) == []
 
 
+def test_a_head_of_ones_own_stands_beside_the_others(gapfc):
+    mine = gapfc.folder / "mine" / "head"
+    mine.mkdir(parents=True)
+    (mine / "linear.yaml").write_text("name: linear\n_target_: gapfc.heads.FC\nhidden: []\n")
+    done = gapfc("inspect", "--config-dir", "mine", "head=gap,linear", *TINY)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()[-2:]] == ["gap", "linear"]
+
+
 @pytest.mark.parametrize(
     ("number", "text"),
     [(0, "0"), (999, "999"), (5130, "5.13k"), (999_999, "1.00M"), (4.2e6, "4.20M")],
