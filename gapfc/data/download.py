@@ -36,10 +36,11 @@ def find_or_download(
     moves into place when it is complete and its checksums fit, so that none is ever left half done.
     Raises UserError saying what to put where.
     """
-    with contextlib.suppress(*BROKEN):
-        return read(data_root, False)
-    log.info("%s is not in %s: downloading it", name, data_root)
     target = data_root / folder
+    if target.is_dir():  # asked first: some of torchvision's readers make their folder
+        with contextlib.suppress(*BROKEN):
+            return read(data_root, False)
+    log.info("%s is not in %s: downloading it", name, data_root)
     try:
         data_root.mkdir(parents=True, exist_ok=True)
         workplace = Path(tempfile.mkdtemp(prefix=f".download-{name}-", dir=data_root))

@@ -81,6 +81,8 @@ class Files:
             raise UserError(corrupt_message(bad))
         if bad:
             log.warning("Skipped %s", corrupt_message(bad, hint=False))
+        if len(bad) == len(self.paths):
+            raise UserError(corrupt_message(bad, hint=False))
         good = [i for i, result in enumerate(found) if not isinstance(result, Exception)]
         kept = self.take(torch.tensor(good, dtype=torch.int64))
         kept._sizes = [size for size in found if not isinstance(size, Exception)]

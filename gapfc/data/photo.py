@@ -26,7 +26,9 @@ def header_size(path: str) -> Size:
     """Height and width as the photo is shown, without decoding it. Raises one of UNREADABLE."""
     with Image.open(path) as image:
         width, height = image.size
-        swap = image.getexif().get(ORIENTATION) in SWAPPING_ORIENTATIONS
+        # Asking a PNG without early EXIF for it would decode the whole picture.
+        quick = image.format != "PNG" or "exif" in image.info
+        swap = quick and image.getexif().get(ORIENTATION) in SWAPPING_ORIENTATIONS
     return (width, height) if swap else (height, width)
 
 
