@@ -33,6 +33,13 @@ COMMANDS = {
         config="train",
         under_hydra=True,
     ),
+    "transfer": Command(
+        summary="take a source's features to a target: probe, fine-tune, …; and measure what moves",
+        example="gapfc transfer source=outputs/train/… dataset=mnist protocol=linear_probe",
+        module="gapfc.commands.transfer",
+        config="transfer",
+        under_hydra=True,
+    ),
     "inspect": Command(
         summary="feature map, parameters, compute and time of heads, without training",
         example="gapfc inspect head=fc,gap,nin,spp,sppf",

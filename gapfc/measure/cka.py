@@ -1,0 +1,94 @@
+"""Linear CKA: how alike two representations of the same images are, up to rotation and scale."""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gapfc.measure.complexity import evaluating
+
+# Cells of a map beyond which it is averaged down: photos would not fit into memory otherwise.
+LARGEST_SIDE = 32
+
+
+def linear_cka(x: Tensor, y: Tensor) -> float | None:
+    """Linear CKA of two representations (Kornblith et al. 2019, arXiv:1905.00414, sec. 3 and 4).
+
+    x: [n, p], y: [n, q], of the same n examples. With centred columns it is
+    ‖yᵀx‖² / (‖xᵀx‖ ‖yᵀy‖) in Frobenius norms, in [0, 1]; computed from the n×n Gram matrices, which
+    gives the same number. None where a representation is the same for all examples.
+    """
+    return gram_cka(gram(x), gram(y))
+
+
+def gram(x: Tensor) -> Tensor:
+    """The Gram matrix of x [n, p] with centred columns, float64 [n, n]."""
+    matrix = x.new_zeros(len(x), len(x), dtype=torch.float64)
+    for columns in x.split(8192, dim=1):
+        centred = columns.double()
+        centred = centred - centred.mean(0)
+        matrix += centred @ centred.T
+    return matrix
+
+
+def gram_cka(k: Tensor, m: Tensor) -> float | None:
+    """Linear CKA from the Gram matrices [n, n] of `gram`."""
+    norms = float(torch.linalg.matrix_norm(k) * torch.linalg.matrix_norm(m))
+    if not norms > 0:
+        return None
+    if torch.equal(k, m):
+        return 1.0
+    return min(1.0, float((k * m).sum()) / norms)
+
+
+class Representations:
+    """What the stages of a backbone make of some images, kept to compare with later.
+
+    Holds an n×n matrix a stage, whatever the size of the maps. Maps of more than 32 cells a side
+    are averaged down by a whole factor first.
+    """
+
+    def __init__(
+        self, backbone: nn.Module, stages: Sequence[str], batches: Iterable[Tensor]
+    ) -> None:
+        """Look at `batches` of images [B, 3, h, w] in evaluation mode, in fp32.
+
+        batches: re-iterable, giving the same images each time. stages: names of submodules.
+        """
+        self._backbone = backbone
+        self._stages = tuple(stages)
+        self._batches = batches
+        self._before = self._grams()
+
+    def cka(self) -> dict[str, float | None]:
+        """CKA of each stage, as the backbone is now, with the stage as it was."""
+        now = self._grams()
+        return {stage: gram_cka(self._before[stage], now[stage]) for stage in self._stages}
+
+    def _grams(self) -> dict[str, Tensor]:
+        found: dict[str, list[Tensor]] = {stage: [] for stage in self._stages}
+        hooks = [
+            self._backbone.get_submodule(stage).register_forward_hook(_keep(found[stage]))
+            for stage in self._stages
+        ]
+        try:
+            with evaluating(self._backbone), torch.inference_mode():
+                for images in self._batches:
+                    self._backbone(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return {stage: gram(torch.cat(parts)) for stage, parts in found.items()}
+
+
+def _keep(kept: list[Tensor]):  # type: ignore[no-untyped-def]
+    def hook(module: nn.Module, arguments: object, output: Tensor) -> None:
+        maps = output.float()
+        factors = [-(-side // LARGEST_SIDE) for side in maps.shape[2:]]
+        if max(factors) > 1:
+            maps = F.avg_pool2d(maps, factors, ceil_mode=True)
+        # A copy: the next stage may work in place.
+        kept.append(maps.flatten(1).clone())
+
+    return hook

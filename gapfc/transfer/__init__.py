@@ -1,0 +1,1 @@
+"""Transfer: features learned on a source, put to use on a target."""

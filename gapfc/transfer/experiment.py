@@ -1,0 +1,337 @@
+"""A target run: an experiment whose model begins with a source's features."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Any, cast
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from gapfc import data
+from gapfc.engine import checkpoint
+from gapfc.engine.evaluate import evaluate
+from gapfc.engine.fit import Listener
+from gapfc.engine.training import averaged
+from gapfc.errors import UserError
+from gapfc.experiment import Experiment
+from gapfc.measure.cka import Representations
+from gapfc.measure.meter import Measures
+from gapfc.model import Classifier, build
+from gapfc.records.results import group_hash
+from gapfc.records.run_directory import RunDirectory
+from gapfc.records.tensorboard import TensorBoardLog
+from gapfc.transfer.classes import check_same_classes, extended, old_classes, source_dataset
+from gapfc.transfer.features import cached_features
+from gapfc.transfer.picture import moved_picture
+from gapfc.transfer.probe import solve
+from gapfc.transfer.protocols import protocol_of
+from gapfc.transfer.scratch import against_scratch, find_scratch, target_hash
+from gapfc.transfer.source import Source
+from gapfc.transfer.weights import extend_last_layer, last_layer, load_backbone, load_head
+
+log = logging.getLogger(__name__)
+
+PROBE = "probe.pt"
+
+
+class Transfer(Experiment):
+    """What a config of `gapfc transfer` describes, built and ready to train.
+
+    Args:
+        config: complete, with the source's backbone and head.
+        source: of `config.source`.
+
+    Raises:
+        UserError: as `Experiment`, and where source, target and protocol don't fit.
+    """
+
+    def __init__(self, config: DictConfig, source: Source) -> None:
+        self.source = source
+        self.protocol = protocol_of(config.protocol)
+        self._probe: dict[str, Any] | None = None
+        if config.keep_classes and (self.protocol.probes or source.config is None):
+            raise UserError(
+                "keep_classes=true keeps the rows that a source's head has for its classes: "
+                "source=pretrained has none, and protocol=linear_probe and lp_ft would solve for "
+                "all rows from the target's images alone. Take protocol=finetune, last_block or "
+                "head_kept."
+            )
+        super().__init__(config)
+        if not self.protocol.trains:
+            # A probe is solved for once, whatever trainer.epochs the other protocols are given.
+            self.settings = replace(self.settings, epochs=1)
+        self._representations = self._represent()
+
+    def load_dataset(self) -> data.Dataset:
+        """The target's images, numbered behind the source's classes if those are kept."""
+        target = super().load_dataset()
+        if not self.config.keep_classes:
+            return target
+        return extended(target, self._source_dataset().classes)
+
+    def build_model(self, plain: dict[str, Any]) -> Classifier:
+        """The target's model, with what the protocol takes from the source, and frozen so."""
+        protocol, state = self.protocol, self.source.state
+        nodes = protocol.nodes(plain, self.source.pretrained)
+        if protocol.trainable == "none" and plain["head"].get("conv") is False:
+            raise UserError(
+                f"protocol={protocol.name} freezes the backbone, and head={plain['head']['name']} "
+                "with head.conv=false has no parameters: nothing would be trained. Take "
+                "protocol=finetune or last_block, or head.conv=true."
+            )
+        model = build(nodes, self.dataset.num_classes, self.input_size, self.config.seed)
+        if protocol.transfers and state is not None:
+            load_backbone(model, state, self.source.label)
+            self._load_head(model, plain, state)
+        if protocol.keeps_head and state is None:
+            raise UserError("protocol=head_kept: source=pretrained has no head to keep")
+        if protocol.probes:
+            self._check_probe(model, plain)
+        if protocol.trainable == "none":
+            trained = {id(parameter) for parameter in last_layer(model.head)[1].parameters()}
+            for parameter in model.head.parameters():
+                parameter.requires_grad_(id(parameter) in trained)
+        return model
+
+    @property
+    def group(self) -> str:
+        """What runs share that differ only in seed and paths: the source's group among it."""
+        return group_hash(self._plain() | {"source": self.source.facts["group"]})
+
+    def resume(self, directory: RunDirectory) -> None:
+        """Continue from the last checkpoint, counting drift from the probe if there was one."""
+        if (directory.checkpoints / PROBE).exists():
+            state = checkpoint.load(directory.checkpoints / PROBE)
+            self.model.head.load_state_dict(state["model"])
+            self._probe = state["probe"]
+            self.take_start()
+        super().resume(directory)
+
+    def fit(self, directory: RunDirectory, listener: Listener, check: Callable[[], None]) -> None:
+        """Solve for the probe where the protocol has one, and train where it trains."""
+        facts, progress = self.source.facts, self.training.progress
+        accuracy = facts["test_accuracy"]
+        log.info(
+            "  protocol  %s, from %s under %s%s",
+            self.protocol.name,
+            facts["dataset"],
+            facts["head"],
+            "" if accuracy is None else f" ({accuracy:.2%} there)",
+        )
+        if self.protocol.probes and not progress.step:
+            self._solve_probe(check)
+            if self.protocol.trains:
+                self.save(directory, improved=False)
+                state = {"model": self.model.head.state_dict(), "probe": self._probe}
+                checkpoint.save(directory.checkpoints / PROBE, state)
+        if self.protocol.trains:
+            super().fit(directory, listener, check)
+        elif not progress.epoch:
+            self._record_probe(directory, listener, check)
+
+    def extra_results(
+        self, scores: Mapping[str, Measures | None], check: Callable[[], None]
+    ) -> dict[str, Any]:
+        """The `transfer` field: protocol, source, gain over scratch, and how features moved."""
+        target = target_hash(self._plain())
+        scratch = None
+        if self.protocol.transfers:
+            scratch = find_scratch(self.config.output_root, target, self.config.seed)
+        test = scores["test"]
+        accuracy = None if test is None else test["accuracy"]
+        moves = self.protocol.trains
+        drifts = {name: drift.per_layer() for name, drift in self.drifts.items()}
+        return {
+            "transfer": {
+                "protocol": self.protocol.name,
+                "source": self.source.facts,
+                "target": target,
+                "train_images": len(self.dataset.train),
+                "shots": self.config.dataset.get("shots"),
+                "classes": list(self.dataset.classes),
+                **against_scratch(scratch, accuracy, self.training.progress.history),
+                "cka": self._representations.cka() if moves else None,
+                "cka_images": self._cka_images(),
+                "drift": {
+                    f"{name}.{layer}": value
+                    for name, layers in drifts.items()
+                    for layer, value in layers.items()
+                }
+                if moves
+                else None,
+                "drift_total": {name: drift.total() for name, drift in self.drifts.items()},
+                "probe": self._probe,
+                "old_classes": self._old_classes(check),
+            }
+        }
+
+    def log_extra(self, tensorboard: TensorBoardLog, results: Mapping[str, Any]) -> None:
+        """CKA a stage, drift a layer and gain as scalars, and the first two as a picture."""
+        transfer, step = results["transfer"], results["steps"]
+        gain, total = transfer["gain_over_scratch"], transfer["drift_total"]["backbone"]
+        log.info("")
+        if gain is not None:
+            log.info("  gain over scratch %+.2f points of test accuracy", 100 * gain)
+        if total is not None:
+            log.info("  relative weight change of the backbone %.4f", total)
+        tensorboard.scalar("final/gain_over_scratch", transfer["gain_over_scratch"], step)
+        tensorboard.scalar("final/source_accuracy", transfer["source"]["test_accuracy"], step)
+        cka, drift = transfer["cka"] or {}, transfer["drift"] or {}
+        tensorboard.scalars({f"cka/{stage}": value for stage, value in cka.items()}, step)
+        tensorboard.scalars({f"drift_layer/{layer}": v for layer, v in drift.items()}, step)
+        if cka:
+            tensorboard.image("how far the features moved", moved_picture(cka, drift), step)
+        tensorboard.flush()
+
+    def _check_probe(self, model: Classifier, plain: Mapping[str, Any]) -> None:
+        """A head with layers before its last has to come with the features, not from the seed."""
+        config = self.source.config
+        if config is not None and plain["head"]["_target_"] == config.head["_target_"]:
+            return
+        name, _ = last_layer(model.head)
+        if any(p.ndim > 1 and f"{name}.weight" != n for n, p in model.head.named_parameters()):
+            raise UserError(
+                f"protocol={self.protocol.name} solves for a last layer on features that are "
+                f"there, and the other layers of head={plain['head']['name']} are not: the source "
+                f"has head={self.source.facts['head']}. Take protocol=finetune, or another head."
+            )
+
+    def _load_head(self, model: Classifier, plain: Mapping[str, Any], state: Any) -> None:
+        config, label = self.source.config, self.source.label
+        assert config is not None
+        same = plain["head"]["_target_"] == config.head["_target_"]
+        if self.protocol.keeps_head and not same:
+            raise UserError(
+                f"protocol=head_kept keeps the source's head={config.head.name}; "
+                f"head={plain['head']['name']} is another. Leave head out."
+            )
+        if self.protocol.keeps_head or (self.protocol.probes and same):
+            # A probe sees what the source's pool gives: SPPF's convolutions, GeM's exponent.
+            kept = load_head(model.head, state, label)
+            if self.protocol.keeps_head and not kept:
+                log.info(
+                    "head=%s is one layer, which is new: head_kept is finetune.", config.head.name
+                )
+        if self.config.keep_classes:
+            old = self._source_dataset().classes
+            rows = [self.dataset.classes.index(name) for name in old]
+            name, _ = last_layer(model.head)
+            theirs = state.get(f"head.{name}.weight")
+            if theirs is not None:
+                check_same_classes(config, len(old), len(theirs), label)
+            extend_last_layer(model.head, state, rows, label)
+
+    def _solve_probe(self, check: Callable[[], None]) -> None:
+        begun = time.perf_counter()
+        _, layer = last_layer(self.model.head)
+        train, val = (
+            cached_features(
+                self.model,
+                layer,
+                data.evaluation_batches(self.dataset, split, self.config, self.device),
+                self.precision,
+                check,
+            )
+            for split in ("train", "val")
+        )
+        computed = time.perf_counter()
+        probe = solve(train, val, self.dataset.num_classes, layer.bias is not None, check)
+        with torch.no_grad():
+            layer.weight.copy_(probe.weight.reshape(layer.weight.shape))
+            if layer.bias is not None and probe.bias is not None:
+                layer.bias.copy_(probe.bias)
+        solved = time.perf_counter()
+        self._probe = {
+            **{k: v for k, v in asdict(probe).items() if k not in ("weight", "bias")},
+            "features": train[0].shape[1],
+            "images": len(train[1]),
+            "seconds_features": computed - begun,
+            "seconds_solving": solved - computed,
+        }
+        log.info(
+            "probe: %d features of %d images in %.1f s, solved in %.1f s; validation accuracy "
+            "%.2f%% at penalty %g",
+            *(self._probe[key] for key in ("features", "images")),
+            *(computed - begun, solved - computed, 100 * probe.val_accuracy, probe.penalty),
+        )
+        # Part of the budget: it is compared with training by the second.
+        self.training.progress.seconds += solved - begun
+        self.training.progress.images += len(train[1])
+        self.training.ema = averaged(self.model, self.config.trainer.ema)
+        if self.protocol.trains:
+            self.take_start()
+
+    def _record_probe(
+        self, directory: RunDirectory, listener: Listener, check: Callable[[], None]
+    ) -> None:
+        """One row, as of an epoch, whose steps are those of L-BFGS."""
+        assert self._probe is not None
+        progress = self.training.progress
+        columns = self.measure_epoch(self.model, check)
+        progress.epoch = progress.best_epoch = 1
+        progress.step = self._probe["iterations"]
+        progress.best_accuracy, progress.best_loss = columns["val_accuracy"], columns["val_loss"]
+        row = {
+            "epoch": 1,
+            "step": progress.step,
+            "train_loss": self._probe["loss"],
+            "train_accuracy": self._probe["train_accuracy"],
+            **columns,
+            "images_per_second": progress.images / progress.seconds,
+            "seconds": progress.seconds,
+        }
+        progress.history.append(row)
+        listener.epoch(row, True)
+        self.save(directory, improved=True)
+
+    def _represent(self) -> Representations:
+        backbone = self.model.backbone
+        chosen = self.dataset.val.take(torch.arange(self._cka_images()))
+        fixed = replace(self.dataset, val=chosen, readers={})
+        # Photos of many sizes are brought to one, so that maps have one shape.
+        batches = data.evaluation_batches(
+            fixed, "val", self.config, self.device, image_size=self.input_size
+        )
+        return Representations(backbone, cast(Any, backbone).stages, _Images(batches))
+
+    def _cka_images(self) -> int:
+        return min(self.config.cka_images, len(self.dataset.val))
+
+    def _old_classes(self, check: Callable[[], None]) -> dict[str, Any] | None:
+        """Accuracy on the source's test images, of the classes that the head has too."""
+        config = self.source.config
+        if config is None:
+            return None
+        if config.dataset.name != self.config.dataset.name and not self.config.keep_classes:
+            return None
+        source = self._source_dataset()
+        kept = old_classes(self.dataset, source)
+        if kept is None:
+            return None
+        batches = data.evaluation_batches(kept, "test", self.config, self.device)
+        measures = evaluate(self.model, batches, kept.num_classes, self.precision, check)
+        return {
+            "accuracy": measures["accuracy"],
+            "nll": measures["nll"],
+            "classes": [name for name in source.classes if name in kept.classes],
+            "images": len(kept.split("test")),
+        }
+
+    def _source_dataset(self) -> data.Dataset:
+        assert self.source.config is not None
+        return source_dataset(self.source.config, self.config.data_root)
+
+    def _plain(self) -> dict[str, Any]:
+        return cast(dict[str, Any], OmegaConf.to_container(self.config, resolve=True))
+
+
+class _Images:
+    """The images of batches of images and labels, as often as they are asked for."""
+
+    def __init__(self, batches: data.EvaluationBatches) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Any:
+        return (images for images, _ in self._batches)

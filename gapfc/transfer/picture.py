@@ -1,0 +1,39 @@
+"""How far the features moved, as a picture: CKA by stage over weight change by layer."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+def moved_picture(cka: Mapping[str, float | None], drift: Mapping[str, float | None]) -> Tensor:
+    """Bars of linear CKA by stage, and of relative weight change by layer, first layers on top.
+
+    Returns uint8 [3, h, w].
+    """
+    # A figure without pyplot: no window system is looked for, and no figure stays registered.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = max(len(cka), len(drift), 1)
+    figure = Figure(figsize=(10, min(1.2 + 0.3 * rows, 14)), dpi=100, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    panels = (
+        (cka, "linear CKA before and after (1: unchanged)", (0.0, 1.0)),
+        (drift, "relative weight change ‖after − before‖ / ‖before‖", (0.0, None)),
+    )
+    for axes, (values, title, (low, high)) in zip(figure.subplots(1, 2), panels, strict=True):
+        names = list(values)
+        known = [float("nan") if v is None else v for v in values.values()]
+        axes.barh(range(len(names)), known, color="#3b75af")
+        axes.set_yticks(range(len(names)), names, fontsize=max(3, min(8, 360 // (len(names) + 1))))
+        axes.invert_yaxis()
+        axes.set_xlim(low, high)
+        axes.set_title(title, fontsize=9)
+        for row, value in enumerate(known):
+            if len(names) <= 30 and value == value:
+                axes.text(value, row, f" {value:.3f}", va="center", fontsize=7, clip_on=False)
+    canvas.draw()
+    pixels = torch.frombuffer(bytearray(canvas.buffer_rgba()), dtype=torch.uint8)
+    width, height = canvas.get_width_height()
+    return pixels.reshape(height, width, 4)[..., :3].permute(2, 0, 1).contiguous()

@@ -1,0 +1,178 @@
+"""Where features come from: a run, its checkpoint, or a backbone's own pretrained weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+from torch import Tensor
+
+from gapfc.engine import checkpoint
+from gapfc.errors import UserError
+from gapfc.records.results import RESULTS, group_hash, read_results
+from gapfc.records.run_directory import CONFIG, RunDirectory
+
+PRETRAINED = "pretrained"
+# Keys of a backbone node that leave its architecture as it is.
+NOT_ARCHITECTURE = ("name", "trainable", "weights")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source, read but not yet put anywhere.
+
+    Attributes:
+        facts: what results.json says of it: path, group, head, dataset, backbone, seed, classes,
+            test_accuracy and val_accuracy.
+        config: of the run, with the nodes backbone, head and dataset; None for pretrained weights.
+        state: the model's weights; None for pretrained ones, which the backbone loads itself, and
+            for a source that `scratch` only takes the architecture of.
+    """
+
+    facts: dict[str, Any]
+    config: DictConfig | None = None
+    state: Mapping[str, Tensor] | None = None
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the source is `backbone.weights`."""
+        return self.config is None
+
+    @property
+    def label(self) -> str:
+        """How messages call it."""
+        return str(self.facts["path"] or f"source.dataset={self.facts['dataset']}")
+
+
+def read_source(path: str) -> Source:
+    """The source at `path`, a run directory or a checkpoint in one.
+
+    Raises:
+        UserError: where there is none, it failed, has not ended, or its checkpoint can't be read.
+    """
+    given = Path(path).expanduser()
+    if given.is_file():
+        return _read_checkpoint(given)
+    directory = RunDirectory.open(given)
+    results = read_results(directory.path)
+    _check_completed(results, path)
+    state = checkpoint.load(directory.checkpoints / checkpoint.BEST)
+    config = cast(DictConfig, OmegaConf.load(directory.path / CONFIG))
+    return Source(_facts(str(directory.path), config, results), config, state["model"])
+
+
+def untrained_source(config: DictConfig) -> Source:
+    """The source that `config` of `gapfc train` describes, as far as `scratch` needs it."""
+    return Source(_facts(None, config, {}), config)
+
+
+def pretrained_source(config: DictConfig) -> Source:
+    """The weights that `config.backbone.weights` names.
+
+    Raises:
+        UserError: where backbone or head are not chosen, or the backbone has no weights.
+    """
+    for group in ("backbone", "head"):
+        if config.get(group) is None:
+            example = {"backbone": "squeezenet1_1", "head": "gap"}[group]
+            raise UserError(f"source=pretrained has no {group} of its own: {group}={example}")
+    if not config.backbone.get("weights"):
+        raise UserError(
+            "source=pretrained takes the backbone's own weights: backbone.weights=DEFAULT, or the "
+            f"path of a .pth file (backbone={config.backbone.name} has none set)"
+        )
+    node = OmegaConf.to_container(config.backbone, resolve=True)
+    return Source(
+        {
+            "path": None,
+            "group": group_hash({"backbone": node, "data_root": config.data_root}),
+            "head": PRETRAINED,
+            "dataset": str(config.backbone.weights),
+            "backbone": config.backbone.name,
+            "seed": None,
+            "classes": None,
+            "test_accuracy": None,
+            "val_accuracy": None,
+        }
+    )
+
+
+def complete(config: DictConfig, source: Source) -> DictConfig:
+    """`config` with the source's backbone, and its head unless another is chosen.
+
+    Raises:
+        UserError: where the chosen backbone is another than the source's.
+    """
+    complete = config.copy()
+    with open_dict(complete):
+        if source.config is None:
+            return complete
+        # From here on the run is known, whether it was named or described.
+        complete.source = source.facts["path"] or config.source
+        theirs = _resolved(source.config.backbone)
+        if config.get("backbone") is not None:
+            ours = _resolved(config.backbone)
+            differing = sorted(
+                key
+                for key in (ours.keys() | theirs.keys()) - set(NOT_ARCHITECTURE)
+                if ours.get(key) != theirs.get(key)
+            )
+            if differing:
+                key = differing[0]
+                told = "" if key == "_target_" else f" ({key}: {ours.get(key)}, {theirs.get(key)})"
+                raise UserError(
+                    f"backbone={ours['name']} is of another architecture than the source's "
+                    f"{theirs['name']}{told}: its weights fit no other. Leave backbone out, it is "
+                    "taken from the source."
+                )
+        complete.backbone = theirs
+        complete.head = OmegaConf.merge(
+            {} if "_target_" in (config.get("head") or {}) else _resolved(source.config.head),
+            config.get("head") or {},
+        )
+    return complete
+
+
+def _read_checkpoint(path: Path) -> Source:
+    state = checkpoint.load(path)
+    folder = path.resolve().parent.parent
+    if "config" in state:
+        config = cast(DictConfig, OmegaConf.create(state["config"]))
+    elif (folder / CONFIG).is_file():
+        config = cast(DictConfig, OmegaConf.load(folder / CONFIG))
+    else:
+        raise UserError(f"{path} does not say which model it is of: take best.pt, which does")
+    results = read_results(folder) if (folder / RESULTS).is_file() else {}
+    if results:
+        _check_completed(results, str(path))
+    return Source(_facts(str(path.resolve()), config, results), config, state["model"])
+
+
+def _check_completed(results: Mapping[str, Any], path: str) -> None:
+    if results["status"] == "failed":
+        raise UserError(f"The source {path} failed: {results['error']}")
+    if results["status"] != "completed":
+        raise UserError(
+            f"The source {path} is not finished ({results['error']}). Finish it: "
+            f"gapfc {results['command']} resume={path}"
+        )
+
+
+def _facts(path: str | None, config: DictConfig, results: Mapping[str, Any]) -> dict[str, Any]:
+    classes = config.dataset.get("classes")
+    return {
+        "path": path,
+        "group": results.get("group") or group_hash(_resolved(config)),
+        "head": config.head.name,
+        "dataset": config.dataset.name,
+        "backbone": config.backbone.name,
+        "seed": config.seed,
+        "classes": None if classes is None else [str(name) for name in classes],
+        "test_accuracy": (results.get("test") or {}).get("accuracy"),
+        "val_accuracy": (results.get("val") or {}).get("accuracy"),
+    }
+
+
+def _resolved(node: DictConfig) -> dict[str, Any]:
+    return cast(dict[str, Any], OmegaConf.to_container(node, resolve=True))

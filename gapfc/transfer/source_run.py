@@ -1,0 +1,134 @@
+"""A source described instead of named: found among the runs, or trained first."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from gapfc.composition import Composer, CompositionError
+from gapfc.config_errors import explain
+from gapfc.engine import checkpoint
+from gapfc.engine.interruption import Interrupted
+from gapfc.errors import UserError
+from gapfc.execution import create_directory, execute, identify
+from gapfc.experiment import Experiment
+from gapfc.records.results import ResultsError, group_hash, read_results
+from gapfc.transfer.source import (
+    PRETRAINED,
+    Source,
+    pretrained_source,
+    read_source,
+    untrained_source,
+)
+
+log = logging.getLogger(__name__)
+
+# Where and how a source is trained is the command's; what is trained is `source`'s alone.
+SHARED = ("data_root", "output_root", "trainer.device", "trainer.progress", "trainer.precision")
+
+
+def resolve_source(config: DictConfig, weights: bool = True) -> Source:
+    """The source that `config.source` names or describes; a described one is trained if need be.
+
+    Args:
+        config: of `gapfc transfer`.
+        weights: whether they are needed; without, nothing is trained.
+
+    Raises:
+        UserError: where there is none, or its training failed.
+        Interrupted: where its training was.
+    """
+    if config.source == PRETRAINED:
+        return pretrained_source(config)
+    if isinstance(config.source, str):
+        return read_source(config.source)
+    if not isinstance(config.source, DictConfig) or config.source.get("dataset") is None:
+        raise UserError(
+            "transfer needs a source: source=<run directory or checkpoint>, source.dataset=… "
+            "source.head=… to train one, or source=pretrained with a backbone that has weights"
+        )
+    overrides, train_config = _training_config(config)
+    found = find_run(train_config)
+    if found is None and not weights:
+        return untrained_source(train_config)
+    if found is None:
+        found = _train(train_config, overrides)
+    else:
+        log.info("source: %s is there already", found)
+    return read_source(str(found))
+
+
+def find_run(config: DictConfig) -> Path | None:
+    """The newest completed run of `config` (of `gapfc train`, with its seed) in its output root."""
+    group = group_hash(cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)))
+    found = []
+    for file in Path(config.output_root).expanduser().glob(f"train/*/*/*/*-s{config.seed}*"):
+        try:
+            results = read_results(file)
+        except ResultsError:
+            continue
+        same = (results["group"], results["seed"]) == (group, config.seed)
+        best = file / "checkpoints" / checkpoint.BEST
+        if same and results["status"] == "completed" and best.exists():
+            found.append(file)
+    return max(found, key=lambda path: path.name, default=None)
+
+
+def _training_config(config: DictConfig) -> tuple[list[str], DictConfig]:
+    """The overrides for `gapfc train` that train the source, and what they compose to."""
+    source = config.source
+    overrides = [
+        f"backbone={source.backbone}",
+        f"head={source.head}",
+        f"dataset={source.dataset}",
+        f"seed={source.seed}",
+        *_as_overrides(cast(dict[str, Any], OmegaConf.to_container(source.options, resolve=True))),
+    ]
+    given = [override.partition("=")[0] for override in overrides]
+    shared = {key: OmegaConf.select(config, key) for key in SHARED if key not in given}
+    # A folder of the user's own configs holds for the source too.
+    folders = [
+        ("--config-dir", entry.path)
+        for entry in HydraConfig.get().runtime.config_sources
+        if entry.provider == "command-line"
+    ]
+    composer = Composer([word for folder in folders for word in folder])
+    try:
+        composed = composer.compose("train", overrides, RunMode.RUN)
+    except CompositionError as error:
+        raise UserError(f"source: {explain(error, 'train', 'train', overrides)}") from error
+    for key, value in shared.items():
+        OmegaConf.update(composed, key, value)
+    return overrides, composed
+
+
+def _as_overrides(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Nested options as they are typed: `trainer.epochs=4`."""
+    for key, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _as_overrides(value, f"{prefix}{key}.")
+            continue
+        typed = json.dumps(value)
+        if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w./-]*", value):
+            typed = value
+        yield f"{prefix}{key}={typed}"
+
+
+def _train(config: DictConfig, overrides: list[str]) -> Path:
+    log.info("source: %s under %s, trained first", config.dataset.name, config.head.name)
+    identity = identify("train", config, overrides)
+    experiment = Experiment(config)
+    directory = create_directory("train", config, overrides)
+    code = execute(experiment, directory, identity)
+    if code > 128:
+        raise Interrupted(code - 128)
+    if code:
+        raise UserError(f"The source failed, and with it the transfer: {directory.path} tells why")
+    log.info("")
+    return directory.path
