@@ -98,8 +98,9 @@ class Experiment:
 
     def resume(self, directory: RunDirectory) -> None:
         """Continue from the last checkpoint in `directory`, if it has one."""
-        if any(directory.checkpoints.iterdir()):
-            self.training.load_state_dict(checkpoint.load_last(directory.checkpoints))
+        state = checkpoint.load_last(directory.checkpoints)
+        if state is not None:
+            self.training.load_state_dict(state)
         directory.truncate_metrics(self.training.progress.epoch)
 
     def fit(self, directory: RunDirectory, listener: Listener, check: Callable[[], None]) -> None:
@@ -181,7 +182,7 @@ class Experiment:
             "epochs": progress.epoch,
             "steps": progress.step,
             "train_seconds": progress.seconds,
-            "images_per_second": progress.images / progress.seconds if progress.images else None,
+            "images_per_second": progress.images / progress.seconds if progress.seconds else None,
             "peak_memory_bytes": peak_memory(self.device),
             "best_epoch": progress.best_epoch or None,
             "convergence": convergence(*curve, self.config.trainer.targets) if measured else None,

@@ -58,6 +58,7 @@ def resume(command: str, path: str, changes: list[str], build: Build) -> int:
     if begun != command:
         raise UserError(f"{path} is a run of gapfc {begun}: gapfc {begun} resume={path}")
     config = cast(DictConfig, OmegaConf.load(directory.path / CONFIG))
+    planned = config.trainer.epochs
     for change in changes:
         key, _, value = change.partition("=")
         if key == "resume":
@@ -70,18 +71,27 @@ def resume(command: str, path: str, changes: list[str], build: Build) -> int:
         OmegaConf.update(config, key, OmegaConf.create(f"value: {value}").value)
         overrides = [o for o in overrides if o.partition("=")[0] != key] + [change]
     experiment = build(config)
+    _check_unfinished(directory, planned, experiment.settings.epochs)
     experiment.resume(directory)
-    _check_unfinished(experiment, directory)
     write_config(directory, command, config, overrides)
+    # They speak of fewer epochs, and would go on to do so if this run were killed.
+    (directory.path / RESULTS).unlink(missing_ok=True)
     identity = identify(command, config, overrides) | {"group": experiment.group}
     return execute(experiment, directory, identity)
 
 
-def _check_unfinished(experiment: Experiment, directory: RunDirectory) -> None:
+def _check_unfinished(directory: RunDirectory, planned: int, wanted: int) -> None:
     if not (directory.path / RESULTS).exists():
         return
     before = read_results(directory.path)
-    if before["status"] == "completed" and before["epochs"] >= experiment.settings.epochs:
+    if before["status"] != "completed":
+        return
+    if before["epochs"] < planned:
+        raise UserError(
+            f"{directory.path} is complete: early stopping ended it after {before['epochs']} "
+            "epochs."
+        )
+    if before["epochs"] >= wanted:
         raise UserError(
             f"{directory.path} is complete: {before['epochs']} epochs. "
             f"trainer.epochs={2 * before['epochs']} would train it on."

@@ -2,8 +2,6 @@
 
 import logging
 import os
-import pickle
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +39,7 @@ def load(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"There is no checkpoint {path}") from None
-    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+    except Exception as error:  # whatever a reader of pickles raises for bytes that are none
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} is damaged or not a checkpoint: {reason[:120]}") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT or "model" not in state:
@@ -49,12 +47,16 @@ def load(path: Path) -> dict[str, Any]:
     return state
 
 
-def load_last(folder: Path) -> dict[str, Any]:
+def load_last(folder: Path) -> dict[str, Any] | None:
     """Read `last.pt`, or `previous.pt` with a warning where the last can't be read.
 
+    None where there is neither: a run that was killed before its first epoch had ended.
+
     Raises:
-        UserError: if neither can be read.
+        UserError: if there is one and none can be read.
     """
+    if not (folder / LAST).exists() and not (folder / PREVIOUS).exists():
+        return None
     try:
         return load(folder / LAST)
     except UserError as error:
@@ -63,4 +65,6 @@ def load_last(folder: Path) -> dict[str, Any]:
         except UserError:
             raise error from None
         log.warning("%s. Going on from %s, the one before.", error, folder / PREVIOUS)
+        # Else the next checkpoint would keep the damaged one and drop the one that was read.
+        os.replace(folder / PREVIOUS, folder / LAST)
         return state
