@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -15,7 +16,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-CONFIGS = "pkg://gapfc.configs"
+# `python -m gapfc` in a checkout takes the package from there, which has configs/ beside it.
+CONFIGS = (
+    "pkg://gapfc.configs"
+    if find_spec("gapfc.configs")
+    else str(Path(__file__).resolve().parents[1] / "configs")
+)
 
 # What Hydra raises for settings it cannot compose.
 CompositionError = (HydraException, OmegaConfBaseException, ValueError)

@@ -67,3 +67,13 @@ def test_the_wheel_works_from_any_folder(wheel, tmp_path):
     )
     if not where.stdout.startswith(str(installed)):
         pytest.skip("an editable install stands before the wheel here: its configs were used")
+
+
+def test_a_checkout_works_without_being_installed():
+    code = (
+        "import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f)];"
+        "sys.argv = ['gapfc', 'train', '--cfg', 'job', '-p', 'head', 'head=spp'];"
+        "from gapfc.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "name: spp" in done.stdout, done.stderr
