@@ -15,7 +15,10 @@ from gapfc.errors import UserError
 
 @dataclass(frozen=True)
 class Command:
-    """A command: `module` has `main(argv) -> int`, or `run(config) -> int` if `under_hydra`."""
+    """A command: `module` has `main(argv) -> int`, or `run(config) -> int` if `under_hydra`.
+
+    One without a `config` also has `parser()`, an argparse parser, for completion.
+    """
 
     summary: str
     example: str

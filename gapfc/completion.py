@@ -5,6 +5,7 @@ with the line up to the cursor in COMP_LINE. The words come from Hydra; torch is
 """
 
 import contextlib
+import importlib
 import os
 import re
 from collections.abc import Iterable
@@ -103,8 +104,12 @@ def candidates(line: str) -> list[str]:
     if not words:
         return _starting(word, [*COMMANDS, "--help", "--version"])
     command = COMMANDS.get(words[0])
-    if command is None or command.config is None:
+    if command is None:
         return []
+    if command.config is None:
+        parser = importlib.import_module(command.module).parser()
+        options = [text for action in parser._actions for text in action.option_strings]
+        return _starting(word, options) if word.startswith("-") else []  # the shell knows files
     if words[-1] in VALUES:
         return _starting(word, VALUES[words[-1]])
     if word.startswith("-"):

@@ -202,6 +202,7 @@ def completions(line):
         ("gapfc train trainer.label", ["trainer.label_smoothing="]),
         ("gapfc train --mul", ["--multirun"]),
         ("gapfc train --cfg j", ["job"]),
+        ("gapfc compare --basel", ["--baseline"]),
         ("gapfc inspect --js", ["--json"]),
         ("python -m gapfc insp", ["inspect"]),
         ("gapfc nothing ", []),
