@@ -4,7 +4,7 @@ import difflib
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from gapfc.composition import Composer
 from gapfc.config_errors import unknown_key
@@ -24,20 +24,21 @@ def check_arguments(command: str, config_name: str, arguments: list[str]) -> Non
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UserError(f"no option {unknown[0]}{hint} (gapfc {command} --help)")
     composer = Composer(arguments)
-    defaults = composer.compose(config_name, [])
     groups = composer.groups()
     config = composer.compose(config_name)
     overrides = OverridesParser.create(config_loader=composer.loader).parse_overrides(
         composer.overrides
     )
+    choices = [o.input_line for o in overrides if o.key_or_group in groups and o.input_line]
+    defaults = composer.compose(config_name, choices)
     for override in overrides:
         key = override.key_or_group
         if override.is_force_add() or key.split(".")[0] == "hydra":
             continue
         if override.is_add() and key not in groups and not _goes_to_a_target(config, key):
             raise UserError(unknown_key(key, command, config_name, composer))
-        if not override.is_sweep_override() and (key == "seed" or key.startswith("trainer.")):
-            _check_number(key, OmegaConf.select(defaults, key), OmegaConf.select(config, key))
+        if key not in groups and not override.is_delete() and not override.is_sweep_override():
+            _check_type(key, OmegaConf.select(defaults, key), OmegaConf.select(config, key))
 
 
 def _goes_to_a_target(config: DictConfig, key: str) -> bool:
@@ -51,13 +52,21 @@ def _goes_to_a_target(config: DictConfig, key: str) -> bool:
     return False
 
 
-def _check_number(key: str, usual: object, value: object) -> None:
+def _check_type(key: str, usual: object, value: object) -> None:
     kinds: dict[type, tuple[tuple[type, ...], str]] = {
         bool: ((bool,), "true or false"),
         int: ((int,), "a whole number"),
         float: ((int, float), "a number"),
+        ListConfig: ((ListConfig,), "a list"),
     }
-    types, words = kinds.get(type(usual), ((object,), ""))
-    wrong_bool = isinstance(value, bool) and bool not in types and object not in types
-    if not isinstance(value, types) or wrong_bool:
+    if type(usual) not in kinds:
+        return
+    types, words = kinds[type(usual)]
+    if key != "seed" and not key.startswith("trainer."):
+        # An image size may be a pair and a padding null: their own code says what else they take.
+        if value is None or value in ("auto", "native") or isinstance(value, ListConfig):
+            return
+        if types == (int,):
+            types, words = (int, float), "a number"
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         raise UserError(f"{key}={value}: takes {words}, such as {str(usual).lower()}")

@@ -15,6 +15,7 @@ from gapfc.engine.evaluate import evaluate
 from gapfc.engine.fit import Listener, Settings, fit
 from gapfc.engine.interruption import Interrupted
 from gapfc.engine.mixing import Mixing
+from gapfc.engine.numbers import is_number
 from gapfc.engine.optimizer import build_optimizer
 from gapfc.engine.training import Training, averaged
 from gapfc.errors import UserError
@@ -48,6 +49,7 @@ class Experiment:
         self.device = choose_device(trainer.device)
         self.precision = choose_precision(trainer.precision, self.device)
         set_determinism(trainer.deterministic)
+        self._check_reporting()
         self.settings = Settings(
             epochs=trainer.epochs,
             precision=self.precision,
@@ -162,6 +164,8 @@ class Experiment:
         children = dict(self.model.named_children())
         counts = {name: count_parameters(child)[0] for name, child in children.items()}
         total, trainable = count_parameters(self.model)
+        if self.model.match is not None:
+            counts["head_target"] = self.model.match.target
         return {
             "device": str(self.device.type),
             "precision": self.precision.name,
@@ -212,8 +216,19 @@ class Experiment:
             **{f"drift_{name}": drift.total() for name, drift in self.drifts.items()},
         }
 
+    def _check_reporting(self) -> None:
+        targets, progress = self.config.trainer.targets, self.config.trainer.progress
+        if not all(is_number(target) and 0 < target <= 1 for target in targets):
+            raise UserError(
+                "trainer.targets takes accuracies above 0, at most 1, such as [0.5, 0.9]; "
+                f"got {targets}"
+            )
+        if progress not in ("auto", True, False):
+            raise UserError(f"trainer.progress takes auto, true or false; got {progress}")
+
     def _check_sizes(self) -> None:
         dataset = self.config.dataset
+        data.parse_sizes(dataset.get("eval_sizes"), "dataset.eval_sizes")
         many = [
             f"dataset.{key}={dataset[key]}"
             for key in ("train_sizes", "eval_sizes")

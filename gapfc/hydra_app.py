@@ -23,6 +23,8 @@ BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 def launch(name: str, config_name: str, module: str, arguments: list[str]) -> int:
     """Run `module.run(config)` once, or once a combination with -m, and return the exit code."""
     codes: list[int] = []
+    # argparse gives up on settings that stand on both sides of an option: `a=1 -m b=2,3`.
+    arguments = sorted(arguments, key=lambda text: "=" in text and not text.startswith("-"))
 
     def run(config: DictConfig) -> int:
         code = run_once(module, config)

@@ -9,6 +9,7 @@ from gapfc.data.batches import (
 )
 from gapfc.data.dataset import Dataset, load
 from gapfc.data.files import Files
+from gapfc.data.sizes import parse_sizes
 from gapfc.data.source import Source, Split
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "TrainingBatches",
     "evaluation_batches",
     "load",
+    "parse_sizes",
     "training_batches",
 ]

@@ -26,6 +26,18 @@ def parse_size(value: Any, setting: str) -> Size | None:
     return (sides[0], sides[1])
 
 
+def parse_sizes(values: Any, setting: str) -> tuple[Size, ...]:
+    """A list of sizes, each n | [h, w], as (h, w) pairs; () for null. UserError as `parse_size`."""
+    if values is None:
+        return ()
+    if not isinstance(values, (list, tuple, ListConfig)):
+        raise UserError(f"{setting}={values} takes a list of sizes, such as [24, 32].")
+    sizes = [parse_size(value, setting) for value in values]
+    if None in sizes:
+        raise UserError(f"{setting} takes sizes n or [h, w], not native.")
+    return tuple(size for size in sizes if size is not None)
+
+
 def parse_train_sizes(dataset: Any) -> tuple[Size, ...]:
     """`dataset.train_sizes` as (h, w) pairs, none of them above `dataset.image_size`; () for null.
 

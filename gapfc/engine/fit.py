@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from gapfc.engine.device import Precision
 from gapfc.engine.mixing import Mixing
+from gapfc.engine.numbers import is_number
 from gapfc.engine.optimizer import set_learning_rate
 from gapfc.engine.training import Progress, Training
 from gapfc.errors import UserError
@@ -59,16 +60,24 @@ class Settings:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
+            raise UserError(f"seed takes a whole number from 0 to 2^63 - 1; got {self.seed}")
+        if not isinstance(self.epochs, int) or self.epochs < 1:
             raise UserError(f"trainer.epochs takes at least 1; got {self.epochs}")
-        if self.accumulate < 1:
+        if not isinstance(self.accumulate, int) or self.accumulate < 1:
             raise UserError(f"trainer.accumulate takes at least 1; got {self.accumulate}")
-        if self.clip_norm is not None and self.clip_norm <= 0:
-            raise UserError(f"trainer.clip_norm takes a positive norm or null; {self.clip_norm}")
-        if not 0 <= self.label_smoothing < 1:
+        if self.clip_norm is not None and not (is_number(self.clip_norm) and self.clip_norm > 0):
+            raise UserError(
+                f"trainer.clip_norm takes a positive norm or null; got {self.clip_norm}"
+            )
+        if not is_number(self.label_smoothing) or not 0 <= self.label_smoothing < 1:
             raise UserError(f"trainer.label_smoothing takes [0, 1); got {self.label_smoothing}")
-        if self.early_stopping is not None and self.early_stopping < 1:
-            raise UserError(f"trainer.early_stopping takes epochs; got {self.early_stopping}")
+        if self.early_stopping is not None and not (
+            isinstance(self.early_stopping, int) and self.early_stopping >= 1
+        ):
+            raise UserError(
+                f"trainer.early_stopping takes 1 epoch or more, or null; got {self.early_stopping}"
+            )
 
 
 class Diverged(Exception):

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gapfc.engine.numbers import is_number
 from gapfc.errors import UserError
 
 
@@ -26,7 +27,7 @@ class Mixing:
     cutmix: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.mixup < 0 or self.cutmix < 0:
+        if not all(is_number(alpha) and alpha >= 0 for alpha in (self.mixup, self.cutmix)):
             raise UserError("augment.mixup and augment.cutmix take 0 (off) or a positive alpha")
 
     def __bool__(self) -> bool:

@@ -7,6 +7,7 @@ import torch
 from hydra.utils import get_class
 from torch import nn
 
+from gapfc.engine.numbers import is_number
 from gapfc.errors import UserError
 
 
@@ -38,6 +39,11 @@ def build_optimizer(
             "optimizer._target_=torch.optim.LBFGS evaluates the loss several times a step; "
             "gapfc trains on mini-batches, once a step. Take SGD, AdamW or another."
         )
+    if not is_number(arguments.get("lr", 1e-3)):
+        raise UserError(f"optimizer.lr takes a number, such as 0.001; got {arguments['lr']}")
+    for name, factor in lr_multipliers.items():
+        if not is_number(factor) or factor < 0:
+            raise UserError(f"{name}.lr_multiplier takes a number of at least 0; got {factor}")
     groups = []
     for name, child in model.named_children():
         lr = arguments.get("lr", 1e-3) * lr_multipliers.get(name, 1.0)

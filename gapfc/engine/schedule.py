@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from math import cos, pi
 from typing import Any, Protocol
 
+from gapfc.engine.numbers import is_number
 from gapfc.errors import UserError
 
 
@@ -46,6 +47,13 @@ def _warm_up(epoch: float, warmup_epochs: float) -> float:
     return min(1.0, epoch / warmup_epochs) if warmup_epochs > 0 else 1.0
 
 
+def _check(warmup_epochs: float, gamma: float = 0.1) -> None:
+    if not is_number(warmup_epochs) or warmup_epochs < 0:
+        raise UserError(f"schedule.warmup_epochs takes at least 0; got {warmup_epochs}")
+    if not is_number(gamma) or not 0 < gamma <= 1:
+        raise UserError(f"schedule.gamma takes a factor above 0, at most 1; got {gamma}")
+
+
 def _half_cosine(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + cos(pi * progress)) / 2
 
@@ -55,6 +63,9 @@ class Constant(Stateless):
     """The same rate throughout, after a linear warm-up."""
 
     warmup_epochs: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self.warmup_epochs)
 
     def factor(self, epoch: float, epochs: int) -> float:
         """Factor at `epoch` of `epochs`."""
@@ -69,8 +80,9 @@ class Cosine(Stateless):
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.warmup_epochs < 0 or not 0 <= self.final <= 1:
-            raise UserError("schedule.warmup_epochs takes at least 0, schedule.final 0 to 1")
+        _check(self.warmup_epochs)
+        if not is_number(self.final) or not 0 <= self.final <= 1:
+            raise UserError(f"schedule.final takes a fraction from 0 to 1; got {self.final}")
 
     def factor(self, epoch: float, epochs: int) -> float:
         """Factor at `epoch` of `epochs`: 0 to 1 in the warm-up, then 1 to `final`."""
@@ -89,7 +101,8 @@ class Step(Stateless):
     warmup_epochs: float = 0.0
 
     def __post_init__(self) -> None:
-        if any(not 0 < m < 1 for m in self.milestones):
+        _check(self.warmup_epochs, self.gamma)
+        if any(not is_number(m) or not 0 < m < 1 for m in self.milestones):
             raise UserError(
                 "schedule.milestones takes fractions of the run between 0 and 1, such as "
                 f"[0.5, 0.75]; got {list(self.milestones)}"
@@ -110,8 +123,12 @@ class OneCycle(Stateless):
     final: float = 1e-4
 
     def __post_init__(self) -> None:
-        if not 0 < self.rise < 1:
+        if not is_number(self.rise) or not 0 < self.rise < 1:
             raise UserError(f"schedule.rise takes a fraction of the run; got {self.rise}")
+        for name in ("start", "final"):
+            value = getattr(self, name)
+            if not is_number(value) or not 0 <= value <= 1:
+                raise UserError(f"schedule.{name} takes a fraction from 0 to 1; got {value}")
 
     def factor(self, epoch: float, epochs: int) -> float:
         """Factor at `epoch` of `epochs`: from `start` to 1 at `rise`, then to `final`."""
@@ -131,6 +148,11 @@ class Plateau:
     _state: dict[str, Any] = field(
         default_factory=lambda: {"best": -1.0, "waited": 0, "cuts": 0}, init=False
     )
+
+    def __post_init__(self) -> None:
+        _check(self.warmup_epochs, self.gamma)
+        if not isinstance(self.patience, int) or self.patience < 0:
+            raise UserError(f"schedule.patience takes epochs, 0 or more; got {self.patience}")
 
     def factor(self, epoch: float, epochs: int) -> float:
         """Factor at `epoch`, as observed so far."""

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from gapfc.engine.numbers import is_number
 from gapfc.engine.schedule import Schedule
 from gapfc.errors import UserError
 
@@ -108,6 +109,6 @@ def averaged(model: nn.Module, decay: float | None) -> AveragedModel | None:
     """
     if decay is None:
         return None
-    if not 0 < decay < 1:
+    if not is_number(decay) or not 0 < decay < 1:
         raise UserError(f"trainer.ema takes a decay between 0 and 1, such as 0.999; got {decay}")
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))

@@ -62,11 +62,11 @@ class Running:
 
     @property
     def out(self) -> str:
-        return self.out_file.read_text()
+        return self.out_file.read_bytes().decode()
 
     @property
     def err(self) -> str:
-        return self.err_file.read_text()
+        return self.err_file.read_bytes().decode()
 
 
 _count = 0

@@ -100,7 +100,7 @@ def test_a_run_stopped_twice_is_the_same(whole, tmp_path):
             command, directory = begin(tmp_path, epochs)
         else:
             command = start("train", f"resume={directory}", folder=tmp_path)
-            until(lambda: len(metrics(directory)) >= 4, command)
+            until(lambda path=directory: len(metrics(path)) >= 4, command)
         command.signal(signal.SIGTERM)
         assert command.wait() == 143
     assert resume(directory)[0] == 0
