@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from gapfc.errors import UserError
 
 # Keys of a node that say something of the object and are none of its arguments.
-RESERVED = {"name", "trainable", "lr_multiplier"}
+RESERVED = {"name", "trainable", "lr_multiplier", "parameters", "match_parameters_of"}
 
 
 def construct(node: Mapping[str, Any], **arguments: Any) -> Any:

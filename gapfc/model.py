@@ -9,17 +9,23 @@ from torch import Tensor, nn
 
 from gapfc.construct import construct
 from gapfc.errors import UserError
+from gapfc.matching import Match, match
 
 log = logging.getLogger(__name__)
 
 
 class Classifier(nn.Module):
-    """Images `[B, 3, h, w]` -> backbone -> features `[B, C, H, W]` -> head -> logits `[B, K]`."""
+    """Images `[B, 3, h, w]` -> backbone -> features `[B, C, H, W]` -> head -> logits `[B, K]`.
 
-    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+    Attributes:
+        match: how near the head came to a number of parameters it was asked for, or None.
+    """
+
+    def __init__(self, backbone: nn.Module, head: nn.Module, match: Match | None = None) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.match = match
         self._frozen: tuple[nn.Module, ...] = ()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -68,9 +74,10 @@ def build(
             " A larger dataset.image_size, or fewer strides in the backbone, tells them apart.",
             *image_size,
         )
+    node, matched = match(config["head"], shape, num_classes)
     torch.manual_seed(seed + 1)
-    head = construct(config["head"], feature_shape=shape, num_classes=num_classes)
-    model = Classifier(backbone, head)
+    head = construct(node, feature_shape=shape, num_classes=num_classes)
+    model = Classifier(backbone, head, matched)
     model.freeze(_frozen_modules(backbone, config["backbone"].get("trainable", "all")))
     if not any(p.requires_grad for p in model.parameters()):
         raise UserError(

@@ -37,6 +37,8 @@ def beginning(experiment: Experiment, folder: Path) -> None:
         f" ({frozen:,} frozen)" if frozen else "",
         "×".join(map(str, experiment.feature_map)),
     )
+    if experiment.model.match is not None:
+        log.info("  matched   %s", experiment.model.match)
     log.info(
         "  computes  on %s in %s (%s)",
         experiment.device.type,
