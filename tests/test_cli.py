@@ -194,7 +194,7 @@ def completions(line):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("gapfc tr", ["train"]),
+        ("gapfc tra", ["train", "transfer"]),
         ("gapfc train hea", ["head.", "head="]),
         ("gapfc train head=ga", ["head=gap", "head=gapgmp"]),
         ("gapfc train head=gap,sppf,sp", ["head=gap,sppf,spp", "head=gap,sppf,spp_fixed"]),
@@ -218,17 +218,17 @@ DRIVE = {
         complete -p gapfc | grep -q _gapfc_complete || exit 1
         ask() { COMP_LINE=$1 COMP_POINT=${#1}; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
                 _gapfc_complete; echo "${COMPREPLY[@]}"; }
-        ask "gapfc tr" gapfc tr
+        ask "gapfc trai" gapfc trai
         ask "gapfc train head=ga" gapfc train head = ga
         ask "gapfc train --mul" gapfc train --mul""",
     "zsh": """
         compdef() { :; }; eval "$(gapfc -sc install=zsh)"
         compadd() { while [[ $1 != -- ]]; do shift; done; shift; print -r -- "$@"; }
         ask() { words=("$@"); CURRENT=$#; _gapfc_complete; }
-        ask gapfc tr; ask gapfc train head=ga; ask gapfc train --mul""",
+        ask gapfc trai; ask gapfc train head=ga; ask gapfc train --mul""",
     "fish": """
         gapfc -sc install=fish | source
-        for line in "gapfc tr" "gapfc train head=ga" "gapfc train --mul"
+        for line in "gapfc trai" "gapfc train head=ga" "gapfc train --mul"
             complete -C $line
         end""",
 }
