@@ -217,5 +217,7 @@ def _write_margins(comparison: Comparison, folder: str, out: TextIO) -> None:
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror}") from error
     if written:
-        shown = shlex.join(dict.fromkeys([*comparison.directories, folder]))
-        print(f"Wrote curves for TensorBoard: gapfc dashboard {shown}", file=out)
+        shown = list(comparison.directories)
+        if not any(Path(folder).resolve().is_relative_to(Path(d).resolve()) for d in shown):
+            shown.append(folder)
+        print(f"Wrote curves for TensorBoard: gapfc dashboard {shlex.join(shown)}", file=out)

@@ -91,7 +91,8 @@ def _write(folder: Path, margins: Sequence[Margin], layout: Summary) -> None:
 
 def _layout(measures: Sequence[str]) -> layout_pb2.Layout:
     charts = []
-    for measure in measures:
+    # TensorBoard shows the margin charts of a category last first.
+    for measure in reversed(measures):
         value, lower, upper = _tags(measure)
         series = layout_pb2.MarginChartContent.Series(value=value, lower=lower, upper=upper)
         content = layout_pb2.MarginChartContent(series=[series])
