@@ -154,13 +154,8 @@ class Transfer(Experiment):
                 **against_scratch(scratch, accuracy, self.training.progress.history),
                 "cka": self._representations.cka() if moves else None,
                 "cka_images": self._cka_images(),
-                "drift": {
-                    f"{name}.{layer}": value
-                    for name, layers in drifts.items()
-                    for layer, value in layers.items()
-                }
-                if moves
-                else None,
+                "drift": drifts["backbone"] if moves else None,
+                "drift_head": drifts["head"] if moves else None,
                 "drift_total": {name: drift.total() for name, drift in self.drifts.items()},
                 "probe": self._probe,
                 "old_classes": self._old_classes(check),

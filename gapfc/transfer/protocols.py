@@ -41,7 +41,8 @@ class Protocol:
             backbone["weights"] = None
         head = dict(config["head"])
         if self.probes:
-            linear = {"hidden": [], "dropout": 0.0, "relu": False}
+            size = {"parameters": None, "match_parameters_of": None}
+            linear = {"hidden": [], "dropout": 0.0, "relu": False, **size}
             head |= {key: value for key, value in linear.items() if key in head}
         return {"backbone": backbone, "head": head}
 

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Does a head make features that travel? Heads × protocols × seeds, from five classes of
+# Fashion-MNIST to a near target (its other five) and a far one (MNIST): 12 sources, 96 target runs.
+#
+#   GAPFC_DATA=data scripts/transfer.sh
+#
+# Stated subsets (configs/experiment/transfer_fashion_to_mnist.yaml): 6,000 source images for 4
+# epochs, 1,000 target images for 6, 2,000 test images. About 10 minutes on 2 quiet cores.
+# Every head gets the same learning rates, LRS; of several, validation chooses each group's own.
+# Fewer images a class: gapfc transfer -m … dataset.train_limit=null dataset.shots=1,5,10,50.
+set -eu
+
+heads=${HEADS:-fc,gap,nin,spp}
+protocols=${PROTOCOLS:-scratch,linear_probe,finetune,lp_ft}
+seeds=${SEEDS:-0,1,2}
+rates=${LRS:-1e-3}
+out=${OUT:-outputs/transfer_matrix}
+
+matrix() {
+    gapfc transfer -m +experiment=transfer_fashion_to_mnist output_root="$out" \
+        source.head="$heads" protocol="$protocols" seed="$seeds" optimizer.lr="$rates" "$@"
+}
+
+matrix
+matrix dataset=fashion_mnist 'dataset.classes=[5,6,7,8,9]'
+
+for target in mnist fashion_mnist; do
+    gapfc compare "$out/transfer" --where dataset=$target --by source.head,protocol \
+        --baseline protocol=scratch --choose optimizer.lr --out "$out/comparison/$target"
+    gapfc compare "$out/transfer" --where dataset=$target --by source.head,protocol \
+        --baseline source.head=fc --choose optimizer.lr
+done
