@@ -127,6 +127,7 @@ def training_batches(
     """The training split as `config` (of the whole run) wants it. Raises UserError for bad keys."""
     device = torch.device(device)
     batch_size = _batch_size(config, "batch_size")
+    _batch_size(config, "eval_batch_size")  # it is first used when an epoch is over
     train_sizes = parse_train_sizes(config.dataset)
     augmentation = Augmentation(config.augment, dataset.mean)
     images = reader(dataset, "train", config, device)

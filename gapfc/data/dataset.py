@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from hydra.utils import get_method
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import Tensor
 
 from gapfc.data import splits
@@ -160,8 +160,8 @@ def _statistics(dataset: DictConfig, train: Split) -> tuple[tuple[float, ...], t
 
 
 def _three(values: Any, setting: str) -> tuple[float, ...]:
-    numbers = [values] if isinstance(values, (int, float)) else list(values)
-    if len(numbers) not in (1, 3):
+    numbers = list(values) if isinstance(values, (list, tuple, ListConfig)) else [values]
+    if len(numbers) not in (1, 3) or not all(isinstance(n, (int, float)) for n in numbers):
         raise UserError(f"{setting}={values} takes one number or three, in units of [0, 1].")
     return tuple(float(number) for number in (numbers * 3 if len(numbers) == 1 else numbers))
 

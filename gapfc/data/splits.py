@@ -86,7 +86,7 @@ def choose_classes(source: Source, wanted: Sequence[str | int]) -> Source:
 
 def shots(split: Split, count: int, seed: int, classes: Sequence[str]) -> Split:
     """`count` random images of each class. Raises UserError where a class has fewer."""
-    if count < 1:
+    if not isinstance(count, int) or count < 1:
         raise UserError(f"dataset.shots={count} must be 1 or more, or null for all images.")
     random = _random(seed, SHOTS)
     values = split.labels.numpy()
@@ -104,7 +104,7 @@ def shots(split: Split, count: int, seed: int, classes: Sequence[str]) -> Split:
 
 def limit(split: Split, count: int, seed: int, stream: int, setting: str) -> Split:
     """The first `count` images after a seeded shuffle; all of them where there are no more."""
-    if count < 1:
+    if not isinstance(count, int) or count < 1:
         raise UserError(f"{setting}={count} must be 1 or more, or null for all images.")
     if count >= len(split):
         return split

@@ -361,6 +361,7 @@ def test_a_terminal_gets_a_bar_of_its_own_accord(tmp_path):
         ("trainer.precision=fp16", "trainer.precision"),
         ("trainer.precision=int8", "trainer.precision"),
         ("trainer.targets=[2]", "trainer.targets"),
+        ("dataset.eval_sizes=[abc]", "dataset.eval_sizes"),
         ("trainer.targets=0.9", "trainer.targets"),
         ("trainer.targets=[high]", "trainer.targets"),
         ("trainer.progress=maybe", "trainer.progress"),
@@ -383,6 +384,7 @@ def test_a_terminal_gets_a_bar_of_its_own_accord(tmp_path):
         ("optimizer=custom", "optimizer._target_"),
         ("schedule.warmup_epochs=abc", "schedule.warmup_epochs"),
         ("schedule.warmup_epochs=-1", "schedule.warmup_epochs"),
+        ("dataset.shots=abc", "dataset.shots"),
         ("dataset.image_size=2", "dataset.image_size"),
         ("dataset.image_size=0", "dataset.image_size"),
         ("dataset.val_fraction=2", "dataset.val_fraction"),
@@ -432,3 +434,27 @@ def test_the_installed_command_itself(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     (directory,) = directories(tmp_path)
     assert read_results(directory)["status"] == "completed"
+
+
+def test_the_accuracy_at_other_sizes(tmp_path):
+    options = [
+        *TINY,
+        "trainer.epochs=1",
+        "dataset.eval_sizes=[12,[12,20]]",
+        "dataset.test_limit=50",
+    ]
+    assert run(*options, folder=tmp_path)[0] == 0
+    (directory,) = directories(tmp_path)
+    results = read_results(directory)
+    at_size = results["test_at_size"]
+    assert at_size.keys() == {"12x12", "12x20"}
+    assert at_size["12x12"] == pytest.approx(results["test"])
+    assert 0 <= at_size["12x20"]["accuracy"] <= 1
+    assert at_size["12x20"]["nll"] != at_size["12x12"]["nll"]
+
+
+def test_settings_may_stand_on_both_sides_of_an_option(tmp_path):
+    code, out, err = run("train", "seed=3", "--cfg", "job", "head=fc", folder=tmp_path)
+    assert (code, err) == (0, "")
+    assert OmegaConf.create(out).head.name == "fc"
+    assert OmegaConf.create(out).seed == 3
