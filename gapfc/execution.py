@@ -17,7 +17,7 @@ from gapfc.errors import UserError
 from gapfc.experiment import Experiment
 from gapfc.records.journal import Journal
 from gapfc.records.pictures import grid
-from gapfc.records.results import build_results, group_hash
+from gapfc.records.results import Status, build_results, group_hash
 from gapfc.records.revision import git_revision
 from gapfc.records.run_directory import RunDirectory
 from gapfc.records.run_log import recording
@@ -93,7 +93,8 @@ def execute(
     tensorboard = TensorBoardLog(directory.path, step + 1 if step else None)
     bar = {"auto": None}.get(experiment.config.trainer.progress, experiment.config.trainer.progress)
     journal = Journal(directory, tensorboard, experiment.settings.epochs, bar)
-    status, message, code = "failed", None, 1
+    status: Status = "failed"
+    message, code = None, 1
     fields: dict[str, Any] = {}
     with (
         Interruption() as interruption,

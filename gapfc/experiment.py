@@ -68,7 +68,7 @@ class Experiment:
         self.feature_map = feature_shape(self.model.backbone, self.input_size)
         self.macs = macs(self.model.backbone, self.model.head, (3, *self.input_size))
         memory_format = torch.channels_last if trainer.channels_last else torch.contiguous_format
-        self.model.to(device=self.device, memory_format=memory_format)
+        self.model.to(self.device).to(memory_format=memory_format)
         multipliers = {"head": plain["head"].get("lr_multiplier", 1.0)}
         self.training = Training(
             self.model,
@@ -147,9 +147,8 @@ class Experiment:
         check: Callable[[], None] = lambda: None,
         image_size: tuple[int, int] | None = None,
     ) -> Measures | None:
-        """Measure `model` (by default the run's own) on train, val or test; None if it's empty."""
-        images = getattr(self.dataset, split)
-        if images is None or not len(images):
+        """Measure `model` (by default the run's own) on train, val or test; None without tests."""
+        if getattr(self.dataset, split) is None:
             return None
         return evaluate(
             model or self.model,
@@ -180,8 +179,10 @@ class Experiment:
         """The fields of results.json that training gave, so far."""
         progress = self.training.progress
         history = progress.history
-        measured = [row for row in history if row["val_accuracy"] is not None]
-        curve = [[row[key] for row in measured] for key in ("step", "seconds", "val_accuracy")]
+        steps, seconds, accuracies = (
+            [row[key] for row in history] for key in ("step", "seconds", "val_accuracy")
+        )
+        targets = self.config.trainer.targets
         return {
             "epochs": progress.epoch,
             "steps": progress.step,
@@ -189,7 +190,7 @@ class Experiment:
             "images_per_second": progress.images / progress.seconds if progress.seconds else None,
             "peak_memory_bytes": peak_memory(self.device),
             "best_epoch": progress.best_epoch or None,
-            "convergence": convergence(*curve, self.config.trainer.targets) if measured else None,
+            "convergence": convergence(steps, seconds, accuracies, targets) if history else None,
         }
 
     def extra_results(
@@ -206,13 +207,13 @@ class Experiment:
     def log_extra(self, tensorboard: TensorBoardLog, results: Mapping[str, Any]) -> None:
         """Write what `extra_results` found to TensorBoard."""
 
-    def measure_epoch(self, model: nn.Module, check: Callable[[], None]) -> dict[str, float | None]:
+    def measure_epoch(self, model: nn.Module, check: Callable[[], None]) -> dict[str, Any]:
         """The columns of metrics.csv that need a pass over the validation images."""
-        measures = self.evaluate("val", model, check)
+        measures = cast(Measures, self.evaluate("val", model, check))
         return {
-            "val_loss": measures["nll"] if measures else None,
-            "val_accuracy": measures["accuracy"] if measures else None,
-            "val_top5": measures["top5"] if measures else None,
+            "val_loss": measures["nll"],
+            "val_accuracy": measures["accuracy"],
+            "val_top5": measures["top5"],
             **{f"drift_{name}": drift.total() for name, drift in self.drifts.items()},
         }
 

@@ -1,7 +1,7 @@
 """What a run found: its final weights on every split, as numbers and pictures."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -62,13 +62,11 @@ def log_scores(
     scalars["final/macs"] = results["macs"]["total"]
     scalars["final/train_seconds"] = results["train_seconds"]
     tensorboard.scalars(scalars, step)
-    split = next((s for s in ("test", "val", "train") if scores[s] is not None), None)
-    if split is None:
-        return
-    confusion = scores[split]["confusion"]
+    split = "val" if scores["test"] is None else "test"
+    measures = cast(Measures, scores[split])
     tensorboard.image(
         f"confusion matrix ({split})",
-        confusion_picture(confusion, experiment.dataset.classes),
+        confusion_picture(measures["confusion"], experiment.dataset.classes),
         step,
     )
     tensorboard.image(f"class activation maps ({split})", _activation_maps(experiment, split), step)

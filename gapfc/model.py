@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -118,7 +118,8 @@ def _frozen_modules(backbone: nn.Module, trainable: str) -> list[nn.Module]:
     if trainable == "last":
         # Everything but the last stage and what lies in it; a child that contains the last stage
         # is opened and its other children are taken.
-        last = backbone.get_submodule(backbone.stages[-1])
+        stages = cast(tuple[str, ...], backbone.stages)
+        last = backbone.get_submodule(stages[-1])
         return _others(backbone, last)
     raise UserError(f"backbone.trainable takes all, none or last; got {trainable}")
 

@@ -23,6 +23,10 @@ from gapfc.errors import UserError
 SAMPLES_PER_EPOCH = 10
 
 
+# The model, or its compiled form: images `[B, 3, h, w]` to logits `[B, K]`.
+Forward = Callable[[Tensor], Tensor]
+
+
 class Batches(Protocol):
     """Training batches, as `gapfc.data.training_batches` gives them."""
 
@@ -87,7 +91,7 @@ class Diverged(Exception):
 def fit(
     training: Training,
     batches: Batches,
-    measure: Callable[[nn.Module], dict[str, float | None]],
+    measure: Callable[[nn.Module], dict[str, Any]],
     settings: Settings,
     listener: Listener,
     save: Callable[[bool], None] = lambda improved: None,
@@ -101,8 +105,7 @@ def fit(
         training: what is trained, changed in place.
         batches: the training data.
         measure: model -> the columns of an epoch's row that training does not know; among them
-            `val_accuracy` and `val_loss`, which choose the best epoch (None, without validation
-            images: the last epoch is the best).
+            `val_accuracy` and `val_loss`, which choose the best epoch.
         settings: how to train.
         listener: is told of sampled steps and of epochs.
         save: is called at the end of each epoch, with whether it is the best so far.
@@ -112,7 +115,7 @@ def fit(
         Diverged: if a loss is not finite.
     """
     progress = training.progress
-    forward = torch.compile(training.model) if settings.compile else training.model
+    forward: Forward = torch.compile(training.model) if settings.compile else training.model
     while progress.epoch < settings.epochs and not _out_of_patience(training, settings):
         training.model.train()
         _train_epoch(training, forward, batches, settings, listener, check)
@@ -122,9 +125,8 @@ def fit(
         if improved:
             progress.best_epoch = progress.epoch
             progress.best_accuracy = columns["val_accuracy"]
-            progress.best_loss = columns.get("val_loss")
-        if columns["val_accuracy"] is not None:
-            training.schedule.observe(columns["val_accuracy"])
+            progress.best_loss = columns["val_loss"]
+        training.schedule.observe(columns["val_accuracy"])
         row = _row(training, columns)
         progress.history.append(row)
         progress.batch, progress.sums = 0, {}
@@ -134,7 +136,7 @@ def fit(
 
 def _train_epoch(
     training: Training,
-    forward: nn.Module,
+    forward: Forward,
     batches: Batches,
     settings: Settings,
     listener: Listener,
@@ -199,7 +201,7 @@ def _train_epoch(
 
 
 def _forward(
-    forward: nn.Module,
+    forward: Forward,
     images: Tensor,
     labels: Tensor,
     settings: Settings,
@@ -270,7 +272,7 @@ def _gradient_norms(model: nn.Module) -> dict[str, float]:
     return norms
 
 
-def _row(training: Training, columns: dict[str, float | None]) -> dict[str, Any]:
+def _row(training: Training, columns: dict[str, Any]) -> dict[str, Any]:
     progress = training.progress
     gradients = {n: progress.mean(n) for n in progress.sums if n.startswith("gradient_")}
     return {
@@ -286,17 +288,15 @@ def _row(training: Training, columns: dict[str, float | None]) -> dict[str, Any]
     }
 
 
-def _improves(columns: dict[str, float | None], progress: Progress) -> bool:
+def _improves(columns: dict[str, Any], progress: Progress) -> bool:
     """Whether the validation accuracy is the best so far; of equal ones the lower loss decides.
 
     A small validation set has many ties.
     """
-    accuracy, loss = columns["val_accuracy"], columns.get("val_loss")
-    if accuracy is None or progress.best_accuracy is None or accuracy > progress.best_accuracy:
+    if progress.best_accuracy is None or progress.best_loss is None:
         return True
-    if loss is None or progress.best_loss is None:
-        return False
-    return accuracy == progress.best_accuracy and loss < progress.best_loss
+    best = (progress.best_accuracy, -progress.best_loss)
+    return bool((columns["val_accuracy"], -columns["val_loss"]) > best)
 
 
 def _out_of_patience(training: Training, settings: Settings) -> bool:

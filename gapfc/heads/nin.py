@@ -41,13 +41,10 @@ class NIN(nn.Module):
         check_dropout(dropout)
         self.width = num_classes
         self.dropout = nn.Dropout2d(dropout)
-        self.conv = nn.Conv2d(channels, num_classes, 1, bias=bias) if conv else nn.Identity()
+        self.conv: nn.Module = nn.Identity()
+        if conv:
+            self.conv = _convolution(channels, num_classes, bias, relu)
         self.relu = nn.ReLU() if relu else nn.Identity()
-        if conv and relu and bias:
-            # A map that the first steps push below zero everywhere gets no gradient ever again, and
-            # its class is lost. Starting above zero gives each map time to learn its own; the
-            # softmax does not see a constant added to all.
-            nn.init.ones_(self.conv.bias)
 
     def maps(self, features: Tensor) -> Tensor:
         """Features `[B, C, H, W]` to one map a class, `[B, K, H, W]`."""
@@ -56,3 +53,13 @@ class NIN(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Features `[B, C, H, W]` to logits `[B, K]`."""
         return self.maps(features).mean((2, 3))
+
+
+def _convolution(channels: int, num_classes: int, bias: bool, before_relu: bool) -> nn.Conv2d:
+    conv = nn.Conv2d(channels, num_classes, 1, bias=bias)
+    if before_relu and conv.bias is not None:
+        # A map that the first steps push below zero everywhere gets no gradient ever again, and
+        # its class is lost. Starting above zero gives each map time to learn its own; the softmax
+        # does not see a constant added to all.
+        nn.init.ones_(conv.bias)
+    return conv

@@ -96,7 +96,7 @@ class Journal:
             self._epochs,
             row["train_loss"],
             _percent(row["train_accuracy"]),
-            "-" if row["val_loss"] is None else f"{row['val_loss']:.4f}",
+            f"{row['val_loss']:.4f}",
             _percent(row["val_accuracy"]),
             "*" if improved else " ",
             row["images_per_second"],

@@ -5,14 +5,15 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import gapfc
 from gapfc.errors import UserError
 
 RESULTS = "results.json"
 SCHEMA = 1
-STATUSES = ("completed", "failed", "interrupted")
+Status = Literal["completed", "failed", "interrupted"]
+STATUSES = get_args(Status)
 
 _NUMBER = (int, float)
 _NULL = type(None)
@@ -51,7 +52,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
 }
 
 # What does not change what a run computes: who runs it where, and how it is shown.
-_NOT_IN_GROUP = ("seed", "data_root", "output_root", "resume", "hydra")
+_NOT_IN_GROUP = ("seed", "data_root", "output_root", "resume", "rerun", "hydra")
 _NOT_IN_TRAINER = ("progress", "eval_batch_size")
 _NOT_IN_DATASET = ("residency", "workers", "download")
 

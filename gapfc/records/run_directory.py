@@ -61,11 +61,7 @@ class RunDirectory:
         Runs of the same second get `-2`, `-3`, ...: making the folder is what decides, so two
         processes never share one. UserError when `output_root` cannot be written.
         """
-        parent = (
-            Path(output_root)
-            .expanduser()
-            .joinpath(*(_safe(name) for name in (command, dataset, backbone, head)))
-        )
+        parent = cls.parent(output_root, command, dataset, backbone, head)
         stem = f"{time.strftime('%Y%m%d-%H%M%S')}-s{seed}"
         try:
             parent.mkdir(parents=True, exist_ok=True)
@@ -85,6 +81,14 @@ class RunDirectory:
                 "Set output_root to a folder that you may write to."
             ) from error
         return directory
+
+    @staticmethod
+    def parent(
+        output_root: str | Path, command: str, dataset: str, backbone: str, head: str
+    ) -> Path:
+        """The folder in which `create` makes runs."""
+        names = (command, dataset, backbone, head)
+        return Path(output_root).expanduser().joinpath(*map(_safe, names))
 
     @classmethod
     def open(cls, path: str | Path) -> "RunDirectory":

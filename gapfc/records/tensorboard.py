@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -18,6 +18,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from gapfc.records import hparams
 from gapfc.records.layout import layout_summary
+from gapfc.records.results import Status
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,7 +71,7 @@ class TensorBoardLog:
         self._event(summary=hparams.start_summary(config, group, time.time()))
         self.flush()
 
-    def end(self, status: Literal["completed", "failed", "interrupted"]) -> None:
+    def end(self, status: Status) -> None:
         """Log how the run ended. An interrupted one may go on, so that it stays open."""
         if status != "interrupted":
             self._event(summary=hparams.end_summary(status == "completed", time.time()))
