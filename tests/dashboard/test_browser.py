@@ -8,6 +8,8 @@ import time
 import pytest
 from serving import dashboard, names
 
+from gapfc.records.layout import CHARTS
+
 HEADS, SEEDS = ("gap", "fc"), (0, 1)
 RUNS = names(HEADS, SEEDS)
 MEANS = {f"all seeds (comparison)/{head}" for head in HEADS}
@@ -190,17 +192,17 @@ def test_custom_scalars_lay_heads_over_each_other(driver, served):
     page = Page(driver, served.address, "custom_scalars")
     margins, lines = "tf-custom-scalar-margin-chart-card", "tf-custom-scalar-multi-line-chart-card"
 
-    def drawn():
+    def counts():
         texts = [text.splitlines() for text in (*page.texts(margins), *page.texts(lines))]
-        return [text for text in texts if text and text[-1].startswith("Matches")]
+        return {text[0]: text[-1] for text in texts if text}
 
-    shown = page.until(lambda: len(found := drawn()) == 14 and found)
-    matches = {text[0]: text[-1] for text in shown}
-    for measure in ("validation accuracy", "validation loss"):
-        assert matches[f"{measure}: mean over seeds, 95% interval"] == f"Matches ({len(HEADS)})"
-        assert matches[measure] == f"Matches ({len(RUNS)})"
-    assert matches["accuracy: training and validation"] == f"Matches ({2 * len(RUNS)})"
-    assert all(count != "Matches (0)" for count in matches.values())
-    assert next(iter(matches)).startswith("validation accuracy: mean over seeds")
+    # Every chart has found its lines: one a run, two where it has both splits, or one a group.
+    expected = {title: len(RUNS) for charts in CHARTS.values() for title in charts}
+    expected |= {title: 2 * len(RUNS) for title in CHARTS["Overfitting"]}
+    over_seeds = "{}: mean over seeds, 95% interval".format
+    means = [over_seeds("validation accuracy"), over_seeds("validation loss")]
+    expected |= dict.fromkeys(means, len(HEADS))
+    page.until(lambda: counts() == {title: f"Matches ({n})" for title, n in expected.items()})
+    assert list(counts())[:2] == means
     (group,) = [t for t in page.texts("tf-category-paginated-view")[:2] if "Mean over seeds" in t]
     assert group.splitlines()[0] == "Mean over seeds"
