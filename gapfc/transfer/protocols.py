@@ -42,7 +42,7 @@ class Protocol:
         head = dict(config["head"])
         if self.probes:
             size = {"parameters": None, "match_parameters_of": None}
-            linear = {"hidden": [], "dropout": 0.0, "relu": False, **size}
+            linear: dict[str, Any] = {"hidden": [], "dropout": 0.0, "relu": False, **size}
             head |= {key: value for key, value in linear.items() if key in head}
         return {"backbone": backbone, "head": head}
 

@@ -1,0 +1,125 @@
+"""What a protocol makes of a config, new classes beside old ones, and the scratch reference."""
+
+import json
+
+import pytest
+import torch
+
+from gapfc.data import Arrays, Dataset
+from gapfc.errors import UserError
+from gapfc.records.results import build_results
+from gapfc.transfer.classes import extended, old_classes
+from gapfc.transfer.protocols import PROTOCOLS, protocol_of
+from gapfc.transfer.scratch import against_scratch, find_scratch, target_hash
+
+CONFIG = {
+    "backbone": {"name": "convnet", "weights": "DEFAULT", "trainable": "all"},
+    "head": {"name": "fc", "hidden": [512], "dropout": 0.5},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "trainable", "hidden"),
+    [
+        ("scratch", "all", [512]),
+        ("linear_probe", "none", []),
+        ("last_block", "last", [512]),
+        ("lp_ft", "all", []),
+        ("finetune", "all", [512]),
+        ("head_kept", "all", [512]),
+    ],
+)
+def test_nodes(name, trainable, hidden):
+    nodes = protocol_of(name).nodes(CONFIG, pretrained=False)
+    assert nodes["backbone"]["trainable"] == trainable
+    assert nodes["head"]["hidden"] == hidden
+    assert nodes["backbone"]["weights"] is None  # the source's own state is loaded
+    assert CONFIG["head"]["hidden"] == [512]
+    pretrained = protocol_of(name).nodes(CONFIG, pretrained=True)["backbone"]["weights"]
+    assert pretrained == (None if name == "scratch" else "DEFAULT")
+
+
+def test_a_probe_takes_nins_relu_and_no_option_that_the_head_lacks():
+    nin = {"name": "nin", "relu": True, "dropout": 0.2}
+    found = protocol_of("lp_ft").nodes({**CONFIG, "head": nin}, False)["head"]
+    assert found == {"name": "nin", "relu": False, "dropout": 0.0}
+
+
+def test_unknown_protocols_name_the_known_ones():
+    with pytest.raises(UserError, match="protocol=probe: it takes scratch, linear_probe"):
+        protocol_of("probe")
+    assert set(PROTOCOLS) == {
+        "scratch", "linear_probe", "last_block", "lp_ft", "finetune", "head_kept"
+    }  # fmt: skip
+
+
+def dataset(classes, labels):
+    images = torch.arange(len(labels), dtype=torch.uint8).reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2)
+    split = Arrays(images, torch.tensor(labels))
+    return Dataset("set", classes, split, split, split, (0.5,) * 3, (0.5,) * 3)
+
+
+def test_old_classes_come_first_and_shared_ones_once():
+    target = extended(dataset(("b", "d"), [0, 1, 1]), ("a", "b", "c"))
+    assert target.classes == ("a", "b", "c", "d")
+    assert target.train.labels.tolist() == [1, 3, 3]
+    assert target.test.labels.tolist() == [1, 3, 3]
+
+
+def test_old_images_are_those_of_classes_that_are_still_there():
+    target, source = dataset(("b", "d", "a"), [0, 1, 2]), dataset(("a", "b", "c"), [2, 1, 0, 1])
+    kept = old_classes(target, source)
+    assert kept.test.labels.tolist() == [0, 2, 0]
+    assert kept.test.images[:, 0, 0, 0].tolist() == [1, 2, 3]
+    assert kept.classes == target.classes
+    assert old_classes(dataset(("d", "e"), [0, 1]), source) is None
+
+
+def scratch_run(root, name, target, seed=0, status="completed", protocol="scratch", accuracy=0.6):
+    folder = root / "transfer" / "d" / "b" / "h" / name
+    folder.mkdir(parents=True)
+    results = build_results(
+        status=status, command="transfer", seed=seed, group="g", dataset="d", backbone="b",
+        head="h", test={"accuracy": accuracy}, val={"accuracy": 0.7}, best_epoch=4,
+        transfer={"protocol": protocol, "target": target},
+    )  # fmt: skip
+    (folder / "results.json").write_text(json.dumps(results))
+    return folder
+
+
+def test_the_scratch_run_is_of_the_same_target_and_seed_and_the_newest(tmp_path):
+    scratch_run(tmp_path, "20260101-000000-s0", "t")
+    newest = scratch_run(tmp_path, "20260102-000000-s0", "t")
+    scratch_run(tmp_path, "20260103-000000-s0", "other")
+    scratch_run(tmp_path, "20260104-000000-s0", "t", status="failed")
+    scratch_run(tmp_path, "20260105-000000-s0", "t", protocol="finetune")
+    scratch_run(tmp_path, "20260106-000000-s1", "t", seed=1)
+    found = find_scratch(str(tmp_path), "t", 0)
+    assert found is not None
+    assert found[0] == newest
+    assert find_scratch(str(tmp_path), "t", 2) is None
+
+
+def test_the_target_is_the_same_for_all_protocols_and_sources_alone():
+    config = {"protocol": "scratch", "source": "a", "seed": 1, "trainer": {"epochs": 3}}
+    same = {"protocol": "finetune", "source": {"head": "fc"}, "seed": 2, "trainer": {"epochs": 3}}
+    assert target_hash(config) == target_hash(same)
+    assert target_hash(config) != target_hash(config | {"trainer": {"epochs": 4}})
+
+
+def test_gain_and_convergence_against_scratch_by_hand(tmp_path):
+    scratch = scratch_run(tmp_path, "20260101-000000-s0", "t")
+    history = [
+        {"val_accuracy": 0.5, "step": 10, "seconds": 1.0},
+        {"val_accuracy": 0.9, "step": 20, "seconds": 2.0},
+    ]
+    found = against_scratch(find_scratch(str(tmp_path), "t", 0), 0.8, history)
+    assert found["gain_over_scratch"] == pytest.approx(0.2)
+    assert found["scratch"] == str(scratch)
+    reached = found["convergence_against_scratch"]
+    assert reached["accuracy"] == 0.7
+    assert reached["scratch_epochs"] == 4
+    assert (reached["epochs"], reached["steps"], reached["seconds"]) == pytest.approx(
+        (1.5, 15, 1.5)
+    )
+    assert against_scratch(None, 0.8, history)["gain_over_scratch"] is None
