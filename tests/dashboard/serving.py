@@ -95,8 +95,11 @@ def dashboard(
     try:
         yield Served(process)
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        finally:
+            process.kill()
 
 
 def _hear_ctrl_c() -> None:
