@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import hydra
 from hydra.core.plugins import Plugins
@@ -22,14 +23,9 @@ BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 def launch(name: str, config_name: str, module: str, arguments: list[str]) -> int:
     """Run `module.run(config)` once, or once a combination with -m, and return the exit code."""
-    codes: list[int] = []
+    task = Task(name, module)
     # argparse gives up on settings that stand on both sides of an option: `a=1 -m b=2,3`.
     arguments = sorted(arguments, key=lambda text: "=" in text and not text.startswith("-"))
-
-    def run(config: DictConfig) -> int:
-        code = run_once(module, config)
-        codes.append(code)
-        return code
 
     # Hydra otherwise prints configuration errors itself, and cuts tracebacks down.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -44,14 +40,38 @@ def launch(name: str, config_name: str, module: str, arguments: list[str]) -> in
         die_with_reader()
     try:
         check_arguments(name, config_name, arguments)
-        hydra.main(config_path=CONFIGS, config_name=config_name, version_base="1.3")(run)()
+        hydra.main(config_path=CONFIGS, config_name=config_name, version_base="1.3")(task)()
     except BrokenPipeError:
         raise
     except CompositionError as error:
         # Runs catch their own errors: what arrives here was raised while Hydra read the settings.
         print_error(explain(error, name, config_name, arguments))
         return 2
-    return max(codes, default=0)
+    return task.code
+
+
+@dataclass
+class Task:
+    """What Hydra calls with the settings; a sweep sends copies of it to other processes.
+
+    Attributes:
+        command: its name.
+        module: dotted name of the module whose `run(config)` it is.
+        code: the exit code of the last run in this process.
+    """
+
+    command: str
+    module: str
+    code: int = 0
+
+    def __call__(self, config: DictConfig) -> int:
+        """Run, printing an error; the exit code."""
+        self.code = run_once(self.module, config)
+        return self.code
+
+    def attempt(self, config: DictConfig, show: Callable[[object], None]) -> tuple[int, str | None]:
+        """Run, handing an error of the user's to `show`; the exit code, and why it failed."""
+        return _attempt(self.module, config, show)
 
 
 def run_once(module: str, config: DictConfig) -> int:
@@ -59,10 +79,16 @@ def run_once(module: str, config: DictConfig) -> int:
 
     2: a setting that cannot be (no traceback), 1: anything else (with Python's traceback).
     """
+    return _attempt(module, config, print_error)[0]
+
+
+def _attempt(
+    module: str, config: DictConfig, show: Callable[[object], None]
+) -> tuple[int, str | None]:
     try:
         keep_freed_memory()
         run: Callable[[DictConfig], int] = importlib.import_module(module).run
-        return run(config)
+        return run(config), None
     except BrokenPipeError:
         # Hydra would take an exception for the result of a run: leave by what it lets through.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -70,8 +96,8 @@ def run_once(module: str, config: DictConfig) -> int:
     except Exception as error:
         message = explain_in_run(error)
         if message is not None:
-            print_error(message)
-            return 2
+            show(message)
+            return 2, message
         sys.stdout.flush()
         traceback.print_exc()
-        return 1
+        return 1, f"{type(error).__name__}: {error}"

@@ -1,5 +1,6 @@
 """A command that trains: a run in a directory of its own, or the rest of one."""
 
+import logging
 from collections.abc import Callable
 from typing import cast
 
@@ -7,11 +8,15 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from gapfc.config_errors import explain_in_run
 from gapfc.errors import UserError
-from gapfc.execution import create_directory, execute, identify, typed, write_config
+from gapfc.execution import create_directory, execute, identify, plain, typed, write_config
 from gapfc.experiment import Experiment
+from gapfc.records.earlier import Earlier, earlier_run
 from gapfc.records.results import RESULTS, build_results, read_results
 from gapfc.records.run_directory import CONFIG, RunDirectory
+
+log = logging.getLogger(__name__)
 
 # What a resumed run may be given anew; everything else is as it was.
 CHANGEABLE = ("trainer.epochs", "trainer.device", "trainer.progress", "data_root")
@@ -20,7 +25,7 @@ Build = Callable[[DictConfig], Experiment]
 
 
 def begin(command: str, config: DictConfig, overrides: list[str], build: Build) -> int:
-    """Carry out a new run.
+    """Carry out a new run; in a sweep, the rest of one that output_root holds already.
 
     Args:
         command: that was typed.
@@ -34,18 +39,34 @@ def begin(command: str, config: DictConfig, overrides: list[str], build: Build) 
     Raises:
         UserError: where the experiment cannot be built.
     """
+    in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+    earlier = earlier_run(command, plain(config)) if in_sweep and not config.rerun else None
+    if earlier is not None:
+        return _pick_up(command, earlier, config, build)
     identity = identify(command, config, overrides)
     try:
         experiment = build(config)
-    except UserError as error:
+    except Exception as error:
         # Alone, a wrong setting leaves nothing behind; a sweep's run must not be missing from it.
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
+        if in_sweep:
             directory = create_directory(command, config, overrides)
-            directory.write_results(build_results(**identity, status="failed", error=str(error)))
+            reason = explain_in_run(error) or f"{type(error).__name__}: {error}"
+            directory.write_results(build_results(**identity, status="failed", error=reason))
             directory.close()
         raise
     identity["group"] = experiment.group
     return execute(experiment, create_directory(command, config, overrides), identity)
+
+
+def _pick_up(command: str, earlier: Earlier, config: DictConfig, build: Build) -> int:
+    if earlier.status == "completed":
+        log.info("already there: skipped  %s", earlier.path)
+        return 0
+    log.info("already there, %s: continued  %s", earlier.status, earlier.path)
+    moved = str(config.data_root) != earlier.data_root
+    return resume(
+        command, str(earlier.path), [f"data_root={config.data_root}"] if moved else [], build
+    )
 
 
 def resume(command: str, path: str, changes: list[str], build: Build) -> int:

@@ -37,7 +37,7 @@ RESULT_FIELDS = [
     "group",
 ]
 # Neither what a run is nor what it measures: never "what else differs".
-INCIDENTAL = ("seed", "data_root", "output_root", "resume", "hydra", "source")
+INCIDENTAL = ("seed", "data_root", "output_root", "resume", "rerun", "hydra", "source")
 INCIDENTAL_LEAVES = ("trainer.progress", "trainer.targets")
 # How fast a run is, and rounding, but not what it computes: named above the table, not refused.
 EXECUTION = [

@@ -11,7 +11,7 @@ from gapfc.compare.comparison import Comparison
 from gapfc.compare.fields import flatten, show, value_of
 
 # Where a run went and how it was shown: the reader's own, not part of what was run.
-PERSONAL = ("seed", "output_root", "data_root", "resume", "trainer.progress")
+PERSONAL = ("seed", "output_root", "data_root", "resume", "rerun", "trainer.progress")
 
 
 def commands(comparison: Comparison) -> list[str]:

@@ -8,7 +8,7 @@ from gapfc.dashboard.find import Run
 from gapfc.records.margins import folder_name
 
 # Said by the name already, or nothing that a result depends on.
-UNSAID = {"dataset", "backbone", "head", "seed", "data_root", "output_root", "resume"}
+UNSAID = {"dataset", "backbone", "head", "seed", "data_root", "output_root", "resume", "rerun"}
 UNSAID_GROUPS = ("hydra", "trainer.progress", "trainer.device")
 LONGEST = 120
 

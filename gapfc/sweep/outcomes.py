@@ -1,0 +1,97 @@
+"""A folder in which the runs of a sweep, in whatever process or machine, say how they ended."""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gapfc.errors import UserError
+from gapfc.records.atomic import atomic_write_text
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. code: its exit code; reason: of a failure; path: its run directory."""
+
+    code: int
+    seconds: float = 0.0
+    reason: str | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run that some process has begun."""
+
+    host: str
+    pid: int
+
+
+def key(overrides: Sequence[str]) -> str:
+    """What names a run within its sweep."""
+    return hashlib.sha256("\n".join(sorted(overrides)).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The folder; only its path goes to other processes."""
+
+    folder: Path
+
+    def begin(self, run: str) -> None:
+        """Say that this process has begun `run`, a `key`."""
+        self._write(f"{run}.begun", asdict(Begun(socket.gethostname(), os.getpid())))
+
+    def end(self, run: str, outcome: Outcome) -> None:
+        """Say how `run` ended."""
+        self._write(f"{run}.ended", asdict(outcome))
+
+    def begun(self) -> dict[str, Begun]:
+        """The runs that were begun, also those that have ended."""
+        return {name: Begun(**fields) for name, fields in self._read(".begun")}
+
+    def ended(self) -> dict[str, Outcome]:
+        """The runs that have ended."""
+        return {name: Outcome(**fields) for name, fields in self._read(".ended")}
+
+    def stop(self) -> None:
+        """Ask for no further run to begin."""
+        (self.folder / "stop").touch()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no further run is to begin."""
+        return (self.folder / "stop").exists()
+
+    def _write(self, name: str, fields: dict[str, object]) -> None:
+        atomic_write_text(self.folder / name, json.dumps(fields))
+
+    def _read(self, suffix: str) -> Iterator[tuple[str, dict]]:
+        for path in self.folder.glob(f"*{suffix}"):
+            yield path.stem, json.loads(path.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def outcomes_below(output_root: str | Path) -> Iterator[Outcomes]:
+    """A folder in `output_root`, where all machines of a cluster see it; removed in the end."""
+    parent = Path(output_root).expanduser() / ".sweep"
+    folder = parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(
+            f"{output_root} cannot be written: {error.strerror or error}. "
+            "Set output_root to a folder that you may write to."
+        ) from error
+    try:
+        yield Outcomes(folder.resolve())
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            parent.rmdir()  # unless another sweep is at work there

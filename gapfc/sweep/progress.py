@@ -1,0 +1,70 @@
+"""What a sweep says while it runs: which run, how many are left, when it should end."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gapfc.sweep.outcomes import Outcome
+
+
+def until_end(seconds: Sequence[float], waiting: int, running: int, places: int) -> float | None:
+    """Seconds until the last run ends, by the mean of those that ended; None before the first.
+
+    Args:
+        seconds: that each finished run took.
+        waiting: runs not begun.
+        running: runs begun and not ended; on average they are half done.
+        places: runs at a time.
+    """
+    if not seconds:
+        return None
+    return sum(seconds) / len(seconds) * (waiting + running / 2) / max(1, places)
+
+
+def ends(left: float | None) -> str:
+    """` · ends about 14:05, in 12 min`, or nothing where it cannot be told."""
+    if left is None:
+        return ""
+    when = time.strftime("%H:%M", time.localtime(time.time() + left))
+    day = time.strftime("%a ", time.localtime(time.time() + left)) if left > 12 * 3600 else ""
+    return f" · ends about {day}{when}, in {duration(left)}"
+
+
+def duration(seconds: float) -> str:
+    """In words: `45 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def one_ended(words: str, outcome: Outcome) -> str:
+    """A line of one run that ended."""
+    if outcome.code:
+        return f"{words}: failed after {duration(outcome.seconds)}: {first_line(outcome.reason)}"
+    return f"{words}: {duration(outcome.seconds)}, {short(outcome.path)}"
+
+
+def failures(failed: Mapping[str, Outcome], total: int) -> str:
+    """The list that a sweep ends with: each failed run, its reason and where it lies."""
+    lines = [f"gapfc: {len(failed)} of {total} runs failed:"]
+    for words, outcome in failed.items():
+        lines.append(f"  {words}: {first_line(outcome.reason)}")
+        if outcome.path:
+            lines.append(f"    {short(outcome.path)}")
+    return "\n".join(lines)
+
+
+def first_line(reason: str | None) -> str:
+    """The reason's first line."""
+    return (reason or "no reason given").strip().splitlines()[0]
+
+
+def short(path: str | None) -> str:
+    """A path from here where it lies below."""
+    if path is None:
+        return ""
+    try:
+        return str(Path(path).resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return path

@@ -1,0 +1,104 @@
+"""One run of a sweep, in whatever process its launcher puts it."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from gapfc.records.earlier import earlier_run
+from gapfc.sweep.outcomes import Outcome, Outcomes, key
+from gapfc.sweep.share import Share
+
+STOPPED = 130  # exit code of a run that was not begun since the sweep stops
+
+
+class Task(Protocol):
+    """What runs a command: `command` is its name."""
+
+    command: str
+
+    def attempt(self, config: DictConfig, show: Callable[[object], None]) -> tuple[int, str | None]:
+        """Run; the exit code, and the reason of a failure. `show` is given errors of the user."""
+
+
+@dataclass
+class Worker:
+    """Hydra's task function within a sweep. It is pickled and goes to other processes.
+
+    Attributes:
+        task: the command's own.
+        folder: where the sweep was started; data and outputs are named from there.
+        outcomes: where to say how the run ended.
+        quiet: write nothing to the terminal, since others do so at the same time.
+        share: what the run may use of the machine.
+    """
+
+    task: Task
+    folder: str
+    outcomes: Outcomes | None = None
+    quiet: bool = False
+    share: Share | None = None
+
+    def __call__(self, config: DictConfig) -> int:
+        """Run, and say how it ended; the exit code. Nothing is raised but by a closed terminal."""
+        assert self.outcomes is not None
+        run = key(HydraConfig.get().overrides.task)
+        if self.outcomes.stopping:
+            return STOPPED
+        self.outcomes.begin(run)
+        start = time.monotonic()
+        code, reason = 1, None
+        try:
+            if Path(self.folder).is_dir():
+                os.chdir(self.folder)
+            if self.share is not None:
+                self.share.take(self.outcomes.folder)
+            if self.quiet:
+                _silence(config)
+            code, reason = self.task.attempt(config, _nothing if self.quiet else _print)
+        finally:
+            path, recorded = _recorded(self.task.command, config)
+            if code:
+                reason = reason or recorded or f"exit code {code}"
+            seconds = time.monotonic() - start
+            self.outcomes.end(run, Outcome(code, seconds, reason, path))
+        return code
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The config as plain containers, without Hydra's own part."""
+    copy = cast(DictConfig, OmegaConf.masked_copy(config, [k for k in config if k != "hydra"]))
+    return cast(dict[str, Any], OmegaConf.to_container(copy, resolve=True))
+
+
+def _recorded(command: str, config: DictConfig) -> tuple[str | None, str | None]:
+    """Path and error of the run that `config` has led to, as far as can be told from here."""
+    try:
+        found = earlier_run(command, plain(config))
+    except Exception:  # how a run ended must not be lost to what only adorns it
+        return None, None
+    return (str(found.path), found.error) if found else (None, None)
+
+
+def _silence(config: DictConfig) -> None:
+    """Leave the terminal to the sweep's own lines; run.log has everything."""
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(logging.CRITICAL + 1)
+    if config.trainer.progress == "auto":
+        config.trainer.progress = False
+
+
+def _print(error: object) -> None:
+    from gapfc.cli import print_error
+
+    print_error(error)
+
+
+def _nothing(error: object) -> None:
+    pass
