@@ -8,7 +8,6 @@ from torch import Tensor
 
 from gapfc import data
 from gapfc.data import Dataset, Split
-from gapfc.errors import UserError
 
 
 def source_dataset(source: DictConfig, data_root: str) -> Dataset:
@@ -54,12 +53,3 @@ def old_classes(target: Dataset, source: Dataset) -> Dataset | None:
         return None
     test = source.test.take(index).relabel(labels[index])
     return replace(target, test=test, readers={})
-
-
-def check_same_classes(config: DictConfig, classes: int, rows: int, source: str) -> None:
-    """Raises UserError where the source's head has `rows` outputs and its data set `classes`."""
-    if classes != rows:
-        raise UserError(
-            f"{source} has {rows} classes, but its dataset={config.dataset.name} has {classes} "
-            "here: its classes cannot be told by name. Is data_root the one it was trained with?"
-        )

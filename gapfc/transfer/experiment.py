@@ -18,18 +18,19 @@ from gapfc.errors import UserError
 from gapfc.experiment import Experiment
 from gapfc.measure.cka import Representations
 from gapfc.measure.meter import Measures
-from gapfc.model import Classifier, build
+from gapfc.model import Classifier
 from gapfc.records.results import group_hash
 from gapfc.records.run_directory import RunDirectory
 from gapfc.records.tensorboard import TensorBoardLog
-from gapfc.transfer.classes import check_same_classes, extended, old_classes, source_dataset
+from gapfc.transfer.classes import extended, old_classes, source_dataset
 from gapfc.transfer.features import cached_features
 from gapfc.transfer.picture import moved_picture
 from gapfc.transfer.probe import solve
 from gapfc.transfer.protocols import protocol_of
 from gapfc.transfer.scratch import against_scratch, find_scratch, target_hash
 from gapfc.transfer.source import Source
-from gapfc.transfer.weights import extend_last_layer, last_layer, load_backbone, load_head
+from gapfc.transfer.target import build_target
+from gapfc.transfer.weights import last_layer
 
 log = logging.getLogger(__name__)
 
@@ -73,27 +74,9 @@ class Transfer(Experiment):
 
     def build_model(self, plain: dict[str, Any]) -> Classifier:
         """The target's model, with what the protocol takes from the source, and frozen so."""
-        protocol, state = self.protocol, self.source.state
-        nodes = protocol.nodes(plain, self.source.pretrained)
-        if protocol.trainable == "none" and plain["head"].get("conv") is False:
-            raise UserError(
-                f"protocol={protocol.name} freezes the backbone, and head={plain['head']['name']} "
-                "with head.conv=false has no parameters: nothing would be trained. Take "
-                "protocol=finetune or last_block, or head.conv=true."
-            )
-        model = build(nodes, self.dataset.num_classes, self.input_size, self.config.seed)
-        if protocol.transfers and state is not None:
-            load_backbone(model, state, self.source.label)
-            self._load_head(model, plain, state)
-        if protocol.keeps_head and state is None:
-            raise UserError("protocol=head_kept: source=pretrained has no head to keep")
-        if protocol.probes:
-            self._check_probe(model, plain)
-        if protocol.trainable == "none":
-            trained = {id(parameter) for parameter in last_layer(model.head)[1].parameters()}
-            for parameter in model.head.parameters():
-                parameter.requires_grad_(id(parameter) in trained)
-        return model
+        classes = self.dataset.num_classes
+        rows = self._old_rows() if self.config.keep_classes else None
+        return build_target(plain, self.protocol, self.source, classes, self.input_size, rows)
 
     @property
     def group(self) -> str:
@@ -180,43 +163,10 @@ class Transfer(Experiment):
             tensorboard.image("how far the features moved", moved_picture(cka, drift), step)
         tensorboard.flush()
 
-    def _check_probe(self, model: Classifier, plain: Mapping[str, Any]) -> None:
-        """A head with layers before its last has to come with the features, not from the seed."""
-        config = self.source.config
-        if config is not None and plain["head"]["_target_"] == config.head["_target_"]:
-            return
-        name, _ = last_layer(model.head)
-        if any(p.ndim > 1 and f"{name}.weight" != n for n, p in model.head.named_parameters()):
-            raise UserError(
-                f"protocol={self.protocol.name} solves for a last layer on features that are "
-                f"there, and the other layers of head={plain['head']['name']} are not: the source "
-                f"has head={self.source.facts['head']}. Take protocol=finetune, or another head."
-            )
-
-    def _load_head(self, model: Classifier, plain: Mapping[str, Any], state: Any) -> None:
-        config, label = self.source.config, self.source.label
-        assert config is not None
-        same = plain["head"]["_target_"] == config.head["_target_"]
-        if self.protocol.keeps_head and not same:
-            raise UserError(
-                f"protocol=head_kept keeps the source's head={config.head.name}; "
-                f"head={plain['head']['name']} is another. Leave head out."
-            )
-        if self.protocol.keeps_head or (self.protocol.probes and same):
-            # A probe sees what the source's pool gives: SPPF's convolutions, GeM's exponent.
-            kept = load_head(model.head, state, label)
-            if self.protocol.keeps_head and not kept:
-                log.info(
-                    "head=%s is one layer, which is new: head_kept is finetune.", config.head.name
-                )
-        if self.config.keep_classes:
-            old = self._source_dataset().classes
-            rows = [self.dataset.classes.index(name) for name in old]
-            name, _ = last_layer(model.head)
-            theirs = state.get(f"head.{name}.weight")
-            if theirs is not None:
-                check_same_classes(config, len(old), len(theirs), label)
-            extend_last_layer(model.head, state, rows, label)
+    def _old_rows(self) -> list[int]:
+        """The rows that the source's classes have in this head, in their order there."""
+        old = self._source_dataset().classes
+        return [self.dataset.classes.index(name) for name in old]
 
     def _solve_probe(self, check: Callable[[], None]) -> None:
         begun = time.perf_counter()

@@ -65,8 +65,8 @@ def extend_last_layer(head: nn.Module, state: State, rows: list[int], source: st
         if theirs is None or len(theirs) != len(rows) or theirs.shape[1:] != own.shape[1:]:
             found = "no such layer" if theirs is None else f"{kind} {list(theirs.shape)}"
             raise UserError(
-                f"The classes of {source} can't be kept: it has {found}, and its {len(rows)} "
-                f"classes need {[len(rows), *own.shape[1:]]} under this head"
+                f"The classes of {source} can't be kept: its last layer has {found}, and its "
+                f"{len(rows)} classes need {[len(rows), *own.shape[1:]]} under this head"
             )
         with torch.no_grad():
             own[rows] = theirs.to(own)

@@ -216,7 +216,7 @@ def test_an_interrupted_fine_tuning_after_a_probe_continues_to_the_same_end(fold
         (["source={unfinished}"], "has not ended"),
         (
             ["source={miscounted}", "keep_classes=true"],
-            "has 5 classes, but its dataset=digits has 4",
+            "[5, 16], and its 4 classes need [4, 16]",
         ),
         (["resume={gap}"], "is a run of gapfc train"),
     ],
