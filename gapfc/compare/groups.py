@@ -130,7 +130,8 @@ def _signature(run: Run, cache: dict[int, Mapping[str, Any]]) -> dict[str, str]:
         leaves = cache[id(run.config)] = {
             leaf: show(value).removeprefix(root if len(root) > 1 else "")
             for leaf, value in flatten(run.config).items()
-            if not is_incidental(leaf) and not is_execution(leaf)
+            # A setting that is off counts as one that an older gapfc did not have yet.
+            if value is not None and not is_incidental(leaf) and not is_execution(leaf)
         }
     signature = dict(leaves)
     signature["command"] = str(run.results.get("command", "train"))
@@ -172,7 +173,7 @@ def refuse_mixtures(runs: Sequence[Run], by: Sequence[str]) -> None:
         seen: dict[Values, set[str]] = defaultdict(set)
         counts: dict[str, int] = defaultdict(int)
         for values, signature, count in distinct.values():
-            value = signature.get(key, ABSENT)
+            value = signature.get(key, "null")
             seen[values if owned else ()].add(value)
             counts[value] += count
         if any(len(values) > 1 for values in seen.values()):

@@ -439,3 +439,12 @@ def test_hundreds_of_runs_take_seconds(tmp_path, heads, rates, limit):
     assert done.returncode == 0, done.stderr
     assert f"{heads * rates * 5} of {heads * rates * 5} runs found" in done.stdout
     assert took < limit
+
+
+def test_a_setting_that_is_off_and_one_not_there_yet_are_the_same(tmp_path, capsys):
+    write_run(tmp_path, "gap", 0)
+    write_run(tmp_path, "gap", 1, config={"trainer.clip_norm": None})
+    assert main([str(tmp_path)]) == 0
+    write_run(tmp_path, "gap", 2, config={"trainer.clip_norm": 1.0})
+    with pytest.raises(UserError, match=r"trainer\.clip_norm: null \(2 runs\), 1\.0 \(1 run\)"):
+        main([str(tmp_path)])
