@@ -33,7 +33,9 @@ def launch(name: str, config_name: str, module: str, arguments: list[str]) -> in
     plugins = Plugins.instance()
     # Not before: Hydra loads its plugins' modules anew when it looks for them.
     from gapfc.sweep import Sweeper
+    from gapfc.sweep.launchers import prefer_own_configs
 
+    prefer_own_configs()
     plugins.class_name_to_class[BASIC_SWEEPER] = Sweeper
     sys.argv = [f"gapfc {name}", *arguments]
     if asks_about_settings(arguments):

@@ -3,8 +3,10 @@
 import importlib.util
 import os
 from dataclasses import dataclass
+from importlib.resources import files
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.config_store import ConfigStore
 from hydra.plugins.launcher import Launcher
 
 from gapfc.errors import UserError
@@ -48,6 +50,17 @@ def check_installed(target: str) -> None:
         raise UserError(
             f"hydra/launcher: {name.replace('_', '-')} is not installed. It needs {how}"
         )
+
+
+def prefer_own_configs() -> None:
+    """Let gapfc's configs/hydra/launcher stand in the place of the plugins' own of these names.
+
+    Hydra would take the plugins' for schemas of gapfc's, and warn of that in every line.
+    """
+    own = {file.name for file in (files("gapfc.configs") / "hydra" / "launcher").iterdir()}
+    stored = ConfigStore.instance().repo.get("hydra", {}).get("launcher", {})
+    for name in own & stored.keys():
+        del stored[name]
 
 
 def plan(launcher: Launcher, runs: int, most: int | None, device: str) -> Plan:

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gapfc.errors import UserError
 from gapfc.records.earlier import earlier_run
 from gapfc.sweep import launchers
-from gapfc.sweep.outcomes import Outcome, Outcomes, key, outcomes_below
+from gapfc.sweep.outcomes import Outcome, key, outcomes_below
 from gapfc.sweep.progress import duration, ends, failures, one_ended, short, until_end
 from gapfc.sweep.stopping import Stopping
 from gapfc.sweep.worker import Task, Worker, plain
