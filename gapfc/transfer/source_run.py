@@ -54,9 +54,9 @@ def resolve_source(config: DictConfig, weights: bool = True) -> Source:
             "source.head=… to train one, or source=pretrained with a backbone that has weights"
         )
     overrides, train_config = _training_config(config)
-    found = find_run(train_config)
-    if found is None and not weights:
+    if not weights:
         return untrained_source(train_config)
+    found = find_run(train_config)
     if found is None:
         found = _train(train_config, overrides)
     else:

@@ -173,6 +173,15 @@ def test_a_seed_has_a_source_of_its_own_and_the_group_of_the_others(folder):
         assert results["group"] == group
 
 
+def test_a_sweep_picks_up_what_is_there_scratch_too(folder):
+    settings = [*SOURCE, *TARGET, NEW, "source.head=gap", "protocol=scratch,linear_probe"]
+    before = directories(folder)
+    code, out, err = run("transfer", "-m", *settings, folder=folder)
+    assert code == 0, out + err
+    assert (out + err).count("already there: skipped") == 2
+    assert directories(folder) == before
+
+
 def test_an_interrupted_fine_tuning_after_a_probe_continues_to_the_same_end(folder):
     settings = ["protocol=lp_ft", "trainer.epochs=6", "dataset.train_limit=null"]
     whole = transfer(folder, *settings)
