@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gapfc.sweep.outcomes import Outcome
+from gapfc.sweep.outcomes import INTERRUPTED, Outcome
 
 
 def until_end(seconds: Sequence[float], waiting: int, running: int, places: int) -> float | None:
@@ -40,6 +40,8 @@ def duration(seconds: float) -> str:
 
 def one_ended(words: str, outcome: Outcome) -> str:
     """A line of one run that ended."""
+    if outcome.code in INTERRUPTED:
+        return f"{words}: {first_line(outcome.reason)} after {duration(outcome.seconds)}"
     if outcome.code:
         return f"{words}: failed after {duration(outcome.seconds)}: {first_line(outcome.reason)}"
     return f"{words}: {duration(outcome.seconds)}, {short(outcome.path)}"

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -35,7 +36,9 @@ class Stopping:
         ended = self._outcomes.ended()
         for run, begun in self._outcomes.begun().items():
             if run not in ended and begun.host == socket.gethostname():
-                _tell(begun.pid, signum)
+                # Also where Ctrl-C has reached it: not every launcher's processes get that.
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(begun.pid, signal.SIGTERM)
 
     def __enter__(self) -> "Stopping":
         for signum in (signal.SIGINT, signal.SIGTERM):
@@ -50,12 +53,3 @@ class Stopping:
     ) -> None:
         for signum, handler in self._previous.items():
             signal.signal(signum, handler)
-
-
-def _tell(pid: int, signum: int) -> None:
-    """Ask a run to stop, unless the terminal has: Ctrl-C goes to all of a process group."""
-    try:
-        if signum == signal.SIGTERM or os.getpgid(pid) != os.getpgrp():
-            os.kill(pid, signal.SIGTERM)
-    except (ProcessLookupError, PermissionError):
-        pass

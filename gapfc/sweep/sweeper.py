@@ -17,14 +17,12 @@ from omegaconf.errors import OmegaConfBaseException
 from gapfc.errors import UserError
 from gapfc.records.earlier import earlier_run
 from gapfc.sweep import launchers
-from gapfc.sweep.outcomes import Outcome, key, outcomes_below
+from gapfc.sweep.outcomes import INTERRUPTED, Outcome, key, outcomes_below
 from gapfc.sweep.progress import duration, ends, failures, one_ended, short, until_end
 from gapfc.sweep.stopping import Stopping
 from gapfc.sweep.worker import Task, Worker, plain
 
 Run = tuple[str, ...]  # the overrides of one run
-
-_INTERRUPTED = (130, 143)  # exit codes after SIGINT and SIGTERM
 
 
 class Sweeper(BasicSweeper):
@@ -104,7 +102,7 @@ class Sweeper(BasicSweeper):
             )
             outcome = self._launch([run])[run]
             seconds.append(outcome.seconds)
-            if outcome.code in _INTERRUPTED:
+            if outcome.code in INTERRUPTED:
                 return outcome.code
         return 0
 
@@ -147,6 +145,8 @@ class Sweeper(BasicSweeper):
                 died = error
             begun, ended = self.outcomes.begun(), self.outcomes.ended()
             missing = [run for run in missing if keys[run] not in ended]
+            if self.outcomes.stopping:
+                break
             tries.update(run for run in missing if keys[run] in begun)
             if missing and not begun:
                 what = f"{type(died).__name__}: {died}" if died else "no run was begun"
@@ -196,7 +196,7 @@ class Sweeper(BasicSweeper):
         failed = {
             self.words[run]: outcome
             for run, outcome in outcomes.items()
-            if outcome.code and not (code and outcome.code in _INTERRUPTED)
+            if outcome.code and not (code and outcome.code in INTERRUPTED)
         }
         if failed:
             print(failures(failed, len(self.runs)), file=sys.stderr)
