@@ -148,12 +148,10 @@ def _train_epoch(
     then = perf_counter()
     source = batches.epoch(progress.epoch, progress.batch)
     while group := list(islice(source, settings.accumulate)):
-        rate = set_learning_rate(
-            optimizer,
-            training.schedule.factor(
-                progress.epoch + progress.batch / batches.steps, settings.epochs
-            ),
-        )
+        # The middle of the step: at its beginning a warm-up would give the first step rate 0, at
+        # its end a cosine the last one.
+        middle = progress.epoch + (progress.batch + len(group) / 2) / batches.steps
+        rate = set_learning_rate(optimizer, training.schedule.factor(middle, settings.epochs))
         for index, (images, labels) in enumerate(group):
             key = (settings.seed, progress.epoch, progress.batch + index)
             loss, correct = _forward(forward, images, labels, settings, key)

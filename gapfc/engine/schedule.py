@@ -17,7 +17,10 @@ class Schedule(Protocol):
     """What the loop asks of a schedule."""
 
     def factor(self, epoch: float, epochs: int) -> float:
-        """Factor on the learning rate at the (fractional) `epoch` of `epochs`."""
+        """Factor on the learning rate at the (fractional) `epoch` of `epochs`.
+
+        The loop asks for the middle of each step.
+        """
 
     def observe(self, accuracy: float) -> None:
         """Take note of a validation accuracy, at the end of an epoch."""

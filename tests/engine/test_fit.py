@@ -111,7 +111,7 @@ def test_equals_a_loop_written_by_hand():
         losses.append([])
         for index, (images, labels) in enumerate(batches.epoch(epoch)):
             for group in optimizer.param_groups:
-                group["lr"] = 0.1 * schedule.factor(epoch + index / 6, 3)
+                group["lr"] = 0.1 * schedule.factor(epoch + (index + 0.5) / 6, 3)
             loss = F.cross_entropy(net(images), labels)
             optimizer.zero_grad()
             loss.backward()
@@ -122,6 +122,20 @@ def test_equals_a_loop_written_by_hand():
     assert [r["step"] for r in listener.rows] == [6, 12, 18]
     assert listener.batches[-1] == (2, 6, 6)
     assert ours.progress.images == 3 * 48
+
+
+@pytest.mark.parametrize("accumulate", [1, 4])
+def test_no_step_is_wasted_at_rate_zero(accumulate):
+    """Neither the first of a warm-up nor the last of a cosine, also where an epoch ends early."""
+    listener = run(training(), Settings(epochs=2, precision=FP32, accumulate=accumulate))
+    rates = [scalars["lr"] for _, scalars in listener.samples]
+    if accumulate == 1:
+        warm = [0.1 * (i + 0.5) / 6 for i in range(6)]
+        cool = [0.05 * (1 + math.cos(math.pi * (i + 0.5) / 6)) for i in range(6)]
+    else:  # an epoch of six batches is a step of four and one of two
+        warm = [0.1 * 2 / 6, 0.1 * 5 / 6]
+        cool = [0.05 * (1 + math.cos(math.pi * done / 6)) for done in (2, 5)]
+    assert rates == pytest.approx(warm + cool)
 
 
 @pytest.mark.parametrize("stop_after", [1, 4, 6, 9, 17])
@@ -195,7 +209,7 @@ def test_clipping_bounds_the_step():
 
 def test_label_smoothing_changes_the_loss_as_its_formula_says():
     state, listener = training(), Silence()
-    state.schedule = Cosine(warmup_epochs=1e9)  # nothing moves but the batch norm
+    state.schedule = Cosine(warmup_epochs=1e15)  # nothing moves but the batch norm
     batches = Batches()
     batches.steps = 1
     torch.manual_seed(5)
