@@ -53,7 +53,8 @@ def earlier_run(command: str, config: Mapping[str, Any]) -> Earlier | None:
         if theirs is not None and group_hash(theirs) == wanted:
             found.append(Earlier(path, *_ending(path), str(theirs.get("data_root"))))
     completed = [run for run in found if run.status == "completed"]
-    return (completed or found or [None])[-1]
+    best = completed or found
+    return best[-1] if best else None
 
 
 def _config(path: Path) -> dict[str, Any] | None:

@@ -69,6 +69,7 @@ class Sweeper(BasicSweeper):
 
     def _leave_out_finished(self) -> list[Run]:
         assert self.hydra_context is not None
+        assert self.config is not None
         todo = []
         for number, run in enumerate(self.runs, 1):
             # Of all runs, so that a misspelt setting shows before the first one starts.

@@ -73,7 +73,7 @@ class Worker:
 
 def plain(config: DictConfig) -> dict[str, Any]:
     """The config as plain containers, without Hydra's own part."""
-    copy = cast(DictConfig, OmegaConf.masked_copy(config, [k for k in config if k != "hydra"]))
+    copy = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
     return cast(dict[str, Any], OmegaConf.to_container(copy, resolve=True))
 
 
