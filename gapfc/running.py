@@ -92,7 +92,7 @@ def resume(command: str, path: str, changes: list[str], build: Build) -> int:
         OmegaConf.update(config, key, OmegaConf.create(f"value: {value}").value)
         overrides = [o for o in overrides if o.partition("=")[0] != key] + [change]
     experiment = build(config)
-    _check_unfinished(directory, planned, experiment.settings.epochs)
+    _check_unfinished(directory, planned, experiment)
     experiment.resume(directory)
     write_config(directory, command, config, overrides)
     # They speak of fewer epochs, and would go on to do so if this run were killed.
@@ -101,18 +101,22 @@ def resume(command: str, path: str, changes: list[str], build: Build) -> int:
     return execute(experiment, directory, identity)
 
 
-def _check_unfinished(directory: RunDirectory, planned: int, wanted: int) -> None:
+def _check_unfinished(directory: RunDirectory, planned: int, experiment: Experiment) -> None:
     if not (directory.path / RESULTS).exists():
         return
     before = read_results(directory.path)
     if before["status"] != "completed":
         return
+    if not experiment.takes_epochs:
+        raise UserError(
+            f"{directory.path} is complete: a probe is solved for once, no epochs add to it."
+        )
     if before["epochs"] < planned:
         raise UserError(
             f"{directory.path} is complete: early stopping ended it after {before['epochs']} "
             "epochs."
         )
-    if before["epochs"] >= wanted:
+    if before["epochs"] >= experiment.settings.epochs:
         raise UserError(
             f"{directory.path} is complete: {before['epochs']} epochs. "
             f"trainer.epochs={2 * before['epochs']} would train it on."

@@ -83,6 +83,11 @@ class Transfer(Experiment):
         """What runs share that differ only in seed and paths: the source's group among it."""
         return group_hash(self._plain() | {"source": self.source.facts["group"]})
 
+    @property
+    def takes_epochs(self) -> bool:
+        """Whether a complete run can be trained on: a probe is solved for once."""
+        return self.protocol.trains
+
     def resume(self, directory: RunDirectory) -> None:
         """Continue from the last checkpoint, counting drift from the probe if there was one."""
         if (directory.checkpoints / PROBE).exists():

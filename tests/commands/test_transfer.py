@@ -173,6 +173,15 @@ def test_a_seed_has_a_source_of_its_own_and_the_group_of_the_others(folder):
         assert results["group"] == group
 
 
+def test_a_probe_that_is_done_says_so_and_does_not_speak_of_epochs(folder):
+    probe = transfer(folder, "protocol=linear_probe")
+    for changes in ([], ["trainer.epochs=9"]):
+        code, _, err = run("transfer", f"resume={probe}", *changes, folder=folder)
+        assert code == 2
+        assert f"{probe} is complete: a probe is solved for once" in err
+        assert "early stopping" not in err
+
+
 def test_a_sweep_picks_up_what_is_there_scratch_too(folder):
     settings = [*SOURCE, *TARGET, NEW, "source.head=gap", "protocol=scratch,linear_probe"]
     before = directories(folder)
