@@ -4,6 +4,7 @@ import difflib
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from gapfc.composition import Composer
@@ -37,8 +38,20 @@ def check_arguments(command: str, config_name: str, arguments: list[str]) -> Non
             continue
         if override.is_add() and key not in groups and not _goes_to_a_target(config, key):
             raise UserError(unknown_key(key, command, config_name, composer))
-        if key not in groups and not override.is_delete() and not override.is_sweep_override():
-            _check_type(key, OmegaConf.select(defaults, key), OmegaConf.select(config, key))
+        if key not in groups and not override.is_delete():
+            usual = OmegaConf.select(defaults, key)
+            for value in _values(override, config):
+                _check_type(key, usual, value)
+
+
+def _values(override: Override, config: DictConfig) -> list[object]:
+    """What `override` sets its key to: one value, or each that it is swept over."""
+    if not override.is_sweep_override():
+        return [OmegaConf.select(config, override.key_or_group)]
+    if not override.is_choice_sweep():
+        return []  # a range is of numbers
+    plain = [Override._convert_value(value) for value in override.sweep_iterator()]
+    return list(ListConfig(plain))
 
 
 def _goes_to_a_target(config: DictConfig, key: str) -> bool:

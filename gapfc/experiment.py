@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
 from gapfc import data
@@ -23,7 +23,7 @@ from gapfc.measure.complexity import count_parameters, macs
 from gapfc.measure.convergence import convergence
 from gapfc.measure.drift import Drift
 from gapfc.measure.meter import Measures
-from gapfc.model import Classifier, build, feature_shape
+from gapfc.model import Classifier, build, dry_run, feature_shape
 from gapfc.records.results import group_hash
 from gapfc.records.run_directory import RunDirectory
 from gapfc.records.tensorboard import TensorBoardLog
@@ -48,6 +48,7 @@ class Experiment:
         self.config = config
         self.device = choose_device(trainer.device)
         self.precision = choose_precision(trainer.precision, self.device)
+        self._check_switches()
         set_determinism(trainer.deterministic)
         self._check_reporting()
         self.settings = Settings(
@@ -62,6 +63,8 @@ class Experiment:
             compile=trainer.compile,
         )
         self.dataset = self.load_dataset()
+        if self.dataset.num_classes < 2:
+            raise UserError("A classifier needs two classes or more; these data have one.")
         self.input_size = self.dataset.input_size(config)
         self.model = self.build_model(plain)
         self._check_sizes()
@@ -97,6 +100,11 @@ class Experiment:
     def group(self) -> str:
         """What the runs that differ only in seed and paths share."""
         return group_hash(cast(dict[str, Any], OmegaConf.to_container(self.config, resolve=True)))
+
+    @property
+    def takes_epochs(self) -> bool:
+        """Whether a complete run can be trained on, by more of `trainer.epochs`."""
+        return True
 
     def resume(self, directory: RunDirectory) -> None:
         """Continue from the last checkpoint in `directory`, if it has one."""
@@ -217,9 +225,18 @@ class Experiment:
             **{f"drift_{name}": drift.total() for name, drift in self.drifts.items()},
         }
 
+    def _check_switches(self) -> None:
+        for key in ("channels_last", "compile", "deterministic"):
+            if not isinstance(self.config.trainer[key], bool):
+                raise UserError(
+                    f"trainer.{key} takes true or false; got {self.config.trainer[key]}"
+                )
+
     def _check_reporting(self) -> None:
         targets, progress = self.config.trainer.targets, self.config.trainer.progress
-        if not all(is_number(target) and 0 < target <= 1 for target in targets):
+        if not isinstance(targets, ListConfig) or not all(
+            is_number(target) and 0 < target <= 1 for target in targets
+        ):
             raise UserError(
                 "trainer.targets takes accuracies above 0, at most 1, such as [0.5, 0.9]; "
                 f"got {targets}"
@@ -229,7 +246,10 @@ class Experiment:
 
     def _check_sizes(self) -> None:
         dataset = self.config.dataset
-        data.parse_sizes(dataset.get("eval_sizes"), "dataset.eval_sizes")
+        sizes = {
+            key: data.parse_sizes(dataset.get(key), f"dataset.{key}")
+            for key in ("train_sizes", "eval_sizes")
+        }
         many = [
             f"dataset.{key}={dataset[key]}"
             for key in ("train_sizes", "eval_sizes")
@@ -243,6 +263,11 @@ class Experiment:
                 "takes the one it was built for. Heads that accept any: gap, gmp, gapgmp, gem, "
                 "nin, spp, sppf, spp_fixed."
             )
+        for key, (height, width) in ((k, size) for k, given in sizes.items() for size in given):
+            try:
+                dry_run(self.model, (height, width))
+            except UserError as error:
+                raise UserError(f"dataset.{key} has {height}x{width}: {error}") from error
 
     def _yaml(self) -> str:
         return OmegaConf.to_yaml(self.config, resolve=True)

@@ -57,6 +57,8 @@ def describe(config: DictConfig, label: str = "") -> Row:
 
 
 def _measure(config: DictConfig, row: Row) -> None:
+    if not isinstance(config.repeats, int) or config.repeats < 1:
+        raise UserError(f"repeats={config.repeats} takes a whole number, 1 or more")
     device = choose_device(config.trainer.device)
     precision = choose_precision(config.trainer.precision, device)
     set_determinism(config.trainer.deterministic)

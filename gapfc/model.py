@@ -91,16 +91,9 @@ def build(
 def feature_shape(backbone: nn.Module, image_size: tuple[int, int]) -> tuple[int, int, int]:
     """(C, H, W) of the features that `backbone` gives for images of `image_size` = (h, w).
 
-    One dry forward in evaluation mode; training mode and random state are as before.
+    Raises UserError where the images are too small for it.
     """
-    was_training = backbone.training
-    random_state = torch.get_rng_state()
-    try:
-        with torch.no_grad():
-            features = backbone.eval()(torch.zeros(1, 3, *image_size))
-    finally:
-        backbone.train(was_training)
-        torch.set_rng_state(random_state)
+    features = dry_run(backbone, image_size)
     if features.ndim != 4:
         raise UserError(
             f"A backbone maps images [B, 3, h, w] to features [B, C, H, W]; "
@@ -108,6 +101,21 @@ def feature_shape(backbone: nn.Module, image_size: tuple[int, int]) -> tuple[int
         )
     channels, height, width = features.shape[1:]
     return channels, height, width
+
+
+def dry_run(module: nn.Module, image_size: tuple[int, int]) -> Tensor:
+    """What `module` gives for one black image `[1, 3, h, w]` of `image_size` = (h, w).
+
+    In evaluation mode, on the CPU; training mode and random state are as before.
+    """
+    was_training = module.training
+    random_state = torch.get_rng_state()
+    try:
+        with torch.no_grad():
+            return cast(Tensor, module.eval()(torch.zeros(1, 3, *image_size)))
+    finally:
+        module.train(was_training)
+        torch.set_rng_state(random_state)
 
 
 def _frozen_modules(backbone: nn.Module, trainable: str) -> list[nn.Module]:

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from gapfc.composition import Composer
+from gapfc.config_checks import check_arguments
+from gapfc.errors import UserError
 from gapfc.experiment import Experiment
 
 COMPOSER = Composer([])
@@ -173,3 +175,71 @@ def test_the_plateaus_options_take_effect():
         schedule.observe(accuracy)
         factors.append(schedule.factor(5, 8))
     assert factors == [1, 1, 0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    "sweep",
+    [
+        "optimizer.lr=fast,0.1",
+        "trainer.epochs=1,many",
+        "trainer.epochs=1,2.5",
+        "trainer.compile=true,maybe",
+        "backbone.widths=[8,8],big",
+        "head.dropout=0.5,'lots'",
+        "seed=0,one",
+    ],
+)
+def test_a_word_among_the_values_of_a_sweep_is_refused_before_its_first_run(sweep):
+    with pytest.raises(UserError, match=sweep.partition("=")[0]):
+        check_arguments("train", "train", ["-m", sweep])
+
+
+@pytest.mark.parametrize(
+    "sweep",
+    [
+        "head=gap,fc",
+        "optimizer.lr=0.1,1e-3",
+        "seed=range(3)",
+        "backbone.widths=[8,8],[16,16]",
+        "dataset.image_size=16,[16,24],native",
+        "dataset.shots=1,5,null",
+        "head.hidden=[],[32]",
+        "trainer.compile=true,false",
+    ],
+)
+def test_values_that_can_be_are_swept_over(sweep):
+    check_arguments("train", "train", ["-m", sweep])
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        # As a YAML file may hold them, which nobody typed.
+        ("dataset.val_fraction=abc", "dataset.val_fraction"),
+        ("dataset.val_fraction=null", "dataset.val_fraction"),
+        ("dataset.test_fraction=abc", "dataset.test_fraction"),
+        ("dataset.split_seed=abc", "dataset.split_seed"),
+        ("dataset.split_seed=-1", "dataset.split_seed"),
+        ("dataset.classes=[3]", "two classes"),
+        ("dataset=synthetic_shapes dataset.seed=abc", "dataset.seed"),
+        ("dataset=emnist dataset.split=abc", "dataset.split=abc: emnist takes balanced, "),
+        ("dataset=imagenette dataset.size=320", "dataset.size=320: imagenette takes full, 320px"),
+        ("dataset=dtd dataset.partition=abc", "dataset.partition=abc: dtd takes 1, 2"),
+        ("dataset=folder dataset.train_dir=2024", "dataset.train_dir=2024"),
+        ("trainer.targets=0.5", "trainer.targets"),
+        ("trainer.targets=null", "trainer.targets"),
+        ("trainer.deterministic=abc", "trainer.deterministic takes true or false"),
+        ("trainer.compile=abc", "trainer.compile takes true or false"),
+        ("augment.flip=abc", "augment.flip"),
+        ("data_root=null", "data_root"),
+        # Sizes that this network and head cannot take: said before training, not after.
+        ("dataset.eval_sizes=[16,1]", "dataset.eval_sizes has 1x1: Images of 1 x 1"),
+        (
+            "head=spp_fixed dataset.train_sizes=[16,4]",
+            r"dataset.train_sizes has 4x4: head.windows=\[1, 2, 3\] needs",
+        ),
+    ],
+)
+def test_what_cannot_be_is_named_also_where_nobody_typed_it(settings, named):
+    with pytest.raises(UserError, match=named):
+        experiment(*settings.split())

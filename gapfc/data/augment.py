@@ -150,7 +150,10 @@ class Augmentation:
             operations.append(Shift(fraction=translate))
         if _pixels(augment, "crop_padding"):
             operations.append(Shift(pixels=augment.crop_padding))
-        if augment.get("flip"):
+        flip = augment.get("flip") or False
+        if not isinstance(flip, bool):
+            raise UserError(f"augment.flip={flip} takes true or false.")
+        if flip:
             operations.append(Flip())
         brightness, contrast = _fraction(augment, "brightness"), _fraction(augment, "contrast")
         if brightness or contrast:

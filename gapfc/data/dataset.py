@@ -98,6 +98,11 @@ def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
     """
     if OmegaConf.is_missing(dataset, "_target_"):
         raise UserError("dataset=_base only holds shared settings: choose a data set.")
+    if not isinstance(data_root, str | Path):
+        raise UserError(f"data_root={data_root} takes the folder where data sets lie.")
+    seed = dataset.split_seed
+    if not isinstance(seed, int) or seed < 0:
+        raise UserError(f"dataset.split_seed={seed} takes a whole number, 0 or more.")
     read = get_method(dataset._target_)
     own: dict[str, Any] = {
         str(key): OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
@@ -109,7 +114,7 @@ def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
         if isinstance(dataset.classes, (str, int)):
             raise UserError(f"dataset.classes={dataset.classes} takes a list: [{dataset.classes}].")
         source = splits.choose_classes(source, list(dataset.classes))
-    classes, seed = source.classes, dataset.split_seed
+    classes = source.classes
     train, val, test = source.train, source.val, source.test
     if dataset.get("test_fraction") is not None and test is None and val is None:
         kept, held = splits.stratified(

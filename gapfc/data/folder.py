@@ -36,8 +36,8 @@ def folder(
             "dataset=folder needs dataset.train_dir=<folder with one subfolder of images a class>."
         )
     given = {"train_dir": train_dir, "val_dir": val_dir, "test_dir": test_dir}
-    found = {
-        key: _locate(path, data_root, f"dataset.{key}")
+    found = {  # a folder called 2024 is a number to YAML
+        key: _locate(str(path), data_root, f"dataset.{key}")
         for key, path in given.items()
         if path is not None
     }

@@ -27,7 +27,7 @@ def stratified(
     A class gives at least one image and keeps at least one. Raises UserError where `fraction` is
     not between 0 and 1 or a class has fewer than two images; `setting` names the key.
     """
-    if not 0 < fraction < 1:
+    if not isinstance(fraction, int | float) or not 0 < fraction < 1:
         raise UserError(f"{setting}={fraction} must lie between 0 and 1 (both excluded).")
     random = _random(seed, stream)
     values = labels.numpy()

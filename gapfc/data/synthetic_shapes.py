@@ -36,6 +36,8 @@ def synthetic_shapes(
         raise UserError(f"dataset.label={label} takes shape or quadrant.")
     if not isinstance(size, int) or size < 16:
         raise UserError(f"dataset.size={size} must be 16 pixels or more.")
+    if not isinstance(seed, int) or seed < 0:
+        raise UserError(f"dataset.seed={seed} must be a whole number, 0 or more.")
     for key, count in (("train_images", train_images), ("test_images", test_images)):
         if not isinstance(count, int) or count < 1:
             raise UserError(f"dataset.{key}={count} must be 1 or more.")

@@ -20,6 +20,7 @@ from gapfc.data.arrays import Arrays
 from gapfc.data.download import find_or_download
 from gapfc.data.files import Files
 from gapfc.data.source import Source
+from gapfc.errors import UserError
 
 Reader = Callable[..., Source]  # (root, download, **options) -> Source
 
@@ -171,6 +172,14 @@ SETS: dict[str, tuple[str, Reader]] = {
 }
 
 
+# What a set's own option may be: torchvision's complaint would pass for a failed download.
+CHOICES: dict[str, tuple[str, Sequence[Any]]] = {
+    "emnist": ("split", ("balanced", "byclass", "bymerge", "letters", "digits", "mnist")),
+    "dtd": ("partition", range(1, 11)),
+    "imagenette": ("size", ("full", "320px", "160px")),
+}
+
+
 def torchvision_set(
     data_root: Path,
     source: str,
@@ -181,9 +190,15 @@ def torchvision_set(
     """The set called `source` in SETS, downloaded where it is missing.
 
     options: what the set's own reader takes (emnist: split; dtd: partition; imagenette: size).
-    Raises UserError where it is missing and cannot be downloaded, or files are unreadable.
+    Raises UserError where it is missing and cannot be downloaded, files are unreadable, or it has
+    no such option.
     """
     folder, read = SETS[source]
+    key, choices = CHOICES.get(source, ("", ()))
+    if key in options and options[key] not in choices:
+        raise UserError(
+            f"dataset.{key}={options[key]}: {source} takes {', '.join(map(str, choices))}."
+        )
     if source == "imagenette" and options.get("size", "full") != "full":
         folder = f"imagenette2-{options['size'].removesuffix('px')}"
     found = find_or_download(

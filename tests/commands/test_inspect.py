@@ -35,6 +35,13 @@ def test_a_row_a_head_with_counts_that_can_be_done_by_hand(gapfc):
         assert row["seconds"]["step"] > 0 < row["seconds"]["forward"]
 
 
+def test_repeats_that_cannot_be_are_named(gapfc):
+    done = gapfc("inspect", *TINY, "repeats=0")
+    assert done.returncode == 1
+    assert "repeats=0 takes a whole number" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
 def test_what_cannot_be_built_is_said_in_its_row(gapfc):
     done = gapfc("inspect", "head=gap", "backbone.trainable=all,bogus", *TINY)
     assert done.returncode == 1
