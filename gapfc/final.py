@@ -25,7 +25,11 @@ def measure(experiment: Experiment, check: Callable[[], None]) -> dict[str, Meas
 
 
 def fields(experiment: Experiment, scores: Scores, check: Callable[[], None]) -> dict[str, Any]:
-    """The fields of results.json that `scores` give, and the accuracies at other sizes."""
+    """The fields of results.json that `scores` give, and the scores at `dataset.eval_sizes`.
+
+    These are of the test images, `test_at_size`; where there are none of validation's,
+    `val_at_size`.
+    """
     found: dict[str, Any] = {split: _numbers(scores[split]) for split in SPLITS}
     train, held_out = scores["train"], scores["test"] or scores["val"]
     if train is not None and held_out is not None:
@@ -35,11 +39,13 @@ def fields(experiment: Experiment, scores: Scores, check: Callable[[], None]) ->
         }
     sizes = experiment.config.dataset.get("eval_sizes")
     if sizes:
-        found["test_at_size"] = {}
-        for size in data.parse_sizes(sizes, "dataset.eval_sizes"):
-            split = "test" if scores["test"] is not None else "val"
-            at_size = experiment.evaluate(split, check=check, image_size=size)
-            found["test_at_size"]["x".join(map(str, size))] = _numbers(at_size)
+        split = "test" if scores["test"] is not None else "val"
+        found[f"{split}_at_size"] = {
+            "x".join(map(str, size)): _numbers(
+                experiment.evaluate(split, check=check, image_size=size)
+            )
+            for size in data.parse_sizes(sizes, "dataset.eval_sizes")
+        }
     return found
 
 
@@ -56,6 +62,11 @@ def log_scores(
         for split in SPLITS
         for name, value in (results[split] or {}).items()
     }
+    scalars |= {
+        f"final/{split}_accuracy_at_{size}": measures["accuracy"]
+        for split in SPLITS
+        for size, measures in (results.get(f"{split}_at_size") or {}).items()
+    }
     gap = results["generalization_gap"] or {}
     scalars |= {f"final/gap_{name}": value for name, value in gap.items()}
     scalars["final/parameters"] = results["parameters"]["total"]
@@ -63,10 +74,10 @@ def log_scores(
     scalars["final/train_seconds"] = results["train_seconds"]
     tensorboard.scalars(scalars, step)
     split = "val" if scores["test"] is None else "test"
-    measures = cast(Measures, scores[split])
+    confusion = cast(Measures, scores[split])["confusion"]
     tensorboard.image(
         f"confusion matrix ({split})",
-        confusion_picture(measures["confusion"], experiment.dataset.classes),
+        confusion_picture(confusion, experiment.dataset.classes),
         step,
     )
     tensorboard.image(f"class activation maps ({split})", _activation_maps(experiment, split), step)

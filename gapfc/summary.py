@@ -69,11 +69,15 @@ def ending(results: Mapping[str, Any], folder: Path) -> None:
     log.info("")
     log.info("  %-12s %9s %9s %9s %9s", "", "accuracy", "NLL", "ECE", "Brier")
     for split, name in (("train", "train"), ("val", "validation"), ("test", "test")):
-        scores = results[split]
-        if scores:
+        rows = {name: results[split]}
+        for size, at_size in (results.get(f"{split}_at_size") or {}).items():
+            rows[f"  at {size.replace('x', '×')}"] = at_size
+        for row, scores in rows.items():
+            if not scores:
+                continue
             log.info(
                 "  %-12s %9s %9s %9s %9s",
-                name,
+                row,
                 f"{scores['accuracy']:.2%}",
                 *(_number(scores[key]) for key in ("nll", "ece", "brier")),
             )
