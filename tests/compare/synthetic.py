@@ -186,3 +186,12 @@ def write_transfer(root: Path, head: str, protocol: str, seed: int) -> Path:
         config={"dataset.name": "mnist", "protocol": protocol,
                 "source": f"outputs/train/fashion_mnist/convnet/{head}/x-s{seed}"},
     )  # fmt: skip
+
+
+def change(run: Path, config: dict[str, Any], results: dict[str, Any]) -> None:
+    """Dotted changes to a run that is there; its group follows from its configuration."""
+    made = merge(yaml.safe_load((run / "config.yaml").read_text()), config)
+    (run / "config.yaml").write_text(yaml.safe_dump(made, sort_keys=False))
+    document = json.loads((run / "results.json").read_text())
+    document = merge(document, {"group": group_hash(made), **results})
+    (run / "results.json").write_text(json.dumps(document))

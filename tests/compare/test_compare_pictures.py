@@ -3,10 +3,11 @@
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
-from synthetic import write_run
+from synthetic import change, write_run, write_transfer
 
 from gapfc.compare.collect import collect
 from gapfc.compare.comparison import Question, compare
@@ -154,15 +155,46 @@ def test_heat_map_and_drift_of_transfer(transfers):
     assert table[0][1] == pytest.approx(100 * found.row("fc, linear_probe").mean)
     assert len(axes.texts) == 12
     drift = drawn["drift"]
-    assert [a.get_title(loc="left") for a in drift.axes[:3]] == [
-        "linear probe",
-        "lp ft",
-        "finetune",
-    ]
-    gap = next(line for line in drift.axes[2].lines if line.get_label() == "gap")
+    titles = [a.get_title(loc="left") for a in drift.axes]
+    assert titles == [name for name in ("linear probe", "lp ft", "finetune") for _ in "ab"]
+    gap = next(line for line in drift.axes[4].lines if line.get_label() == "gap")
     runs = found.row("gap, finetune").runs.values()
     last = [run.results["transfer"]["cka"]["stages.3"] for run in runs]
     assert gap.get_ydata()[-1] == pytest.approx(sum(last) / 3)
+
+
+def test_a_cell_of_the_heat_map_holds_seeds_alone(tmp_path):
+    for shots, accuracy in ((10, 0.8), (5, 0.6), (None, 0.9)):
+        for protocol in ("scratch", "finetune"):
+            for seed in range(2):
+                run = write_transfer(tmp_path / str(shots), "gap", protocol, seed)
+                change(run, {"dataset.shots": shots}, {"test.accuracy": accuracy})
+    found = compare(collect([tmp_path]), Question(by=("protocol", "dataset.shots")))
+    drawn = dict(figures(found))
+    panels = [axes for axes in drawn["transfer"].axes if axes.get_title(loc="left")]
+    assert [axes.get_title(loc="left") for axes in panels] == [
+        f"Target: mnist, shots {shots}" for shots in (5, 10, "null")
+    ]
+    means = [axes.images[0].get_array().tolist() for axes in panels]
+    assert means == [[[pytest.approx(v)] * 2] for v in (60.0, 80.0, 90.0)]
+    lines = {line.get_label() for line in drawn["drift"].axes[0].lines}
+    assert {"gap → mnist, shots 5", "gap → mnist, shots 10"} < lines
+
+
+def test_another_backbone_has_layers_of_its_own_in_the_drift(tmp_path):
+    for seed in range(2):
+        write_transfer(tmp_path / "a", "gap", "finetune", seed)
+        run = write_transfer(tmp_path / "b", "gap", "finetune", seed)
+        block = {"transfer.cka": {"stem": 0.5}, "transfer.source.backbone": "other"}
+        change(run, {"backbone.name": "other"}, {"backbone": "other"} | block)
+    by = ("source.head", "protocol", "backbone", "source.backbone")
+    drawn = dict(figures(compare(collect([tmp_path]), Question(by=by))))
+    axes = drawn["drift"].axes[0]
+    names = [tick.get_text() for tick in axes.get_xticklabels()]
+    other = next(line for line in axes.lines if "other" in line.get_label())
+    assert names.index("stem") == 4
+    assert other.get_ydata()[4] == 0.5
+    assert np.isnan(other.get_ydata()[:4]).all()
 
 
 class Page(HTMLParser):

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from gapfc.compare.comparison import Comparison, Row
 
@@ -120,12 +120,19 @@ def styled() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Figure, Any]:
-    """A figure of width × height inches and its axes, [rows][columns]."""
+def new_figure(
+    width: float, height: float, columns: int = 1, rows: int = 1, share: Literal["x", "y"] = "y"
+) -> tuple[Figure, Any]:
+    """A figure of width × height inches and its axes, [rows][columns].
+
+    share: "y": axes of a row have one y axis; "x": those of a column have both in common.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
     figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.06)
+    if share == "x":
+        return figure, figure.subplots(rows, columns, squeeze=False, sharex="col", sharey="col")
     return figure, figure.subplots(rows, columns, squeeze=False, sharey="row")
 
 

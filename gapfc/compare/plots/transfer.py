@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,28 +19,38 @@ from gapfc.compare.plots.style import (
     GRID,
     INK,
     MARKERS,
+    MOST_LINES,
     caption,
     legend_above,
     new_figure,
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# From what moves least to what moves most; protocols not named here follow by name.
 # The cells keep their colours on a dark page, so their text must too: not INK, not PAPER.
 ON_LIGHT, ON_DARK = "#101010", "#fefefe"
+MOST_PANELS = 8  # more in one picture could not be printed on a page
+# From what moves least to what moves most; protocols not named here follow by name.
 PROTOCOLS = ("scratch", "linear_probe", "head_kept", "last_block", "lp_ft", "finetune")
 
 
 def _cells(comparison: Comparison) -> dict[tuple[str, str, str], list[Run]]:
-    """Runs by target, source head and protocol."""
+    """Runs by panel, source head and protocol: the panel is the target and all else in --by."""
+    beside = [key for key in comparison.by if key not in ("source.head", "protocol", "dataset")]
     cells: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
     for row in comparison.rows:
         for run in row.runs.values():
             if isinstance(run.results.get("transfer"), Mapping):
-                target, head = value_of(run, "dataset"), value_of(run, "source.head")
-                cells[target, head, value_of(run, "protocol")].append(run)
+                head = value_of(run, "source.head")
+                told = {key: value_of(run, key) for key in beside}
+                panel = [value_of(run, "dataset")] + [
+                    value if key == "source.dataset" else f"{key.rpartition('.')[2]} {value}"
+                    for key, value in told.items()
+                    if not (key == "head" and value == head)
+                ]
+                cells[", ".join(panel), head, value_of(run, "protocol")].append(run)
     return cells
 
 
@@ -49,22 +60,34 @@ def _protocols(cells: Mapping[tuple[str, str, str], Any]) -> list[str]:
     return known + sorted(found - set(known))
 
 
+def _in_order(names: Iterable[str]) -> list[str]:
+    """By name, but numbers in it by size: 5 shots before 10."""
+    return sorted(names, key=lambda name: [
+        (0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)
+    ])  # fmt: skip
+
+
 def heat_map(comparison: Comparison) -> Figure | None:
-    """Mean of the metric by source head and protocol, a panel a target; None without transfer."""
+    """Mean of the metric by source head and protocol, a panel a target; None without transfer.
+
+    Whatever else is in --by has panels of its own, so that a cell holds seeds alone.
+    """
     cells = _cells(comparison)
     if not cells:
         return None
-    targets = sorted({target for target, _, _ in cells})
+    panels = _in_order({panel for panel, _, _ in cells})
+    left_out = f" Shown: {MOST_PANELS} of {len(panels)}." if len(panels) > MOST_PANELS else ""
+    panels = panels[:MOST_PANELS]
     heads, protocols = sorted({head for _, head, _ in cells}), _protocols(cells)
     metric, scale = comparison.measure, comparison.measure.scale
-    width = max(5.0, 2.2 + 1.25 * len(protocols)) * len(targets)
-    figure, grid = new_figure(width, 1.9 + 0.62 * len(heads), len(targets))
+    height = (1.0 + 0.62 * len(heads)) * len(panels) + 0.6
+    figure, grid = new_figure(max(5.0, 2.2 + 1.25 * len(protocols)), height, 1, len(panels))
     tables = []
-    for target in targets:
+    for panel in panels:
         table = np.full((len(heads), len(protocols), 2), np.nan)
         for row, head in enumerate(heads):
             for column, protocol in enumerate(protocols):
-                runs = cells.get((target, head, protocol), [])
+                runs = cells.get((panel, head, protocol), [])
                 seen = [scale * v for run in runs if (v := metric_of(run, metric.path)) is not None]
                 if seen:
                     table[row, column, 0] = np.mean(seen)
@@ -72,12 +95,14 @@ def heat_map(comparison: Comparison) -> Figure | None:
                     table[row, column, 1] = np.std(seen, ddof=1)
         tables.append(table)
     means = np.concatenate([table[..., 0].ravel() for table in tables])
+    if not np.isfinite(means).any():
+        return None
     low, high = float(np.nanmin(means)), float(np.nanmax(means))
     spreads = np.concatenate([table[..., 1].ravel() for table in tables])
     spread = float(np.nanmedian(spreads)) if np.isfinite(spreads).any() else None
     places = decimals(spread, high, most=1 if scale == 100 else 3)
     image = None
-    for axes, target, table in zip(grid[0], targets, tables, strict=True):
+    for axes, panel, table in zip(grid[:, 0], panels, tables, strict=True):
         image = axes.imshow(
             table[..., 0], cmap="cividis" if metric.better > 0 else "cividis_r", vmin=low,
             vmax=high if high > low else low + 1, aspect="auto",
@@ -100,72 +125,88 @@ def heat_map(comparison: Comparison) -> Figure | None:
         axes.grid(visible=False)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        axes.set_title(f"Target: {target}")
-        axes.set_xlabel("protocol")
-    grid[0][0].set_ylabel("source head")
+        axes.set_title(f"Target: {panel}")
+        axes.set_ylabel("source head")
+    grid[-1][0].set_xlabel("protocol")
     assert image is not None
-    bar = figure.colorbar(image, ax=list(grid[0]), shrink=0.9, aspect=25 if len(heads) > 4 else 15)
+    bar = figure.colorbar(image, ax=list(grid[:, 0]), shrink=0.9, aspect=6 * height)
     bar.set_label(metric.axis)
     bar.outline.set_visible(False)  # type: ignore[operator]
-    caption(figure, f"Mean ± standard deviation over seeds ({metric.direction}).")
+    caption(figure, f"Mean ± standard deviation over seeds ({metric.direction}).{left_out}")
     return figure
 
 
 def drift(comparison: Comparison) -> Figure | None:
-    """CKA by stage and relative weight change by layer, a column a protocol that trains features.
+    """CKA by stage and relative weight change by layer, a row a protocol that trains features.
 
     None when no run recorded either.
     """
-    moved: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
     cells = _cells(comparison)
-    for (target, head, protocol), runs in cells.items():
-        several = len({name for name, _, _ in cells}) > 1
+    several = len({panel for panel, _, _ in cells}) > 1
+    moved: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    for (panel, head, protocol), runs in cells.items():
         for run in runs:
             if run.results["transfer"].get("cka") or run.results["transfer"].get("drift"):
-                moved[protocol][f"{head} → {target}" if several else head].append(run)
+                moved[protocol][f"{head} → {panel}" if several else head].append(run)
     protocols = [protocol for protocol in _protocols(cells) if protocol in moved]
     if not protocols:
         return None
-    lines = sorted({line for groups in moved.values() for line in groups})
-    figure, grid = new_figure(max(6.0, 3.6 * len(protocols)), 6.6, len(protocols), 2)
-    for column, protocol in enumerate(protocols):
-        for row, what in enumerate(("cka", "drift")):
+    lines = _in_order({line for groups in moved.values() for line in groups})
+    left_out = f" Shown: {MOST_LINES} of {len(lines)} lines." if len(lines) > MOST_LINES else ""
+    figure, grid = new_figure(9.2, 1.4 + 2.2 * len(protocols), 2, len(protocols), share="x")
+    for column, (what, along) in enumerate((("cka", "stage"), ("drift", "layer"))):
+        names = list(
+            dict.fromkeys(
+                name
+                for groups in moved.values()
+                for runs in groups.values()
+                for run in runs
+                for name in run.results["transfer"].get(what) or {}
+            )
+        )
+        for row, protocol in enumerate(protocols):
             axes = grid[row][column]
-            axes.tick_params(labelleft=True)
-            names: list[str] = []
-            for index, line in enumerate(lines):
-                found = [
-                    run.results["transfer"].get(what) or {} for run in moved[protocol].get(line, [])
-                ]
-                found = [values for values in found if values]
-                if not found:
-                    continue
-                names = list(found[0])
-                values = np.array([[v.get(name, np.nan) for name in names] for v in found], float)
-                xs = np.arange(len(names))
-                colour = COLOURS[index % len(COLOURS)]
-                axes.plot(
-                    xs, values.mean(axis=0), color=colour, marker=MARKERS[index % len(MARKERS)],
-                    ls=DASHES[(index // len(COLOURS)) % len(DASHES)], ms=5, label=line,
-                )  # fmt: skip
-                if len(values) > 1:
-                    low, high = values.min(axis=0), values.max(axis=0)
-                    axes.fill_between(xs, low, high, color=colour, alpha=0.13, lw=0)
-            few = max(1, -(-len(names) // 9))
-            axes.set_xticks(
-                range(0, len(names), few), _short(names)[::few], rotation=45, ha="right",
-                rotation_mode="anchor", fontsize=8,
-            )  # fmt: skip
-            if row == 0:
-                axes.set_title(protocol.replace("_", " "))
-            axes.set_xlabel(("stage", "layer")[row] + ", from the image to the head")
-    grid[0][0].set_ylabel("linear CKA, before and after\n(1: features unchanged)")
-    grid[1][0].set_ylabel("relative weight change\n‖after − before‖ / ‖before‖")
-    for axes in grid[0]:
-        axes.axhline(1, color=GRID, lw=1.2)
+            for index, line in enumerate(lines[:MOST_LINES]):
+                _line(axes, moved[protocol].get(line, []), what, names, line, index)
+            axes.set_title(protocol.replace("_", " "))
+        few = max(1, -(-len(names) // 12))
+        axes = grid[-1][column]
+        axes.set_xticks(
+            range(0, len(names), few), _short(names)[::few], rotation=45, ha="right",
+            rotation_mode="anchor", fontsize=8,
+        )  # fmt: skip
+        axes.set_xlabel(f"{along}, from the image to the head")
+    for above, below in grid:
+        above.axhline(1, color=GRID, lw=1.2, zorder=1)
+        above.set_ylabel("linear CKA,\nbefore and after")
+        below.set_ylabel("‖after − before‖\n/ ‖before‖")
     legend_above(figure, grid[0][0])
-    caption(figure, "Line: mean over seeds. Band: from the lowest to the highest seed.")
+    begun = " scratch: before is the random first weights." if "scratch" in protocols else ""
+    caption(
+        figure,
+        "Left: linear CKA of features on the target's images before and after training (1: "
+        "unchanged). Right: relative change of weights. Line: mean over seeds. Band: from the "
+        f"lowest to the highest seed.{begun}{left_out}",
+    )
     return figure
+
+
+def _line(
+    axes: Axes, runs: Sequence[Run], what: str, names: Sequence[str], line: str, index: int
+) -> None:
+    found = [values for run in runs if (values := run.results["transfer"].get(what))]
+    if not found:
+        return
+    values = np.array([[v.get(name, np.nan) for name in names] for v in found], float)
+    xs = np.arange(len(names))
+    colour = COLOURS[index % len(COLOURS)]
+    axes.plot(
+        xs, values.mean(axis=0), color=colour, marker=MARKERS[index % len(MARKERS)],
+        ls=DASHES[(index // len(COLOURS)) % len(DASHES)], ms=5, label=line,
+    )  # fmt: skip
+    if len(values) > 1:
+        low, high = values.min(axis=0), values.max(axis=0)
+        axes.fill_between(xs, low, high, color=colour, alpha=0.13, lw=0)
 
 
 def _short(names: list[str]) -> list[str]:
