@@ -12,9 +12,9 @@ from typing import TextIO
 
 from gapfc.compare.collect import collect
 from gapfc.compare.comparison import Comparison, Question, compare
-from gapfc.compare.export import json_text
+from gapfc.compare.export import csv_text, json_text
 from gapfc.compare.sentences import sentences, unusable_lines
-from gapfc.compare.table import csv_text, markdown, terminal
+from gapfc.compare.table import markdown, terminal
 from gapfc.compare.where import apply, parse_condition, split_outside_brackets
 from gapfc.errors import UserError
 
@@ -73,7 +73,8 @@ def parser() -> argparse.ArgumentParser:
         "--interval",
         choices=("auto", "t", "bootstrap"),
         default="auto",
-        help="auto: Student's t below 10 seeds, where no bootstrap is wide enough, then bootstrap",
+        help="of differences; auto: Student's t below 10 seeds, where no bootstrap is wide enough, "
+        "then bootstrap",
     )
     made.add_argument(
         "--target",

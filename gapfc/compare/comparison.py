@@ -9,18 +9,18 @@ from gapfc.compare.baseline import baseline_of, parse_baseline, usual_baseline
 from gapfc.compare.collect import Collection, Run, Unusable
 from gapfc.compare.convergence import Reached, default_target, reached
 from gapfc.compare.curves import Curves
-from gapfc.compare.fields import ABSENT, lookup, metric_of, near, numbers, value_of
+from gapfc.compare.fields import ABSENT, lookup, metric_of, near, numbers
 from gapfc.compare.groups import (
     Choice,
     Group,
     Values,
     check_keys,
     choose,
-    execution_notes,
     group,
     refuse_mixtures,
 )
 from gapfc.compare.measures import Measure, measure
+from gapfc.compare.notes import constants, notes
 from gapfc.compare.statistics import Interval, Paired, compare_paired, holm, mean_interval
 from gapfc.errors import UserError
 
@@ -57,6 +57,7 @@ class Row:
     not_paired: list[int] = field(default_factory=list)  # seeds that one of the two lacks
     no_comparison: str | None = None
     gap: float | None = None
+    source_accuracy: float | None = None  # of transfer runs: the sources', on their own test set
     area: float | None = None
     epochs: Reached | None = None
     seconds: Reached | None = None
@@ -147,7 +148,7 @@ def compare(collection: Collection, question: Question, found: int | None = None
         rows.values(),
         key=lambda row: (row.mean is None, -metric.better * (row.mean or 0.0), row.label),
     )
-    notes = _notes(groups, ordered, collection.unusable, counted, metric, choices)
+
     return Comparison(
         question=question,
         measure=metric,
@@ -158,8 +159,8 @@ def compare(collection: Collection, question: Question, found: int | None = None
         target_given=question.target is not None,
         rows=ordered,
         best=ordered[0].label if ordered[0].mean is not None else None,
-        constants=_constants(counted, question.by),
-        notes=notes,
+        constants=constants(counted, question.by),
+        notes=notes(groups, ordered, metric, choices),
         choices=choices,
         unusable=collection.unusable,
         directories=[str(directory) for directory in collection.directories],
@@ -188,6 +189,7 @@ def _row(cell: Group, question: Question, target: float | None, curves: Curves) 
         mean=sum(metric.values()) / len(metric) if metric else None,
         interval=interval,
         gap=mean("generalization_gap.accuracy"),
+        source_accuracy=mean("transfer.source.test_accuracy"),
         area=mean("convergence.area_under_curve"),
         head_parameters=mean("parameters.head"),
         parameters=mean("parameters.total"),
@@ -251,64 +253,3 @@ def _nothing_completed(unusable: Sequence[Unusable]) -> str:
     told = "; ".join(f"{run.path}: {run.kind}, {run.reason}" for run in unusable[:3])
     more = f"; and {len(unusable) - 3} more" if len(unusable) > 3 else ""
     return f"no completed run among {len(unusable)} found: {told}{more}"
-
-
-def _constants(runs: Sequence[Run], by: Sequence[str]) -> dict[str, str]:
-    """Facts that are the same for all runs, to be told above the table."""
-    facts = {}
-    for key in [
-        "dataset",
-        "backbone",
-        "head",
-        "source.dataset",
-        "trainer.epochs",
-        "trainer.batch_size",
-        "dataset.train_limit",
-        "device",
-        "precision",
-    ]:
-        values = {value_of(run, key) for run in runs}
-        if key not in by and len(values) == 1 and not values & {ABSENT, "null"}:
-            facts[key.rpartition(".")[2] if key.startswith("trainer") else key] = values.pop()
-    return facts
-
-
-def _notes(
-    groups: Sequence[Group],
-    rows: Sequence[Row],
-    unusable: Sequence[Unusable],
-    runs: Sequence[Run],
-    metric: Measure,
-    choices: Sequence[Choice],
-) -> list[str]:
-    notes = execution_notes(runs)
-    if metric.assumed:
-        notes.append(f"{metric.path}: taken as higher is better; --direction lower says otherwise")
-    reruns = [run for cell in groups for run in cell.reruns]
-    if reruns:
-        names = ", ".join(str(run.path) for run in reruns[:6])
-        more = f", and {len(reruns) - 6} more" if len(reruns) > 6 else ""
-        notes.append(
-            f"{len(reruns)} older run(s) of a seed that was run again do not count: {names}{more}"
-        )
-    for row in rows:
-        if row.without_value:
-            seeds = ", ".join(map(str, row.without_value))
-            biased = " and too good" if metric.path.startswith("convergence.to_") else ""
-            notes.append(
-                f"{row.label}: {metric.path} has no value for seed {seeds}; its mean is over the "
-                f"other {row.n}{biased}"
-            )
-        if row.not_paired:
-            seeds = ", ".join(map(str, row.not_paired))
-            notes.append(f"{row.label} and {row.baseline}: seed {seeds} is in one of them only")
-    if choices:
-        key = choices[0].key
-        told = "; ".join(
-            f"{' '.join(choice.values)} {choice.chosen} of {len(choice.among)}"
-            for choice in choices
-        )
-        notes.append(f"{key} was chosen for each group by mean val.accuracy: {told}")
-        if len({frozenset(choice.among) for choice in choices}) > 1:
-            notes.append(f"the groups did not have the same values of {key} to choose from")
-    return notes

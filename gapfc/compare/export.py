@@ -1,7 +1,9 @@
-"""The comparison as JSON: every number behind the table, and every run that is not in it."""
+"""The comparison as JSON and CSV: the numbers behind the table, and the runs not in it."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from dataclasses import asdict
@@ -55,6 +57,7 @@ def _row(row: Row, comparison: Comparison) -> dict[str, Any]:
         "no_comparison": row.no_comparison,
         "seeds_not_paired": row.not_paired,
         "generalization_gap": row.gap,
+        "source_accuracy": row.source_accuracy,
         "area_under_curve": row.area,
         "epochs_to_target": _reached(row.epochs),
         "seconds_to_target": _reached(row.seconds),
@@ -83,3 +86,75 @@ def _reached(reached: Reached | None) -> dict[str, Any] | None:
 def json_text(comparison: Comparison) -> str:
     """`as_dict` as JSON that any reader takes: no NaN, no infinity."""
     return json.dumps(as_dict(comparison), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def csv_text(comparison: Comparison) -> str:
+    """One row a group, numbers in full: shares in [0, 1], times in epochs and seconds."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        [
+            *comparison.by,
+            "n",
+            "seeds",
+            comparison.measure.path,
+            "low",
+            "high",
+            "baseline",
+            "paired_seeds",
+            "difference",
+            "difference_low",
+            "difference_high",
+            "interval_method",
+            "p",
+            "p_holm",
+            "p_sign_flip",
+            "probability_better",
+            "generalization_gap",
+            "source_accuracy",
+            "target",
+            "reached",
+            "median_epochs",
+            "median_seconds",
+            "area_under_curve",
+            "head_parameters",
+            "parameters",
+            "macs",
+            "images_per_second",
+        ]
+    )
+    for row in comparison.rows:
+        pair = row.paired
+        inside = pair.interval if pair else None
+        writer.writerow(
+            [
+                *row.values,
+                row.n,
+                " ".join(map(str, row.metric)),
+                row.mean,
+                row.interval.low if row.interval else None,
+                row.interval.high if row.interval else None,
+                row.baseline,
+                pair.n if pair else None,
+                pair.mean if pair else None,
+                inside.low if inside else None,
+                inside.high if inside else None,
+                inside.method if inside else None,
+                pair.p if pair else None,
+                pair.p_holm if pair else None,
+                pair.p_sign_flip if pair else None,
+                pair.probability_better if pair else None,
+                row.gap,
+                row.source_accuracy,
+                comparison.target,
+                f"{row.epochs.count}/{row.epochs.total}" if row.epochs else None,
+                row.epochs.median if row.epochs else None,
+                row.seconds.median if row.seconds else None,
+                row.area,
+                row.head_parameters,
+                row.parameters,
+                row.macs,
+                row.images_per_second,
+            ]
+        )
+    return out.getvalue()

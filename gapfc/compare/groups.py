@@ -32,12 +32,15 @@ Values = tuple[str, ...]
 OWNS_TOO = {
     "source.head": ("head", "transfer.source.head"),
     "head": ("transfer.source.head",),
-    "source.dataset": ("transfer.source.dataset",),
+    "source.dataset": ("transfer.source.dataset", "transfer.source.classes"),
     "source.backbone": ("transfer.source.backbone",),
     "protocol": ("transfer.protocol",),
 }
 # The source's identity; its path and accuracy differ with every seed.
-SOURCE_FIELDS = ("head", "dataset", "backbone")
+SOURCE_FIELDS = ("head", "dataset", "backbone", "classes", "group")
+# How the source was trained: one way within a group. Between groups it differs with the head, and
+# is told above the table where it differs in more.
+SOURCE_GROUP = "transfer.source.group"
 
 
 @dataclass
@@ -89,7 +92,8 @@ def choose(
     """For every group keeps the runs at the setting of `key` with the best mean `metric`.
 
     Choosing on validation, from the same settings for every group, lets each be judged at its own
-    best learning rate without touching the test split. Ties go to the setting seen first.
+    best learning rate without touching the test split. Settings are judged by the seeds that all
+    of a group's settings have, if any. Ties go to the setting seen first.
 
     Raises UserError when a group has no `metric`.
     """
@@ -100,11 +104,17 @@ def choose(
     choices: list[Choice] = []
     for values, settings in cells.items():
         means: dict[str, float] = {}
+        measured: dict[str, dict[int, float]] = {}
         for setting, members in settings.items():
             newest = {run.seed: metric_of(run, metric) for run in members}
-            measured = [value for value in newest.values() if value is not None]
-            if measured:
-                means[setting] = sum(measured) / len(measured)
+            seen = {seed: value for seed, value in newest.items() if value is not None}
+            if seen:
+                measured[setting] = seen
+        # A setting must not win by the seeds that it happens to have.
+        common = set[int].intersection(*map(set, measured.values())) if measured else set()
+        for setting, by_seed in measured.items():
+            counted = [by_seed[seed] for seed in common or by_seed]
+            means[setting] = sum(counted) / len(counted)
         if not means:
             raise UserError(f"--choose {key}: runs of {' '.join(values)} have no {metric}")
         best = max(means, key=lambda setting: means[setting])
@@ -169,7 +179,7 @@ def refuse_mixtures(runs: Sequence[Run], by: Sequence[str]) -> None:
     for key in keys:
         if key in by:
             continue
-        owned = _owned(key, by)
+        owned = key == SOURCE_GROUP or _owned(key, by)
         seen: dict[Values, set[str]] = defaultdict(set)
         counts: dict[str, int] = defaultdict(int)
         for values, signature, count in distinct.values():

@@ -23,6 +23,7 @@ EXPLAINED = {
     "p": "two-sided p of the paired t test, corrected for all comparisons of the table (Holm)",
     "P(better)": "share of shared seeds in which the group beats the baseline; a tie counts half",
     "gap": "training accuracy minus test accuracy, in points; smaller overfits less",
+    "source": "test accuracy of the sources on their own data",
     "epochs to": "median epochs until the validation accuracy was reached; a run that never did "
     "counts as slower than all others",
     "s to": "the same in seconds of training, without evaluation and start-up",

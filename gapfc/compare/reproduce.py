@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from gapfc.compare.collect import Run
 from gapfc.compare.comparison import Comparison
@@ -38,19 +39,56 @@ def commands(comparison: Comparison) -> list[str]:
 
 
 def _joined(typed: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
-    """Commands that differ in the value of the first override alone, as one: `head=fc,gap`."""
-    joined: dict[tuple[str, ...], list[str]] = {}
-    apart: list[tuple[str, list[str]]] = []
-    for command, words in typed:
-        key, _, value = words[0].partition("=")
-        if len(words) < 2 or not value or set(value) & set(",[]{}()'\"$ "):
-            apart.append((command, words))
-        else:
-            joined.setdefault((command, key, *words[1:]), []).append(value)
-    return [
-        (command, [f"{key}={','.join(values)}", *rest])
-        for (command, key, *rest), values in joined.items()
-    ] + apart
+    """Commands that differ in the value of one override alone, as one: `head=fc,gap`.
+
+    Override by override, so that a whole matrix of heads and protocols becomes one sweep.
+    """
+    commands = [(command, [_Word.of(word) for word in words]) for command, words in typed]
+    for place in range(max(len(words) for _, words in commands)):
+        joined: dict[tuple[object, ...], tuple[str, list[_Word]]] = {}
+        for command, words in commands:
+            word = words[place] if place < len(words) - 1 else None  # seeds are joined already
+            if word is None or not word.plain:
+                joined[len(joined), command] = command, words
+                continue
+            others = [other.same for other in (*words[:place], *words[place + 1 :])]
+            same = (command, place, word.key, *others)
+            if same in joined:
+                joined[same][1][place].values += word.values
+            else:
+                joined[same] = command, words
+        commands = list(joined.values())
+    return [(command, [word.text() for word in words]) for command, words in commands]
+
+
+@dataclass
+class _Word:
+    """An override, `key=value`, in which several values may be joined; `~key` has none."""
+
+    key: str
+    values: list[str]
+
+    @classmethod
+    def of(cls, text: str) -> _Word:
+        key, equals, value = text.partition("=")
+        return cls(key, [value] if equals else [])
+
+    @property
+    def plain(self) -> bool:
+        """Whether other values may stand beside these, with commas between."""
+        return bool(self.values) and all(
+            value and not set(value) & set(",[]{}()'\"$ ") for value in self.values
+        )
+
+    @property
+    def same(self) -> tuple[str, frozenset[str]]:
+        """Equal for words that say the same, whatever the order of values."""
+        return self.key, frozenset(self.values)
+
+    def text(self) -> str:
+        """The override as typed. Scratch goes first: other protocols are compared with it."""
+        ordered = sorted(self.values, key=lambda value: value != "scratch")
+        return f"{self.key}={','.join(ordered)}" if ordered else self.key
 
 
 def compare_command(comparison: Comparison) -> str:

@@ -38,6 +38,11 @@ def sentence(row: Row, comparison: Comparison) -> str:
     corrected = pair.p_holm if pair.p_holm is not None else 1.0
     if excludes_zero and corrected <= alpha:
         return f"{row.label} is {_told(pair, metric, str(row.baseline))} ({interval})."
+    if excludes_zero and pair.p is not None and pair.p > alpha:
+        return (
+            f"{row.label} is {_told(pair, metric, str(row.baseline))} ({interval}), but not told "
+            f"apart by the paired t test (p = {probability(pair.p)})."
+        )
     if excludes_zero:
         compared = sum(other.paired is not None for other in comparison.rows)
         return (

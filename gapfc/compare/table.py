@@ -1,9 +1,7 @@
-"""The table, a row a group: for the terminal, Markdown and CSV."""
+"""The table, a row a group: for the terminal and Markdown."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +12,10 @@ from gapfc.compare.measures import count, decimals, probability
 
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 # What goes first when the table is too wide. The rest always stays.
-DROP = ("images/s", "MACs", "params", "AUC", "s to", "P(better)", "head params", "gap", "epochs to")
+DROP = (
+    "images/s", "MACs", "params", "AUC", "s to", "P(better)", "head params", "gap", "source",
+    "epochs to",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,12 @@ def columns(comparison: Comparison) -> list[Column]:
             "gap (pt)",
             lambda row: "–" if row.gap is None else f"{100 * row.gap:.1f}",
             lambda row: row.gap,
+        ),
+        Column(
+            "source",
+            "source (%)",
+            lambda row: "–" if row.source_accuracy is None else f"{100 * row.source_accuracy:.1f}",
+            lambda row: row.source_accuracy,
         ),
         Column(
             "epochs to",
@@ -231,73 +238,3 @@ def markdown(comparison: Comparison) -> str:
 
 def _escape(text: str) -> str:
     return text.replace("|", "\\|")
-
-
-def csv_text(comparison: Comparison) -> str:
-    """One row a group, numbers in full: shares in [0, 1], times in epochs and seconds."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        [
-            *comparison.by,
-            "n",
-            "seeds",
-            comparison.measure.path,
-            "low",
-            "high",
-            "baseline",
-            "paired_seeds",
-            "difference",
-            "difference_low",
-            "difference_high",
-            "interval_method",
-            "p",
-            "p_holm",
-            "p_sign_flip",
-            "probability_better",
-            "generalization_gap",
-            "target",
-            "reached",
-            "median_epochs",
-            "median_seconds",
-            "area_under_curve",
-            "head_parameters",
-            "parameters",
-            "macs",
-            "images_per_second",
-        ]
-    )
-    for row in comparison.rows:
-        pair = row.paired
-        inside = pair.interval if pair else None
-        writer.writerow(
-            [
-                *row.values,
-                row.n,
-                " ".join(map(str, row.metric)),
-                row.mean,
-                row.interval.low if row.interval else None,
-                row.interval.high if row.interval else None,
-                row.baseline,
-                pair.n if pair else None,
-                pair.mean if pair else None,
-                inside.low if inside else None,
-                inside.high if inside else None,
-                inside.method if inside else None,
-                pair.p if pair else None,
-                pair.p_holm if pair else None,
-                pair.p_sign_flip if pair else None,
-                pair.probability_better if pair else None,
-                row.gap,
-                comparison.target,
-                f"{row.epochs.count}/{row.epochs.total}" if row.epochs else None,
-                row.epochs.median if row.epochs else None,
-                row.seconds.median if row.seconds else None,
-                row.area,
-                row.head_parameters,
-                row.parameters,
-                row.macs,
-                row.images_per_second,
-            ]
-        )
-    return out.getvalue()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
-from synthetic import HEADS, write_run, write_transfer
+from synthetic import HEADS, change, write_run, write_transfer
 
 from gapfc.commands.compare import main
 from gapfc.errors import UserError
@@ -104,6 +104,18 @@ def test_a_difference_that_does_not_survive_the_correction_is_not_claimed(sweep,
         claimed = "not told apart" not in sentence
         assert claimed == (zero_outside and pair["p_holm"] <= 0.05)
         assert sentence in out
+
+
+def test_an_interval_and_a_test_that_disagree_claim_nothing(tmp_path, capsys):
+    for seed, better in enumerate((0.001, 0.001, 0.001, 0.02)):
+        write_run(tmp_path, "fc", seed, accuracy=0.90)
+        write_run(tmp_path, "gap", seed, accuracy=0.90 + better)
+    assert main([str(tmp_path), "--interval", "bootstrap"]) == 0
+    out = capsys.readouterr().out
+    assert "0.6 points better than fc" in out
+    p = stats.ttest_1samp([0.001, 0.001, 0.001, 0.02], 0).pvalue
+    assert f"but not told apart by the paired t test (p = {p:.2f})" in out
+    assert "comparisons" not in out
 
 
 def test_failed_broken_unfinished_runs_are_counted_and_named(sweep, capsys, tmp_path):
@@ -238,6 +250,22 @@ def test_choose_takes_each_heads_best_setting_on_validation(tmp_path):
     assert {c["values"][0]: c["chosen"] for c in found["chosen"]} == {"fc": "0.1", "gap": "0.3"}
     assert [r["mean"] for r in found["rows"]] == pytest.approx([0.8, 0.8])
     assert any("fc 0.1 of 3; gap 0.3 of 3" in note for note in found["notes"])
+    assert "every group had the same 3 values of optimizer.lr: 0.1, 0.3, 1.0" in found["notes"]
+
+
+def test_a_setting_does_not_win_by_the_seeds_it_has(tmp_path):
+    for lr, seed, val in ((0.1, 0, 0.90), (0.1, 1, 0.70), (0.3, 0, 0.85)):
+        write_run(tmp_path / "o", "gap", seed, config={"optimizer.lr": lr},
+                  results={"val.accuracy": val})  # fmt: skip
+    found = answer(tmp_path / "o", "--choose", "optimizer.lr", tmp=tmp_path)
+    assert found["chosen"][0]["chosen"] == "0.1"
+    assert found["chosen"][0]["among"] == {"0.1": 0.9, "0.3": 0.85}
+
+
+def test_one_value_is_no_choice(sweep, tmp_path):
+    found = answer(sweep, "--choose", "optimizer.lr", tmp=tmp_path)
+    assert "every group had one value of optimizer.lr, 0.05: none was chosen" in found["notes"]
+    assert found["constants"]["optimizer.lr"] == "0.05"
 
 
 def test_convergence_counts_those_that_never_reached_it(tmp_path, capsys):
@@ -288,6 +316,63 @@ def test_transfer_by_source_head_and_protocol(transfers, tmp_path):
     assert probe["paired"]["mean"] == pytest.approx(-0.07, abs=0.01)
     assert (out / "transfer.png").stat().st_size > 10_000
     assert (out / "drift.svg").read_text().startswith("<?xml")
+
+
+def test_source_accuracy_stands_beside_and_its_difference_is_said(tmp_path):
+    for head, accuracy in (("fc", 0.90), ("gap", 0.92)):
+        for protocol in ("scratch", "linear_probe"):
+            for seed in range(2):
+                run = write_transfer(tmp_path / "o", head, protocol, seed)
+                known = None if protocol == "scratch" else accuracy + 0.01 * seed
+                path = f"x/{head}-s{seed}"
+                facts = {"transfer.source.test_accuracy": known, "transfer.source.path": path}
+                if (head, protocol) == ("fc", "linear_probe"):
+                    facts["parameters.head"] = 50
+                change(run, {}, facts)
+    found = answer(tmp_path / "o", "--by", "source.head,protocol", "--markdown",
+                   str(tmp_path / "t.md"), tmp=tmp_path)  # fmt: skip
+    assert row(found, "fc, linear_probe")["source_accuracy"] == pytest.approx(0.905)
+    assert row(found, "fc, scratch")["source_accuracy"] is None
+    table = (tmp_path / "t.md").read_text()
+    assert "| source (%) |" in table
+    assert "| 92.5 |" in table
+    notes = " ".join(found["notes"])
+    assert "own test images (fc 90.5%, gap 92.5%)" in notes
+    assert "under linear_probe the head of fc is its last layer alone: 50 parameters" in notes
+    assert "of gap is its last layer" not in notes
+    assert "counts as one epoch" in notes
+
+
+def test_sources_of_other_classes_or_settings_are_not_mixed(tmp_path):
+    for place, protocol, classes, group in (
+        ("a", "finetune", ["0"], "aaa"),
+        ("b", "finetune", ["0"], "bbb"),
+        ("c", "lp_ft", ["0"], "bbb"),
+        ("d", "lp_ft", ["1"], "ddd"),
+    ):
+        for seed in range(2):
+            run = write_transfer(tmp_path / place, "gap", protocol, seed)
+            change(run, {}, {"transfer.source.classes": classes, "transfer.source.group": group})
+
+    def compared(*places: str) -> int:
+        return main([*(str(tmp_path / place) for place in places), "--by", "protocol"])
+
+    with pytest.raises(UserError, match=r'transfer.source.classes: \["0"\] \(2 runs\)'):
+        compared("a", "d")
+    # The newer of two sources is no re-run of the other.
+    with pytest.raises(UserError, match=r"transfer.source.group: bbb \(4 runs\), aaa \(2 runs\)"):
+        compared("a", "b", "c")
+    assert compared("b", "c") == 0
+
+
+def test_rows_from_sources_of_other_settings_are_told(tmp_path):
+    for protocol, group in (("finetune", "aaa"), ("lp_ft", "bbb")):
+        for seed in range(2):
+            run = write_transfer(tmp_path / "o", "gap", protocol, seed)
+            change(run, {}, {"transfer.source.group": group})
+    found = answer(tmp_path / "o", "--by", "protocol", tmp=tmp_path)
+    assert any("under gap were trained in 2 ways; --where transfer.source.group=aaa" in note
+               for note in found["notes"])  # fmt: skip
 
 
 def test_training_and_transfer_are_not_mixed(sweep, transfers):

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from synthetic import write_run
+from synthetic import change, write_run, write_transfer
 
 from gapfc.compare.baseline import baseline_of, parse_baseline, usual_baseline
 from gapfc.compare.collect import Run, collect, find_runs
@@ -200,6 +200,26 @@ def test_commands_join_seeds_and_heads(tmp_path):
         f"gapfc compare {tmp_path} --metric test.accuracy --by head --baseline head=fc "
         "--where dataset=digits",
     ]
+
+
+def test_a_matrix_is_one_command_that_begins_with_scratch(tmp_path):
+    for head in ("gap", "fc"):
+        for protocol in ("finetune", "scratch"):
+            for seed in (0, 1):
+                run = write_transfer(tmp_path, head, protocol, seed)
+                typed = ["+experiment=x", f"source.head={head}", f"protocol={protocol}", "~augment"]
+                change(run, {}, {"overrides": typed})
+    run = write_transfer(tmp_path, "spp", "scratch", 0)
+    change(run, {}, {"overrides": ["+experiment=x", "source.head=spp", "protocol=scratch"]})
+    made = commands(compare(collect([tmp_path]), Question(by=("source.head", "protocol"))))
+    heads = made[0].split()[4].removeprefix("source.head=").split(",")
+    assert sorted(heads) == ["fc", "gap"]
+    assert made[0] == (
+        f"gapfc transfer -m +experiment=x source.head={','.join(heads)} "
+        "protocol=scratch,finetune '~augment' seed=0,1"
+    )
+    assert made[1] == "gapfc transfer +experiment=x source.head=spp protocol=scratch seed=0"
+    assert len(made) == 3
 
 
 def test_without_recorded_overrides_the_whole_configuration_is_told(tmp_path):

@@ -1,0 +1,142 @@
+"""What has to be said above the table: what is the same for all, and what else differs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from gapfc.compare.collect import Run
+from gapfc.compare.fields import ABSENT, metric_of, value_of
+from gapfc.compare.groups import Choice, Group, execution_notes
+from gapfc.compare.measures import Measure, count
+
+if TYPE_CHECKING:
+    from gapfc.compare.comparison import Row
+
+CONSTANT = (
+    "dataset",
+    "backbone",
+    "head",
+    "source.dataset",
+    "trainer.epochs",
+    "trainer.batch_size",
+    "optimizer.lr",
+    "dataset.train_limit",
+    "dataset.shots",
+    "device",
+    "precision",
+)
+
+
+def constants(runs: Sequence[Run], by: Sequence[str]) -> dict[str, str]:
+    """Facts that are the same for all runs."""
+    facts = {}
+    for key in CONSTANT:
+        values = {value_of(run, key) for run in runs}
+        if key not in by and len(values) == 1 and not values & {ABSENT, "null"}:
+            facts[key.removeprefix("trainer.")] = values.pop()
+    return facts
+
+
+def notes(
+    groups: Sequence[Group], rows: Sequence[Row], metric: Measure, choices: Sequence[Choice]
+) -> list[str]:
+    """Whatever a reader of the table might take for granted and should not, a sentence each."""
+    runs = [run for group in groups for run in group.runs.values()]
+    told = execution_notes(runs)
+    if metric.assumed:
+        told.append(f"{metric.path}: taken as higher is better; --direction lower says otherwise")
+    reruns = [run for group in groups for run in group.reruns]
+    if reruns:
+        names = ", ".join(str(run.path) for run in reruns[:6])
+        more = f", and {len(reruns) - 6} more" if len(reruns) > 6 else ""
+        told.append(
+            f"{len(reruns)} older run(s) of a seed that was run again do not count: {names}{more}"
+        )
+    return [*told, *_missing(rows, metric), *_chosen(choices), *_transfer(runs)]
+
+
+def _missing(rows: Sequence[Row], metric: Measure) -> Iterator[str]:
+    for row in rows:
+        if row.without_value:
+            seeds = ", ".join(map(str, row.without_value))
+            biased = " and too good" if metric.path.startswith("convergence.to_") else ""
+            yield (
+                f"{row.label}: {metric.path} has no value for seed {seeds}; its mean is over the "
+                f"other {row.n}{biased}"
+            )
+        if row.not_paired:
+            seeds = ", ".join(map(str, row.not_paired))
+            yield f"{row.label} and {row.baseline}: seed {seeds} is in one of them only"
+
+
+def _chosen(choices: Sequence[Choice]) -> Iterator[str]:
+    if not choices:
+        return
+    key = choices[0].key
+    if len({frozenset(choice.among) for choice in choices}) > 1:
+        yield f"the groups did not have the same values of {key} to choose from"
+    elif len(choices[0].among) == 1:
+        yield f"every group had one value of {key}, {choices[0].chosen}: none was chosen"
+        return
+    else:
+        among = ", ".join(sorted(choices[0].among, key=_by_size))
+        yield f"every group had the same {len(choices[0].among)} values of {key}: {among}"
+    told = "; ".join(f"{' '.join(c.values)} {c.chosen} of {len(c.among)}" for c in choices)
+    yield f"{key} was chosen for each group by mean val.accuracy: {told}"
+
+
+def _by_size(value: str) -> tuple[float, str]:
+    try:
+        return float(value), value
+    except ValueError:
+        return float("inf"), value
+
+
+def _transfer(runs: Sequence[Run]) -> Iterator[str]:
+    """What differs between transfer runs beside the source's head and the protocol."""
+    runs = [run for run in runs if "transfer" in run.results]
+    trained: dict[str, set[str]] = defaultdict(set)
+    accuracy: dict[str, dict[str, float]] = defaultdict(dict)
+    sizes: dict[tuple[str, str], dict[str, set[float]]] = defaultdict(lambda: defaultdict(set))
+    for run in runs:
+        head, protocol = value_of(run, "source.head"), value_of(run, "protocol")
+        trained[head].add(value_of(run, "transfer.source.group"))
+        seen = metric_of(run, "transfer.source.test_accuracy")
+        if seen is not None:
+            accuracy[head][value_of(run, "transfer.source.path")] = seen
+        size = metric_of(run, "parameters.head")
+        if size is not None:
+            sizes[head, value_of(run, "dataset")][protocol].add(size)
+    for head, ways in sorted(trained.items()):
+        if len(ways) > 1:
+            yield (
+                f"sources under {head} were trained in {len(ways)} ways; "
+                f"--where transfer.source.group={min(ways)} keeps one of them"
+            )
+    means = {head: 100 * sum(each.values()) / len(each) for head, each in accuracy.items()}
+    if means and max(means.values()) - min(means.values()) >= 0.1:
+        told = ", ".join(f"{head} {mean:.1f}%" for head, mean in sorted(means.items()))
+        yield (
+            f"the sources differ in accuracy on their own test images ({told}), and what differs "
+            "between source heads here may come from that"
+        )
+    yield from _other_heads(sizes)
+    if any(value_of(run, "protocol") == "linear_probe" for run in runs):
+        yield "linear_probe is solved for and counts as one epoch: compare its seconds"
+
+
+def _other_heads(sizes: Mapping[tuple[str, str], Mapping[str, set[float]]]) -> Iterator[str]:
+    """Heads that a protocol made smaller. sizes: by head and target, then by protocol."""
+    told: set[str] = set()
+    for (head, _), by_protocol in sorted(sizes.items()):
+        largest = max(max(each) for each in by_protocol.values())
+        small = {protocol: each for protocol, each in by_protocol.items() if max(each) < largest}
+        if small:
+            size = count(max(max(each) for each in small.values()))
+            told.add(
+                f"under {' and '.join(sorted(small))} the head of {head} is its last layer alone: "
+                f"{size} parameters instead of {count(largest)}"
+            )
+    yield from sorted(told)
