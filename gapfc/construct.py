@@ -24,7 +24,10 @@ def construct(node: Mapping[str, Any], **arguments: Any) -> Any:
     except InstantiationException as error:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
-        if isinstance(error.__cause__, TypeError) or error.__cause__ is None:
+        if isinstance(error.__cause__, TypeError | ValueError) or error.__cause__ is None:
             reason = str(error.__cause__ or error).splitlines()[0]
-            raise UserError(f"{node.get('_target_')} can't be built: {reason}") from error
+            given = ", ".join(f"{k}={v}" for k, v in options.items() if k != "_target_")
+            raise UserError(
+                f"{node.get('_target_')} can't be built: {reason}\nIt was given {given}"
+            ) from error
         raise

@@ -231,6 +231,10 @@ def test_values_that_can_be_are_swept_over(sweep):
         ("trainer.deterministic=abc", "trainer.deterministic takes true or false"),
         ("trainer.compile=abc", "trainer.compile takes true or false"),
         ("augment.flip=abc", "augment.flip"),
+        ("head.dropout=abc", "head.dropout takes a probability"),
+        ("head=sppf head.kernel_size=5.0", "head.kernel_size takes an odd number"),
+        ("head=sppf head.hidden_channels=2.5", r"can't be built: .*\n.*hidden_channels=2.5"),
+        ("head=spp head.levels=3", r"can't be built: .*\n.*levels=3"),
         ("data_root=null", "data_root"),
         # Sizes that this network and head cannot take: said before training, not after.
         ("dataset.eval_sizes=[16,1]", "dataset.eval_sizes has 1x1: Images of 1 x 1"),

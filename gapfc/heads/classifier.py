@@ -41,5 +41,5 @@ def mlp(
 
 def check_dropout(dropout: float) -> None:
     """Raise UserError unless `dropout` is a probability below 1."""
-    if not 0 <= dropout < 1:
+    if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
         raise UserError(f"head.dropout takes a probability in [0, 1); got {dropout}")

@@ -44,7 +44,7 @@ class SPPF(nn.Module):
         self.width = channels if out_channels is None else out_channels
         if hidden < 1 or self.width < 1:
             raise UserError("head.hidden_channels and head.out_channels take positive widths")
-        if kernel_size < 1 or kernel_size % 2 == 0:
+        if not isinstance(kernel_size, int) or kernel_size < 1 or kernel_size % 2 == 0:
             raise UserError(f"head.kernel_size takes an odd number; got {kernel_size}")
         if activation not in ACTIVATIONS:
             raise UserError(f"head.activation takes none, relu or silu; got {activation}")
