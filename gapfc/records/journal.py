@@ -55,8 +55,9 @@ class Journal:
                 leave=False,
                 bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}",
             )
-        if done == 1 or self._bar.n == position - 1:
-            self._bar.set_description_str(f"epoch {epoch + 1}/{self._epochs}", refresh=False)
+        self._bar.set_description_str(
+            f"epoch {epoch + 1}/{self._epochs}, batch {done}/{total}", refresh=False
+        )
         self._bar.update(position - self._bar.n)
 
     def sample(self, step: int, scalars: dict[str, float]) -> None:

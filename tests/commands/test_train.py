@@ -321,7 +321,7 @@ def test_a_bar_is_drawn_when_asked_for(tmp_path):
     code, out, err = run(*options, folder=tmp_path)
     assert code == 0
     assert "\r" in err
-    assert re.search(r"epoch 2/2 +\d+%\|.*\| .* left", err)
+    assert re.search(r"epoch 2/2, batch \d+/\d+ +\d+%\|.*\| .* left", err)
     assert re.search(r"loss \d+\.\d+, accuracy \d+\.\d+%, \d+ images/s", err)
     assert len(re.findall(r"^epoch \d/2 ", out + err, re.MULTILINE)) == 2
 
@@ -344,7 +344,7 @@ def test_a_terminal_gets_a_bar_of_its_own_accord(tmp_path):
     except OSError:  # the other end is closed and all is read
         pass
     os.close(reader)
-    assert re.search(rb"epoch 2/2 +\d+%\|", drawn)
+    assert re.search(rb"epoch 2/2, batch \d+/\d+ +\d+%\|", drawn)
 
 
 @pytest.mark.parametrize(
@@ -443,10 +443,12 @@ def test_the_accuracy_at_other_sizes(tmp_path):
         "dataset.eval_sizes=[12,[12,20]]",
         "dataset.test_limit=50",
     ]
-    assert run(*options, folder=tmp_path)[0] == 0
+    code, out, err = run(*options, folder=tmp_path)
+    assert code == 0, err
     (directory,) = directories(tmp_path)
     results = read_results(directory)
     at_size = results["test_at_size"]
+    assert f"at 12×20   {at_size['12x20']['accuracy']:9.2%}" in out
     assert at_size.keys() == {"12x12", "12x20"}
     assert at_size["12x12"] == pytest.approx(results["test"])
     assert 0 <= at_size["12x20"]["accuracy"] <= 1
