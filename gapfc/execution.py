@@ -3,6 +3,7 @@
 import logging
 import shlex
 from contextlib import nullcontext
+from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any, cast
 
@@ -78,6 +79,7 @@ def execute(
     experiment: Experiment,
     directory: RunDirectory,
     identity: dict[str, Any],
+    held: MemoryHandler | None = None,
 ) -> int:
     """Train, measure, and write results.json, however it ends.
 
@@ -85,6 +87,7 @@ def execute(
         experiment: ready to train, or resumed.
         directory: owned; closed at the end.
         identity: of `identify`.
+        held: what was logged while the experiment was built.
 
     Returns:
         The exit code: 0 completed, 1 failed, 130 or 143 interrupted by SIGINT or SIGTERM.
@@ -98,7 +101,7 @@ def execute(
     fields: dict[str, Any] = {}
     with (
         Interruption() as interruption,
-        recording(directory.path),
+        recording(directory.path, held),
         # The handler that the bar would draw over is the root logger's.
         logging_redirect_tqdm() if journal.shows_bar else nullcontext(),
     ):

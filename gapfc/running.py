@@ -15,6 +15,7 @@ from gapfc.experiment import Experiment
 from gapfc.records.earlier import Earlier, earlier_run
 from gapfc.records.results import RESULTS, build_results, read_results
 from gapfc.records.run_directory import CONFIG, RunDirectory
+from gapfc.records.run_log import holding
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ def begin(command: str, config: DictConfig, overrides: list[str], build: Build) 
         return _pick_up(command, earlier, config, build)
     identity = identify(command, config, overrides)
     try:
-        experiment = build(config)
+        with holding() as held:
+            experiment = build(config)
     except Exception as error:
         # Alone, a wrong setting leaves nothing behind; a sweep's run must not be missing from it.
         if in_sweep:
@@ -55,7 +57,7 @@ def begin(command: str, config: DictConfig, overrides: list[str], build: Build) 
             directory.close()
         raise
     identity["group"] = experiment.group
-    return execute(experiment, create_directory(command, config, overrides), identity)
+    return execute(experiment, create_directory(command, config, overrides), identity, held)
 
 
 def _pick_up(command: str, earlier: Earlier, config: DictConfig, build: Build) -> int:
@@ -91,14 +93,15 @@ def resume(command: str, path: str, changes: list[str], build: Build) -> int:
             )
         OmegaConf.update(config, key, OmegaConf.create(f"value: {value}").value)
         overrides = [o for o in overrides if o.partition("=")[0] != key] + [change]
-    experiment = build(config)
+    with holding() as held:
+        experiment = build(config)
     _check_unfinished(directory, planned, experiment)
     experiment.resume(directory)
     write_config(directory, command, config, overrides)
     # They speak of fewer epochs, and would go on to do so if this run were killed.
     (directory.path / RESULTS).unlink(missing_ok=True)
     identity = identify(command, config, overrides) | {"group": experiment.group}
-    return execute(experiment, directory, identity)
+    return execute(experiment, directory, identity, held)
 
 
 def _check_unfinished(directory: RunDirectory, planned: int, experiment: Experiment) -> None:

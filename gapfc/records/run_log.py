@@ -1,17 +1,37 @@
 """run.log: what the terminal showed, with the time of each line."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging.handlers import MemoryHandler
 from pathlib import Path
 
 
 @contextmanager
-def recording(folder: Path) -> Iterator[None]:
-    """Append what gapfc logs to `run.log` in `folder`, for as long as the context lasts."""
+def holding() -> Iterator[MemoryHandler]:
+    """Keep what gapfc logs while there is no run directory yet, for `recording` to begin with.
+
+    Files that were skipped and feature maps too small are said then.
+    """
+    logger = logging.getLogger("gapfc")
+    held = MemoryHandler(capacity=sys.maxsize, flushLevel=sys.maxsize, flushOnClose=False)
+    logger.addHandler(held)
+    try:
+        yield held
+    finally:
+        logger.removeHandler(held)
+
+
+@contextmanager
+def recording(folder: Path, held: MemoryHandler | None = None) -> Iterator[None]:
+    """Append what is held, and what gapfc logs while the context lasts, to run.log in `folder`."""
     logger = logging.getLogger("gapfc")
     handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    if held is not None:
+        held.setTarget(handler)
+        held.flush()
     logger.addHandler(handler)
     try:
         yield

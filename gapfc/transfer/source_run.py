@@ -19,6 +19,7 @@ from gapfc.errors import UserError
 from gapfc.execution import create_directory, execute, identify
 from gapfc.experiment import Experiment
 from gapfc.records.results import ResultsError, group_hash, read_results
+from gapfc.records.run_log import holding
 from gapfc.transfer.source import (
     PRETRAINED,
     Source,
@@ -123,9 +124,10 @@ def _as_overrides(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]
 def _train(config: DictConfig, overrides: list[str]) -> Path:
     log.info("source: %s under %s, trained first", config.dataset.name, config.head.name)
     identity = identify("train", config, overrides)
-    experiment = Experiment(config)
+    with holding() as held:
+        experiment = Experiment(config)
     directory = create_directory("train", config, overrides)
-    code = execute(experiment, directory, identity)
+    code = execute(experiment, directory, identity, held)
     if code > 128:
         raise Interrupted(code - 128)
     if code:

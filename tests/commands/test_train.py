@@ -240,6 +240,7 @@ def test_the_terminal_says_what_came_out(done):
     assert "\r" not in out
     assert "\x1b" not in out
     log = (directory / "run.log").read_text()
+    assert "residency=auto: device on cpu" in log.splitlines()[0]  # from before there was a run
     assert len(re.findall(r"INFO +epoch \d/6 ", log)) == 6
 
 
