@@ -157,6 +157,12 @@ class Transfer(Experiment):
         log.info("")
         if gain is not None:
             log.info("  gain over scratch %+.2f points of test accuracy", 100 * gain)
+        elif self.protocol.transfers and transfer["scratch"] is None:
+            log.info(
+                "  no gain over scratch: no run of protocol=scratch with this target, head, budget "
+                "and seed is below %s yet",
+                self.config.output_root,
+            )
         if total is not None:
             log.info("  relative weight change of the backbone %.4f", total)
         tensorboard.scalar("final/gain_over_scratch", transfer["gain_over_scratch"], step)

@@ -150,12 +150,14 @@ def test_classes_that_extend_the_sources_and_what_is_left_of_those(folder):
 
 def test_few_shots_and_a_checkpoint_as_the_source(folder):
     source = source_of(folder, "gap") / "checkpoints" / "best.pt"
-    code, _, err = run(
+    code, out, err = run(
         "transfer", f"source={source}", *TARGET, NEW, "dataset.train_limit=null",
         "dataset.shots=1", "protocol=linear_probe", folder=folder,
     )  # fmt: skip
     assert code == 0, err
     found = read_results(newest(folder))["transfer"]
+    assert found["gain_over_scratch"] is None
+    assert "no gain over scratch: no run of protocol=scratch" in out + err
     assert found["train_images"] == 5
     assert found["shots"] == 1
     assert found["source"]["path"] == str(source)
