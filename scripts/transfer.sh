@@ -7,7 +7,8 @@
 # Stated subsets (configs/experiment/transfer_fashion_to_mnist.yaml): 6,000 source images for 4
 # epochs, 1,000 target images for 6, 2,000 test images. About 10 minutes on 2 quiet cores.
 # Every head gets the same learning rates, LRS; of several, validation chooses each group's own.
-# Fewer images a class: gapfc transfer -m … dataset.train_limit=null dataset.shots=1,5,10,50.
+# Settings behind the command go to gapfc transfer: scripts/transfer.sh trainer.epochs=3, or, for
+# few images a class, dataset.train_limit=null dataset.shots=10.
 set -eu
 
 heads=${HEADS:-fc,gap,nin,spp}
@@ -21,8 +22,8 @@ matrix() {
         source.head="$heads" protocol="$protocols" seed="$seeds" optimizer.lr="$rates" "$@"
 }
 
-matrix
-matrix dataset=fashion_mnist 'dataset.classes=[5,6,7,8,9]'
+matrix "$@"
+matrix dataset=fashion_mnist 'dataset.classes=[5,6,7,8,9]' "$@"
 
 for target in mnist fashion_mnist; do
     gapfc compare "$out/transfer" --where dataset=$target --by source.head,protocol \
