@@ -49,10 +49,10 @@ def sentence(row: Row, comparison: Comparison) -> str:
             f"{row.label} is {_told(pair, metric, str(row.baseline))} ({interval}), but not told "
             f"apart once {compared} comparisons are corrected for (p = {probability(corrected)})."
         )
-    mean = metric.scale * pair.mean
+    mean = f"{metric.scale * pair.mean:+.{places}f}".replace("-", "−")
     return (
         f"{row.label} and {row.baseline} are not told apart by {seeds} "
-        f"(difference {mean:+.{places}f}{_unit(metric)}, {interval.rpartition(', ')[0]})."
+        f"(difference {mean}{_unit(metric)}, {interval.rpartition(', ')[0]})."
     )
 
 
