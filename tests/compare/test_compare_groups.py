@@ -1,0 +1,102 @@
+"""Which runs `gapfc compare` puts into one group, and which it refuses to mix."""
+
+import pytest
+from asked import answer, row
+from synthetic import write_run
+
+from gapfc.commands.compare import main
+from gapfc.errors import UserError
+
+
+def test_the_newest_run_of_a_seed_counts(tmp_path):
+    write_run(tmp_path / "o", "gap", 0, accuracy=0.5, when="20260101-000000")
+    write_run(tmp_path / "o", "gap", 0, accuracy=0.9, when="20260301-000000")
+    write_run(tmp_path / "o", "gap", 0, accuracy=0.7, when="20260201-000000")
+    write_run(tmp_path / "o", "fc", 0, accuracy=0.8)
+    assert row(answer(tmp_path / "o", tmp=tmp_path), "gap")["mean"] == 0.9
+
+
+def test_seeds_of_one_side_are_named_and_not_paired(sweep, tmp_path):
+    write_run(sweep, "gap", 7)
+    found = answer(sweep, tmp=tmp_path)
+    gap = row(found, "gap")
+    assert (gap["n"], gap["paired"]["seeds"], gap["seeds_not_paired"]) == (4, [0, 1, 2], [7])
+    assert any("gap and fc: seed 7 is in one of them only" in note for note in found["notes"])
+
+
+def test_groups_that_differ_in_more_are_refused_until_filtered(sweep, tmp_path):
+    write_run(sweep, "gap", 0, config={"optimizer.lr": 0.3, "trainer.epochs": 3})
+    with pytest.raises(UserError, match="differ in more than head") as error:
+        main([str(sweep)])
+    assert "optimizer.lr: 0.05 (12 runs), 0.3 (1 run)" in str(error.value)
+    assert "trainer.epochs: 12 (12 runs), 3 (1 run)" in str(error.value)
+    assert "--where" in str(error.value)
+    found = answer(sweep, "--where", "optimizer.lr=0.05", tmp=tmp_path)
+    assert found["runs_compared"] == 12
+    apart = answer(sweep, "--by", "head,optimizer.lr,trainer.epochs", "--baseline",
+                   "head=fc", tmp=tmp_path)  # fmt: skip
+    labels = {r["label"] for r in apart["rows"]}
+    assert labels >= {"gap, lr=0.3, epochs=3", "gap, lr=0.05, epochs=12"}
+
+
+def test_a_newer_run_of_another_setting_is_no_rerun(tmp_path):
+    for head in ("fc", "gap"):
+        write_run(tmp_path, head, 0)
+        write_run(tmp_path, head, 0, when="20270101-000000", config={"optimizer.lr": 0.3})
+    with pytest.raises(UserError, match=r"optimizer\.lr"):
+        main([str(tmp_path)])
+
+
+def test_options_of_the_head_belong_to_the_head_but_not_within_one(sweep):
+    write_run(sweep, "fc", 9, config={"head.hidden": []})
+    with pytest.raises(UserError, match=r"head\.hidden: .*\[512\]"):
+        main([str(sweep)])
+    assert main([str(sweep), "--where", "head.hidden!=[512]", "--baseline", "gap"]) == 0
+    assert (
+        main([str(sweep), "--by", "head,head.hidden", "--baseline", "head=fc,head.hidden=[]"]) == 0
+    )
+
+
+def test_another_data_set_is_told_in_one_line(sweep):
+    write_run(sweep, "gap", 0, config={
+        "dataset.name": "cifar10", "dataset._target_": "gapfc.data.cifar", "dataset.image_size": 8,
+    })  # fmt: skip
+    with pytest.raises(UserError) as error:
+        main([str(sweep)])
+    assert "  dataset: digits (12 runs), cifar10 (1 run)" in str(error.value).splitlines()
+    assert "image_size" not in str(error.value)
+
+
+def test_each_data_set_has_its_own_baseline(tmp_path):
+    for name, level in (("digits", 0.9), ("mnist", 0.7)):
+        for head, more in (("fc", 0.0), ("gap", 0.02)):
+            for seed in range(3):
+                write_run(tmp_path / "o", head, seed, accuracy=level + more + seed * seed / 1000,
+                          config={"dataset.name": name})  # fmt: skip
+    found = answer(tmp_path / "o", "--by", "dataset,head", "--baseline", "fc", tmp=tmp_path)
+    assert {r["label"]: r["baseline"] for r in found["rows"]} == {
+        "digits, fc": None,
+        "digits, gap": "digits, fc",
+        "mnist, fc": None,
+        "mnist, gap": "mnist, fc",
+    }
+    assert row(found, "mnist, gap")["paired"]["mean"] == pytest.approx(0.02)
+
+
+def test_device_and_version_are_noted_not_refused(sweep, capsys):
+    write_run(sweep, "gap", 7, results={"device": "cuda", "torch": "2.16.0"},
+              config={"trainer.compile": True})  # fmt: skip
+    assert main([str(sweep)]) == 0
+    out = capsys.readouterr().out
+    assert "Note: device differs: cpu (12 runs), cuda (1 runs)" in out
+    assert "torch differs" in out
+    assert "trainer.compile differs: false (12 runs), true (1 runs)" in out
+
+
+def test_a_setting_that_is_off_and_one_not_there_yet_are_the_same(tmp_path, capsys):
+    write_run(tmp_path, "gap", 0)
+    write_run(tmp_path, "gap", 1, config={"trainer.clip_norm": None})
+    assert main([str(tmp_path)]) == 0
+    write_run(tmp_path, "gap", 2, config={"trainer.clip_norm": 1.0})
+    with pytest.raises(UserError, match=r"trainer\.clip_norm: null \(2 runs\), 1\.0 \(1 run\)"):
+        main([str(tmp_path)])
