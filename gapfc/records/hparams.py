@@ -80,8 +80,12 @@ def experiment_summary() -> Summary:
 
 
 def start_summary(config: Mapping[str, Any], group: str, seconds: float) -> Summary:
-    """The run's row. group: the hash that the runs of one row share; seconds: since 1970."""
-    row = f"{_name(config.get('head') or {})} {group[:GROUP_DIGITS]}"
+    """The run's row. group: the hash that the runs of one row share; seconds: since 1970.
+
+    A transfer run's protocol is in its row's name: a column would be empty for training runs.
+    """
+    named = [_name(config.get("head") or {}), config.get("protocol"), group[:GROUP_DIGITS]]
+    row = " ".join(str(part) for part in named if part)
     start = SessionStartInfo(group_name=row, start_time_secs=seconds)
     for name, value in settings(config).items():
         start.hparams[name].CopyFrom(

@@ -150,6 +150,14 @@ def test_seeds_are_one_row_and_heads_are_rows_of_their_own(tmp_path):
     assert [info.name.tag for info in experiment.metric_infos] == list(hparams.METRICS)
 
 
+def test_the_row_of_a_transfer_run_names_its_protocol(tmp_path):
+    for protocol, group in (("scratch", "aaa"), ("lp_ft", "bbb")):
+        run(tmp_path, protocol, config() | {"protocol": protocol}, group, 0.9)
+    groups, experiment = session_groups(tmp_path)
+    assert set(groups) == {"gap scratch aaa", "gap lp_ft bbb"}
+    assert "protocol" not in {info.name for info in experiment.hparam_infos}
+
+
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
