@@ -1,6 +1,7 @@
 """What Hydra would accept and no command would read, or choke on later: refused at once."""
 
 import difflib
+from collections.abc import Iterable
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -42,6 +43,11 @@ def check_arguments(command: str, config_name: str, arguments: list[str]) -> Non
             usual = OmegaConf.select(defaults, key)
             for value in _values(override, config):
                 _check_type(key, usual, value)
+    forced = [o.key_or_group for o in overrides if o.is_force_add()]
+    for key in _unread(config, composer.compose(config_name, []), groups):
+        if not any(f"{name}.".startswith(f"{key}.") for name in forced):
+            files = " ".join(choices) or "a file of settings"
+            raise UserError(f"{files} sets {key}, which gapfc {command} does not read")
 
 
 def _values(override: Override, config: DictConfig) -> list[object]:
@@ -52,6 +58,19 @@ def _values(override: Override, config: DictConfig) -> list[object]:
         return []  # a range is of numbers
     plain = [Override._convert_value(value) for value in override.sweep_iterator()]
     return list(ListConfig(plain))
+
+
+def _unread(config: DictConfig, usual: DictConfig, groups: Iterable[str]) -> list[str]:
+    """Keys that a chosen file brings and the command's own settings don't have.
+
+    Hydra merges files as they come, so a slip in one would go unseen. Of what goes to a `_target_`
+    it is seen there.
+    """
+    unread = [str(key) for key in config if key not in usual and key not in groups]
+    for parent in ("trainer", "augment"):
+        found, expected = config.get(parent) or {}, usual.get(parent) or {}
+        unread += [f"{parent}.{key}" for key in found if key not in expected]
+    return unread
 
 
 def _goes_to_a_target(config: DictConfig, key: str) -> bool:

@@ -247,3 +247,34 @@ def test_values_that_can_be_are_swept_over(sweep):
 def test_what_cannot_be_is_named_also_where_nobody_typed_it(settings, named):
     with pytest.raises(UserError, match=named):
         experiment(*settings.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "named"),
+    [
+        ("train", "trainer: {epcohs: 3}", "trainer.epcohs"),
+        ("train", "augment: {flipp: true}", "augment.flipp"),
+        ("train", "protocol: finetune", "protocol"),
+        ("train", "trainer: {epochs: 3}\nhead: {hidden: [8]}", None),
+        ("inspect", "trainer: {epochs: 3}", None),
+        ("transfer", "protocol: finetune\nsource: {options: {seed: 1}}", None),
+    ],
+)
+def test_a_slip_in_an_experiments_file_is_not_passed_over(command, text, named, tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
+    arguments = [f"--config-dir={tmp_path}", "+experiment=mine"]
+    if named is None:
+        check_arguments(command, command, arguments)
+        return
+    with pytest.raises(UserError, match=rf"\+experiment=mine sets {named}, .* gapfc {command}"):
+        check_arguments(command, command, arguments)
+
+
+@pytest.mark.parametrize("name", GROUPS["experiment"])
+def test_every_experiment_fits_its_command_and_no_other(name):
+    command = "transfer" if name.startswith("transfer") else "train"
+    check_arguments(command, command, [f"+experiment={name}"])
+    if command == "transfer":
+        with pytest.raises(UserError, match="which gapfc train does not read"):
+            check_arguments("train", "train", [f"+experiment={name}"])

@@ -1,10 +1,10 @@
 """The optimiser and its parameter groups."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import torch
-from hydra.utils import get_class
 from torch import nn
 
 from gapfc.engine.numbers import is_number
@@ -28,12 +28,7 @@ def build_optimizer(
         UserError: if the class can't be found or refuses the options.
     """
     arguments = {k: v for k, v in options.items() if k not in ("name", "_target_")}
-    try:
-        target = get_class(options["_target_"])
-    except Exception as error:
-        raise UserError(
-            f"optimizer._target_={options['_target_']} can't be found: {error}"
-        ) from error
+    target = _optimizer_class(str(options["_target_"]))
     if target is torch.optim.LBFGS:
         raise UserError(
             "optimizer._target_=torch.optim.LBFGS evaluates the loss several times a step; "
@@ -62,6 +57,20 @@ def build_optimizer(
         raise UserError(
             f"optimizer: {target.__name__} does not take these settings: {error}"
         ) from error
+
+
+def _optimizer_class(path: str) -> type[torch.optim.Optimizer]:
+    # hydra.utils.get_class would log what it raises.
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError):
+        found = None
+    if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
+        raise UserError(
+            f"optimizer._target_={path} is no optimiser; it takes one such as torch.optim.RMSprop"
+        )
+    return found
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, factor: float) -> float:
