@@ -165,6 +165,13 @@ class Transfer(Experiment):
             )
         if total is not None:
             log.info("  relative weight change of the backbone %.4f", total)
+        old = transfer["old_classes"]
+        if old is not None:
+            log.info(
+                "  %.2f%% of %d test images of the source's %d classes are still told right",
+                *(100 * old["accuracy"], old["images"], len(old["classes"])),
+            )
+            tensorboard.scalar("final/old_classes_accuracy", old["accuracy"], step)
         tensorboard.scalar("final/gain_over_scratch", transfer["gain_over_scratch"], step)
         tensorboard.scalar("final/source_accuracy", transfer["source"]["test_accuracy"], step)
         cka, drift = transfer["cka"] or {}, transfer["drift"] or {}

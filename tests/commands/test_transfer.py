@@ -139,11 +139,14 @@ def test_head_kept_begins_with_the_sources_hidden_layers(folder):
 
 def test_classes_that_extend_the_sources_and_what_is_left_of_those(folder):
     still = ["optimizer.lr=1e-12", "optimizer.weight_decay=0"]
-    found = read_results(transfer(folder, "keep_classes=true", *still))["transfer"]
+    directory = transfer(folder, "keep_classes=true", *still)
+    found = read_results(directory)["transfer"]
     assert found["classes"] == [str(digit) for digit in range(10)]
     assert found["old_classes"]["classes"] == ["0", "1", "2", "3", "4"]
     # Nothing was trained: the old rows still tell the old classes apart.
     assert found["old_classes"]["accuracy"] > 0.15
+    told = f"{100 * found['old_classes']['accuracy']:.2f}% of {found['old_classes']['images']} test"
+    assert told in (directory / "run.log").read_text()
     everything = read_results(transfer(folder, "dataset.classes=null"))["transfer"]
     assert everything["old_classes"]["images"] == 100  # the source's dataset.test_limit
 

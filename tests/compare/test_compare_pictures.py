@@ -181,6 +181,18 @@ def test_a_cell_of_the_heat_map_holds_seeds_alone(tmp_path):
     assert {"gap → mnist, shots 5", "gap → mnist, shots 10"} < lines
 
 
+def test_pretrained_weights_under_several_heads_are_rows(tmp_path):
+    for head in ("gap", "spp"):
+        for protocol in ("scratch", "finetune"):
+            run = write_transfer(tmp_path, head, protocol, 0)
+            change(run, {}, {"transfer.source.head": "pretrained"})
+    drawn = dict(figures(compare(collect([tmp_path]), Question(by=("head", "protocol")))))
+    axes = drawn["transfer"].axes[0]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["gap", "spp"]
+    assert axes.get_ylabel() == "head"
+    assert axes.get_title(loc="left") == "Target: mnist"
+
+
 def test_another_backbone_has_layers_of_its_own_in_the_drift(tmp_path):
     for seed in range(2):
         write_transfer(tmp_path / "a", "gap", "finetune", seed)

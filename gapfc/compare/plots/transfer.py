@@ -36,21 +36,25 @@ MOST_PANELS = 8  # more in one picture could not be printed on a page
 PROTOCOLS = ("scratch", "linear_probe", "head_kept", "last_block", "lp_ft", "finetune")
 
 
+def _rows(comparison: Comparison) -> str:
+    """What the rows are: the source's head, unless it is the target's that was asked for."""
+    alone = "head" in comparison.by and "source.head" not in comparison.by
+    return "head" if alone else "source.head"
+
+
 def _cells(comparison: Comparison) -> dict[tuple[str, str, str], list[Run]]:
-    """Runs by panel, source head and protocol: the panel is the target and all else in --by."""
-    beside = [key for key in comparison.by if key not in ("source.head", "protocol", "dataset")]
+    """Runs by panel, head and protocol: the panel is the target and all else in --by."""
+    rows = _rows(comparison)
+    beside = [key for key in comparison.by if key not in (rows, "protocol", "dataset")]
     cells: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
     for row in comparison.rows:
         for run in row.runs.values():
             if isinstance(run.results.get("transfer"), Mapping):
-                head = value_of(run, "source.head")
                 told = {key: value_of(run, key) for key in beside}
-                panel = [value_of(run, "dataset")] + [
-                    value if key == "source.dataset" else f"{key.rpartition('.')[2]} {value}"
-                    for key, value in told.items()
-                    if not (key == "head" and value == head)
-                ]
-                cells[", ".join(panel), head, value_of(run, "protocol")].append(run)
+                panel = [value_of(run, "dataset")]
+                panel += [f"{key.rpartition('.')[2]} {value}" for key, value in told.items()]
+                protocol = value_of(run, "protocol")
+                cells[", ".join(panel), value_of(run, rows), protocol].append(run)
     return cells
 
 
@@ -126,7 +130,7 @@ def heat_map(comparison: Comparison) -> Figure | None:
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set_title(f"Target: {panel}")
-        axes.set_ylabel("source head")
+        axes.set_ylabel(_rows(comparison).replace(".", " "))
     grid[-1][0].set_xlabel("protocol")
     assert image is not None
     bar = figure.colorbar(image, ax=list(grid[:, 0]), shrink=0.9, aspect=6 * height)
