@@ -1,7 +1,7 @@
 """What Hydra would accept and no command would read, or choke on later: refused at once."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Container
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -60,7 +60,7 @@ def _values(override: Override, config: DictConfig) -> list[object]:
     return list(ListConfig(plain))
 
 
-def _unread(config: DictConfig, usual: DictConfig, groups: Iterable[str]) -> list[str]:
+def _unread(config: DictConfig, usual: DictConfig, groups: Container[object]) -> list[str]:
     """Keys that a chosen file brings and the command's own settings don't have.
 
     Hydra merges files as they come, so a slip in one would go unseen. Of what goes to a `_target_`

@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from PIL import Image
 from processes import run, start
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -454,6 +456,38 @@ def test_the_accuracy_at_other_sizes(tmp_path):
     assert at_size["12x12"] == pytest.approx(results["test"])
     assert 0 <= at_size["12x20"]["accuracy"] <= 1
     assert at_size["12x20"]["nll"] != at_size["12x12"]["nll"]
+
+
+@pytest.mark.parametrize("head", ["gap", "gmp", "gapgmp", "gem", "nin", "spp", "sppf", "spp_fixed"])
+def test_photos_of_many_sizes_one_of_them_corrupt(head, tmp_path):
+    """Native sizes from a folder, and scores at another size; there are no test images."""
+    draw = np.random.default_rng(0)
+    for split, count in (("train", 6), ("val", 2)):
+        for label in range(2):
+            folder = tmp_path / split / f"class{label}"
+            folder.mkdir(parents=True)
+            for number in range(count):
+                size = (32, 64, 3) if number % 2 else (48, 32, 3)
+                pixels = draw.integers(0, 256, size, dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    (tmp_path / "train" / "class0" / "note.jpg").write_text("no picture")
+    options = [
+        *(o for o in TINY if not o.startswith("dataset.")), "trainer.epochs=1", f"head={head}",
+        "dataset=folder", "dataset.train_dir=train", "dataset.val_dir=val", "dataset.workers=0",
+        "dataset.image_size=native", "dataset.size_multiple=16", "dataset.eval_sizes=[24]",
+    ]  # fmt: skip
+    code, _, err = run(*options, folder=tmp_path)
+    assert code == 2
+    assert "note.jpg (not an image)" in err
+    code, _, err = run(*options, "dataset.skip_corrupt=true", folder=tmp_path)
+    assert code == 0, err
+    (directory,) = directories(tmp_path)
+    assert "note.jpg (not an image)" in (directory / "run.log").read_text()
+    results = read_results(directory)
+    assert results["status"] == "completed"
+    assert results["train"]["top5"] is results["test"] is None
+    assert "test_at_size" not in results
+    assert results["val_at_size"]["24x24"]["nll"] != results["val"]["nll"]
 
 
 def test_settings_may_stand_on_both_sides_of_an_option(tmp_path):
