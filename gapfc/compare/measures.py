@@ -17,7 +17,6 @@ LOWER = [
     "steps",
     "peak_memory_bytes",
     "generalization_gap",
-    "drift",
     "parameters",
     "macs",
 ]
@@ -28,10 +27,11 @@ HIGHER = [
     "images_per_second",
     "gain_over_scratch",
     "gain",
-    "cka",
     "f1",
     "best_accuracy",
 ]
+# How far features moved is neither good nor bad: a direction is taken, and said to be.
+MOVED = ("drift", "drift_head", "drift_total")
 SHARES = ("accuracy", "top5", "gain_over_scratch", "gain")
 
 
@@ -39,7 +39,7 @@ SHARES = ("accuracy", "top5", "gain_over_scratch", "gain")
 class Measure:
     """A metric's path in results.json, with its direction and unit.
 
-    better: +1 larger is better, -1 smaller is. assumed: neither was known, +1 was taken.
+    better: +1 larger is better, -1 smaller is. assumed: neither was known, one was taken.
     scale: 100 for shares in [0, 1], which are told in percent and differences in points.
     """
 
@@ -71,9 +71,13 @@ def measure(path: str, direction: str | None = None) -> Measure:
     parts = path.split(".")
     better, assumed = 1, True
     # A gap or a count of parameters is better small whatever it is a gap or a count of.
-    if parts[0] in LOWER or parts[-1] in LOWER or (len(parts) > 1 and parts[-2] == "drift"):
+    if any(part in MOVED for part in parts):
+        better = -1
+    elif "cka" in parts:
+        better = +1
+    elif parts[0] in LOWER or parts[-1] in LOWER:
         better, assumed = -1, False
-    elif parts[-1] in HIGHER or parts[-1].endswith("accuracy") or "cka" in parts:
+    elif parts[-1] in HIGHER or parts[-1].endswith("accuracy"):
         assumed = False
     if direction is not None:
         better, assumed = (1 if direction == "higher" else -1), False

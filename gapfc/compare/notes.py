@@ -27,6 +27,8 @@ CONSTANT = (
     "device",
     "precision",
 )
+# Null where a run never got there.
+CENSORED = ("convergence.to_", "transfer.convergence_against_scratch.")
 
 
 def constants(runs: Sequence[Run], by: Sequence[str]) -> dict[str, str]:
@@ -46,7 +48,10 @@ def notes(
     runs = [run for group in groups for run in group.runs.values()]
     told = execution_notes(runs)
     if metric.assumed:
-        told.append(f"{metric.path}: taken as higher is better; --direction lower says otherwise")
+        other = "lower" if metric.better > 0 else "higher"
+        told.append(
+            f"{metric.path}: taken as {metric.direction}; --direction {other} says otherwise"
+        )
     reruns = [run for group in groups for run in group.reruns]
     if reruns:
         names = ", ".join(str(run.path) for run in reruns[:6])
@@ -61,7 +66,7 @@ def _missing(rows: Sequence[Row], metric: Measure) -> Iterator[str]:
     for row in rows:
         if row.without_value:
             seeds = ", ".join(map(str, row.without_value))
-            biased = " and too good" if metric.path.startswith("convergence.to_") else ""
+            biased = " and too good" if metric.path.startswith(CENSORED) else ""
             yield (
                 f"{row.label}: {metric.path} has no value for seed {seeds}; its mean is over the "
                 f"other {row.n}{biased}"

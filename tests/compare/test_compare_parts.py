@@ -77,8 +77,8 @@ def test_only_finite_numbers_are_a_metric(tmp_path, value):
         ("test.accuracy", 1, 100), ("test.top5", 1, 100), ("test.nll", -1, 1), ("val.ece", -1, 1),
         ("generalization_gap.accuracy", -1, 100), ("parameters.head", -1, 1),
         ("convergence.to_accuracy.0.90.epochs", -1, 1), ("convergence.area_under_curve", 1, 1),
-        ("train_seconds", -1, 1), ("images_per_second", 1, 1), ("transfer.drift.conv1", -1, 1),
-        ("transfer.gain_over_scratch", 1, 100), ("transfer.cka.stage1", 1, 1),
+        ("train_seconds", -1, 1), ("images_per_second", 1, 1),
+        ("transfer.gain_over_scratch", 1, 100),
     ],
 )  # fmt: skip
 def test_direction_and_unit(path, better, scale):
@@ -87,10 +87,28 @@ def test_direction_and_unit(path, better, scale):
     assert measure(path, "lower").better == -1
 
 
-def test_an_unknown_direction_is_said_to_be_assumed(sweep):
-    assert measure("best_epoch").assumed
+@pytest.mark.parametrize(
+    ("path", "better"),
+    [
+        ("best_epoch", 1), ("transfer.cka.stage1", 1), ("transfer.drift.stage1.conv", -1),
+        ("transfer.drift_total.backbone", -1), ("transfer.drift_head.classifier.0", -1),
+    ],
+)  # fmt: skip
+def test_what_is_neither_good_nor_bad_has_an_assumed_direction(path, better):
+    found = measure(path)
+    assert (found.better, found.assumed) == (better, True)
+    assert not measure(path, "higher").assumed
+
+
+def test_an_assumed_direction_is_said(sweep, tmp_path):
     found = compare(collect([sweep]), Question(metric="best_epoch"))
-    assert any("--direction lower" in note for note in found.notes)
+    assert "best_epoch: taken as higher is better; --direction lower says otherwise" in found.notes
+    for head in ("fc", "gap"):
+        run = write_transfer(tmp_path, head, "finetune", 0)
+        change(run, {}, {"transfer.drift_total": {"backbone": 0.1}})
+    asked = Question(metric="transfer.drift_total.backbone", by=("source.head",))
+    notes = compare(collect([tmp_path / "transfer"]), asked).notes
+    assert any("taken as lower is better; --direction higher" in note for note in notes)
 
 
 def test_decimals_show_two_digits_of_the_spread():

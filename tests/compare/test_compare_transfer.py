@@ -91,6 +91,17 @@ def test_metric_of_transfer(transfers, tmp_path):
     assert row(found, "gap, lp_ft")["mean"] == pytest.approx(0.016)
 
 
+def test_convergence_against_scratch_without_those_that_never_got_there_is_too_good(tmp_path):
+    for seed, epochs in enumerate((2.0, 4.0, None)):
+        run = write_transfer(tmp_path / "o", "gap", "finetune", seed)
+        change(run, {}, {"transfer.convergence_against_scratch": {"epochs": epochs}})
+    found = answer(tmp_path / "o", "--by", "protocol", "--metric",
+                   "transfer.convergence_against_scratch.epochs", tmp=tmp_path)  # fmt: skip
+    assert found["rows"][0]["mean"] == 3
+    assert any("no value for seed 2; its mean is over the other 2 and too good" in note
+               for note in found["notes"])  # fmt: skip
+
+
 def test_transfer_runs_need_no_common_source_path(tmp_path):
     for seed in range(2):
         write_transfer(tmp_path, "gap", "finetune", seed)
