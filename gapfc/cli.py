@@ -93,6 +93,8 @@ def dispatch(argv: list[str]) -> int:
 
         return completion.main(argv)
     name, arguments = argv[0], argv[1:]
+    # Heads and backbones of one's own, in the folder one works in. Last, so that they hide nothing.
+    sys.path.append(os.getcwd())
     command = COMMANDS.get(name)
     if command is None:
         raise UserError(unknown_command(name))

@@ -1,5 +1,6 @@
 """The command line as a user meets it: in a fresh folder, by subprocess."""
 
+import json
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -257,3 +259,31 @@ def test_freed_memory_is_kept_on_glibc():
 
     glibc = sys.platform.startswith("linux") and "CS_GNU_LIBC_VERSION" in os.confstr_names
     assert keep_freed_memory() is glibc
+
+
+def test_a_head_in_the_folder_one_works_in_is_found(gapfc):
+    """As the README has it, without PYTHONPATH."""
+    (gapfc.folder / "settings" / "head").mkdir(parents=True)
+    (gapfc.folder / "settings" / "head" / "middle.yaml").write_text(
+        "name: middle\n_target_: middle.Middle\nscale: 1.0     # factor on the features\n"
+    )
+    (gapfc.folder / "middle.py").write_text(
+        "from torch import nn\n\n\n"
+        "class Middle(nn.Module):\n"
+        "    accepts_any_size = True\n\n"
+        "    def __init__(self, feature_shape, num_classes, scale=1.0):\n"
+        "        super().__init__()\n"
+        "        self.scale, self.linear = scale, nn.Linear(feature_shape[0], num_classes)\n\n"
+        "    def forward(self, features):\n"
+        "        return self.linear(self.scale * features[:, :, 0, 0])\n"
+    )
+    # The installed script: python -m would put the folder on the path by itself.
+    done = subprocess.run(
+        [Path(sys.executable).with_name("gapfc"), "inspect", "--config-dir", "settings"]
+        + ["head=middle,gap", "repeats=1", "--json"],
+        cwd=gapfc.folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [row["parameters"]["head"] for row in json.loads(done.stdout)] == [5130, 5130]
