@@ -278,9 +278,10 @@ def test_a_head_in_the_folder_one_works_in_is_found(gapfc):
         "        return self.linear(self.scale * features[:, :, 0, 0])\n"
     )
     # The installed script: python -m would put the folder on the path by itself.
+    script = Path(sys.executable).with_name("gapfc")
+    settings = ["--config-dir", "settings", "head=middle,gap", "repeats=1", "--json"]
     done = subprocess.run(
-        [Path(sys.executable).with_name("gapfc"), "inspect", "--config-dir", "settings"]
-        + ["head=middle,gap", "repeats=1", "--json"],
+        [script, "inspect", *settings],
         cwd=gapfc.folder,
         capture_output=True,
         text=True,
