@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -16,12 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-# `python -m gapfc` in a checkout takes the package from there, which has configs/ beside it.
-CONFIGS = (
-    "pkg://gapfc.configs"
-    if find_spec("gapfc.configs")
-    else str(Path(__file__).resolve().parents[1] / "configs")
-)
+from gapfc.shipped import SEARCH_PATH
 
 # What Hydra raises for settings it cannot compose.
 CompositionError = (HydraException, OmegaConfBaseException, ValueError)
@@ -33,7 +27,7 @@ class Composer:
     def __init__(self, arguments: Sequence[str]) -> None:
         options, _ = get_args_parser().parse_known_args(list(arguments))
         self.overrides: list[str] = options.overrides
-        search_path = create_config_search_path(CONFIGS)
+        search_path = create_config_search_path(SEARCH_PATH)
         if options.config_dir is not None:
             search_path.prepend(
                 provider="command-line",

@@ -13,9 +13,10 @@ from omegaconf import DictConfig
 
 from gapfc.allocator import keep_freed_memory
 from gapfc.cli import print_error
-from gapfc.composition import CONFIGS, CompositionError
+from gapfc.composition import CompositionError
 from gapfc.config_checks import check_arguments
 from gapfc.config_errors import explain, explain_in_run
+from gapfc.shipped import SEARCH_PATH
 from gapfc.terminal import asks_about_settings, die_with_reader
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
@@ -42,7 +43,7 @@ def launch(name: str, config_name: str, module: str, arguments: list[str]) -> in
         die_with_reader()
     try:
         check_arguments(name, config_name, arguments)
-        hydra.main(config_path=CONFIGS, config_name=config_name, version_base="1.3")(task)()
+        hydra.main(config_path=SEARCH_PATH, config_name=config_name, version_base="1.3")(task)()
     except BrokenPipeError:
         raise
     except CompositionError as error:

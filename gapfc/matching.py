@@ -6,7 +6,6 @@ Heads at one parameter count differ in how they pool, not in how much they can s
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from torch import nn
 from gapfc.construct import construct
 from gapfc.errors import UserError
 from gapfc.measure.complexity import count_parameters
+from gapfc.shipped import CONFIGS
 
 KEYS = ("parameters", "match_parameters_of")
 
@@ -164,7 +164,7 @@ def _positive(wanted: Any) -> int:
 
 def _shipped(name: str) -> Node:
     """The node of configs/head/<name>.yaml."""
-    folder = files("gapfc.configs") / "head"
+    folder = CONFIGS / "head"
     file = folder / f"{name}.yaml"
     if not file.is_file():
         names = sorted(f.name.removesuffix(".yaml") for f in folder.iterdir())

@@ -3,13 +3,13 @@
 import importlib.util
 import os
 from dataclasses import dataclass
-from importlib.resources import files
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.launcher import Launcher
 
 from gapfc.errors import UserError
+from gapfc.shipped import CONFIGS
 from gapfc.sweep.share import Share, cores, divide, gpus
 
 EXTRAS = {
@@ -57,7 +57,7 @@ def prefer_own_configs() -> None:
 
     Hydra would take the plugins' for schemas of gapfc's, and warn of that in every line.
     """
-    own = {file.name for file in (files("gapfc.configs") / "hydra" / "launcher").iterdir()}
+    own = {file.name for file in (CONFIGS / "hydra" / "launcher").iterdir()}
     stored = ConfigStore.instance().repo.get("hydra", {}).get("launcher", {})
     for name in own & stored.keys():
         del stored[name]
