@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from gapfc import final, summary
-from gapfc.engine.fit import Diverged
 from gapfc.engine.interruption import Interrupted, Interruption
+from gapfc.engine.losses import Diverged
 from gapfc.errors import UserError
 from gapfc.experiment import Experiment
 from gapfc.records.journal import Journal

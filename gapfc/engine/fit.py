@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from math import isfinite, nan
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -12,15 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gapfc.engine.device import Precision
+from gapfc.engine.losses import Losses
 from gapfc.engine.mixing import Mixing
 from gapfc.engine.numbers import is_number
 from gapfc.engine.optimizer import set_learning_rate
 from gapfc.engine.training import Progress, Training
 from gapfc.errors import UserError
 
-# Gradient norms and the loss are recorded this many times an epoch: each costs a pass over the
-# gradients, and a GPU a wait.
+# Gradient norms and the loss are recorded this many times an epoch, but not at closer steps: each
+# costs a pass over the gradients, and a GPU a wait.
 SAMPLES_PER_EPOCH = 10
+CLOSEST = 10
 
 
 # The model, or its compiled form: images `[B, 3, h, w]` to logits `[B, K]`.
@@ -84,10 +85,6 @@ class Settings:
             )
 
 
-class Diverged(Exception):
-    """The loss is not a finite number any more."""
-
-
 def fit(
     training: Training,
     batches: Batches,
@@ -143,8 +140,8 @@ def _train_epoch(
     check: Callable[[], None],
 ) -> None:
     progress, optimizer, scaler = training.progress, training.optimizer, training.scaler
-    sample_every = max(1, batches.steps // settings.accumulate // SAMPLES_PER_EPOCH)
-    window = _Window()
+    sample_every = max(CLOSEST, batches.steps // settings.accumulate // SAMPLES_PER_EPOCH)
+    losses = Losses()
     then = perf_counter()
     source = batches.epoch(progress.epoch, progress.batch)
     while group := list(islice(source, settings.accumulate)):
@@ -156,7 +153,7 @@ def _train_epoch(
             key = (settings.seed, progress.epoch, progress.batch + index)
             loss, correct = _forward(forward, images, labels, settings, key)
             scaler.scale(loss / len(group)).backward()
-            window.add(loss.detach(), correct, len(labels))
+            losses.add(loss.detach(), correct, len(labels))
         progress.batch += len(group)
         progress.step += 1
         last = progress.batch >= batches.steps
@@ -172,29 +169,27 @@ def _train_epoch(
         optimizer.zero_grad(set_to_none=True)
         if training.ema is not None:
             training.ema.update_parameters(training.model)
-        if sampled or window.on_cpu:
+        if sampled or losses.on_cpu:
             # A GPU is waited for only here, so that it never runs dry in between.
-            window.read(progress, rate)
+            losses.read(progress, rate)
         now = perf_counter()
         progress.seconds, then = progress.seconds + now - then, now
         if sampled:
             for name, norm in norms.items():
                 progress.add(name, norm)
-            listener.sample(
-                progress.step,
-                {
-                    "loss": window.last_loss,
-                    "accuracy": progress.mean("accuracy") or 0.0,
-                    "lr": rate,
-                    "images_per_second": progress.images / progress.seconds,
-                    **norms,
-                },
-            )
+            scalars = {
+                "loss": losses.last_loss,
+                "accuracy": progress.mean("accuracy") or 0.0,
+                "lr": rate,
+                "images_per_second": progress.images / progress.seconds,
+                **norms,
+            }
+            listener.sample(progress.step, scalars)
         listener.batch(progress.epoch, progress.batch, batches.steps)
         try:
             check()
         except BaseException:
-            window.read(progress, rate)
+            losses.read(progress, rate)
             raise
 
 
@@ -219,45 +214,6 @@ def _forward(
         loss = weight * loss + (1 - weight) * other
     larger = labels if weight >= 0.5 else partners
     return loss, (logits.detach().argmax(1) == larger).sum()
-
-
-class _Window:
-    """Losses since the device was last waited for."""
-
-    def __init__(self) -> None:
-        self._entries: list[tuple[Tensor, Tensor, int]] = []
-        self.last_loss: float = nan
-        self.on_cpu = True
-
-    def add(self, loss: Tensor, correct: Tensor, images: int) -> None:
-        self._entries.append((loss, correct, images))
-        self.on_cpu = loss.device.type == "cpu"
-
-    def read(self, progress: Progress, rate: float) -> None:
-        """Add what has gathered to the epoch's sums; Diverged where a loss is not finite."""
-        if not self._entries:
-            return
-        values = torch.stack(
-            [torch.stack([loss, correct.float()]) for loss, correct, _ in self._entries]
-        )
-        for (loss, correct), (_, _, images) in zip(values.tolist(), self._entries, strict=True):
-            if not isfinite(loss):
-                before = (
-                    f"the last finite one was {self.last_loss:.4g}"
-                    if isfinite(self.last_loss)
-                    else "no loss before it was finite"
-                )
-                raise Diverged(
-                    f"The loss became {loss} by step {progress.step} (epoch {progress.epoch + 1}) "
-                    f"at learning rate {rate:.4g}; {before}. "
-                    "Try a smaller optimizer.lr, a longer schedule.warmup_epochs or "
-                    "trainer.clip_norm=1."
-                )
-            self.last_loss = loss
-            progress.add("loss", loss * images, images)
-            progress.add("accuracy", correct, images)
-            progress.images += images
-        self._entries.clear()
 
 
 def _gradient_norms(model: nn.Module) -> dict[str, float]:
