@@ -87,7 +87,7 @@ def _times(
     """Median seconds of a forward in inference mode, and of a training step, of one batch."""
     precision = choose_precision(config.trainer.precision, device)
     layout = torch.channels_last if config.trainer.channels_last else torch.contiguous_format
-    model.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+    model.to(device).to(memory_format=layout)
     generator = torch.Generator().manual_seed(config.seed)
     images = torch.randn(row.batch_size, *row.input, generator=generator)
     images = images.to(device).contiguous(memory_format=layout)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from gapfc.errors import UserError
 from gapfc.records.results import RESULTS, ResultsError, read_results
@@ -16,7 +16,7 @@ from gapfc.records.results import RESULTS, ResultsError, read_results
 try:
     from yaml import CSafeLoader as Loader
 except ImportError:  # PyYAML built without libyaml: the same result, about ten times slower
-    from yaml import SafeLoader as Loader  # type: ignore[assignment]
+    from yaml import SafeLoader as Loader
 
 
 @dataclass(frozen=True)

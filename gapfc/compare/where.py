@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from gapfc.compare.collect import Collection, Run, Unusable
 from gapfc.compare.fields import ABSENT, known_keys, near, show, value_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from gapfc.records.margins import FOLDER as MARGINS
 from gapfc.records.results import RESULTS

@@ -13,6 +13,7 @@ from gapfc.data.dataset import Dataset, parse_max_size, parse_multiple
 from gapfc.data.files import Files
 from gapfc.data.resident import Resident, make_resident
 from gapfc.data.sizes import Size, parse_size
+from gapfc.data.source import Split
 from gapfc.data.stream import Stream, count_workers
 from gapfc.errors import UserError
 
@@ -95,8 +96,8 @@ def choose_residency(dataset: Dataset, config: DictConfig, device: torch.device)
     return choice
 
 
-def _bytes(split: object, size: Size | None) -> int:
+def _bytes(split: Split, size: Size | None) -> int:
     if isinstance(split, Arrays):
         return len(split) * split.images.shape[1] * math.prod(size or split.size)
     assert size is not None
-    return len(split) * 3 * math.prod(size)  # type: ignore[arg-type]
+    return len(split) * 3 * math.prod(size)

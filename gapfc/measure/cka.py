@@ -1,6 +1,6 @@
 """Linear CKA: how alike two representations of the same images are, up to rotation and scale."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -82,7 +82,7 @@ class Representations:
         return {stage: gram(torch.cat(parts)) for stage, parts in found.items()}
 
 
-def _keep(kept: list[Tensor]):  # type: ignore[no-untyped-def]
+def _keep(kept: list[Tensor]) -> Callable[[nn.Module, object, Tensor], None]:
     def hook(module: nn.Module, arguments: object, output: Tensor) -> None:
         maps = output.float()
         factors = [-(-side // LARGEST_SIDE) for side in maps.shape[2:]]

@@ -135,7 +135,7 @@ def heat_map(comparison: Comparison) -> Figure | None:
     assert image is not None
     bar = figure.colorbar(image, ax=list(grid[:, 0]), shrink=0.9, aspect=6 * height)
     bar.set_label(metric.axis)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     caption(figure, f"Mean ± standard deviation over seeds ({metric.direction}).{left_out}")
     return figure
 
