@@ -44,6 +44,7 @@ EXECUTION = [
     "device",
     "precision",
     "compile",
+    "fused",
     "channels_last",
     "eval_batch_size",
     "workers",

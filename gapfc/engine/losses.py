@@ -29,10 +29,9 @@ class Losses:
         """Add what has gathered to the epoch's sums; Diverged where a loss is not finite."""
         if not self._entries:
             return
-        values = torch.stack(
-            [torch.stack([loss, correct.float()]) for loss, correct, _ in self._entries]
-        )
-        for (loss, correct), (_, _, images) in zip(values.tolist(), self._entries, strict=True):
+        losses, corrects, sizes = zip(*self._entries, strict=True)
+        values = (torch.stack(losses).tolist(), torch.stack(corrects).tolist(), sizes)
+        for loss, correct, images in zip(*values, strict=True):
             if not isfinite(loss):
                 before = (
                     f"the last finite one was {self.last_loss:.4g}"

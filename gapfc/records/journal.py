@@ -12,6 +12,8 @@ from gapfc.records.tensorboard import TensorBoardLog
 
 log = logging.getLogger(__name__)
 
+REFRESH = 0.1  # seconds between two states of the bar: telling tqdm of every step would cost time
+
 
 class Journal:
     """Follows a run, as `gapfc.engine.fit.Listener` asks.
@@ -39,19 +41,24 @@ class Journal:
         self.shows_bar = sys.stderr.isatty() if bar is None else bar
         self._bar: tqdm[Any] | None = None
         self._started: tuple[float, int] | None = None
+        self._due = 0.0
 
     def batch(self, epoch: int, done: int, total: int) -> None:
         """Move the bar to batch `done` of `total` in `epoch` (counted from 0)."""
+        now = time.perf_counter()
         if self._started is None:
-            self._started = (time.perf_counter(), epoch)
-        if not self.shows_bar:
+            self._started = (now, epoch)
+        if not self.shows_bar or (now < self._due and done < total):
             return
+        self._due = now + REFRESH
         position = epoch * total + done
         if self._bar is None:
             self._bar = tqdm(
                 total=self._epochs * total,
                 initial=position - 1,
                 dynamic_ncols=True,
+                mininterval=0,
+                miniters=1,
                 leave=False,
                 bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}",
             )
