@@ -7,7 +7,6 @@ from logging.handlers import MemoryHandler
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -16,6 +15,7 @@ from gapfc.engine.interruption import Interrupted, Interruption
 from gapfc.engine.losses import Diverged
 from gapfc.errors import UserError
 from gapfc.experiment import Experiment
+from gapfc.memory import advice, is_out_of_memory
 from gapfc.records.journal import Journal
 from gapfc.records.pictures import grid
 from gapfc.records.results import Status, build_results, group_hash
@@ -125,9 +125,9 @@ def execute(
             message = str(error)
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
-            if not _out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
-            message = _memory_advice(experiment)
+            message = advice(experiment.config, experiment.device.type)
         finally:
             journal.close()
             results = build_results(
@@ -147,19 +147,3 @@ def execute(
             summary.ending(results, directory.path)
             directory.close()
     return code
-
-
-def _out_of_memory(error: Exception) -> bool:
-    # On the CPU torch raises a plain RuntimeError for it.
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
-
-
-def _memory_advice(experiment: Experiment) -> str:
-    return (
-        f"Out of memory on {experiment.device.type} at trainer.batch_size="
-        f"{experiment.config.trainer.batch_size}. Try half of it (trainer.accumulate=2 keeps the "
-        "optimiser's steps as they were), trainer.precision=bf16, a smaller dataset.image_size or "
-        "dataset.residency=stream."
-    )

@@ -9,9 +9,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gapfc.config_errors import explain_in_run
+from gapfc.engine.device import choose_device
 from gapfc.errors import UserError
 from gapfc.execution import create_directory, execute, identify, plain, typed, write_config
 from gapfc.experiment import Experiment
+from gapfc.memory import advice, is_out_of_memory
 from gapfc.records.earlier import Earlier, earlier_run
 from gapfc.records.results import RESULTS, build_results, read_results
 from gapfc.records.run_directory import CONFIG, RunDirectory
@@ -47,7 +49,7 @@ def begin(command: str, config: DictConfig, overrides: list[str], build: Build) 
     identity = identify(command, config, overrides)
     try:
         with holding() as held:
-            experiment = build(config)
+            experiment = _built(build, config)
     except Exception as error:
         # Alone, a wrong setting leaves nothing behind; a sweep's run must not be missing from it.
         if in_sweep:
@@ -94,7 +96,7 @@ def resume(command: str, path: str, changes: list[str], build: Build) -> int:
         OmegaConf.update(config, key, OmegaConf.create(f"value: {value}").value)
         overrides = [o for o in overrides if o.partition("=")[0] != key] + [change]
     with holding() as held:
-        experiment = build(config)
+        experiment = _built(build, config)
     _check_unfinished(directory, planned, experiment)
     experiment.resume(directory)
     write_config(directory, command, config, overrides)
@@ -102,6 +104,15 @@ def resume(command: str, path: str, changes: list[str], build: Build) -> int:
     (directory.path / RESULTS).unlink(missing_ok=True)
     identity = identify(command, config, overrides) | {"group": experiment.group}
     return execute(experiment, directory, identity, held)
+
+
+def _built(build: Build, config: DictConfig) -> Experiment:
+    try:
+        return build(config)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise UserError(advice(config, choose_device(config.trainer.device).type)) from error
+        raise
 
 
 def _check_unfinished(directory: RunDirectory, planned: int, experiment: Experiment) -> None:

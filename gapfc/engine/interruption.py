@@ -1,9 +1,9 @@
 """SIGINT and SIGTERM finish the step; a second SIGINT stops at once."""
 
 import signal
-import threading
-from types import FrameType, TracebackType
-from typing import Any
+from types import FrameType
+
+from gapfc.signals import SignalContext
 
 
 class Interrupted(Exception):
@@ -18,37 +18,19 @@ class Interrupted(Exception):
         self.exit_code = 128 + signum
 
 
-class Interruption:
-    """A context in which signals are noted, and raised where `check` is called.
-
-    Outside the main thread Python lets nobody handle signals; there it does nothing.
-    """
+class Interruption(SignalContext):
+    """A context in which signals are noted, and raised where `check` is called."""
 
     def __init__(self) -> None:
         self._received: int | None = None
-        self._previous: dict[int, Any] = {}
 
     def check(self) -> None:
         """Raise Interrupted if a signal has come."""
         if self._received is not None:
             raise Interrupted(self._received)
 
-    def _note(self, signum: int, frame: FrameType | None) -> None:
+    def on_signal(self, signum: int, frame: FrameType | None) -> None:
+        """Note the first; a second SIGINT raises KeyboardInterrupt."""
         if self._received is not None and signum == signal.SIGINT:
             raise KeyboardInterrupt
         self._received = signum
-
-    def __enter__(self) -> "Interruption":
-        if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGINT, signal.SIGTERM):
-                self._previous[signum] = signal.signal(signum, self._note)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for signum, handler in self._previous.items():
-            signal.signal(signum, handler)

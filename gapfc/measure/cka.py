@@ -12,16 +12,6 @@ from gapfc.measure.complexity import evaluating
 LARGEST_SIDE = 32
 
 
-def linear_cka(x: Tensor, y: Tensor) -> float | None:
-    """Linear CKA of two representations (Kornblith et al. 2019, arXiv:1905.00414, sec. 3 and 4).
-
-    x: [n, p], y: [n, q], of the same n examples. With centred columns it is
-    ‖yᵀx‖² / (‖xᵀx‖ ‖yᵀy‖) in Frobenius norms, in [0, 1]; computed from the n×n Gram matrices, which
-    gives the same number. None where a representation is the same for all examples.
-    """
-    return gram_cka(gram(x), gram(y))
-
-
 def gram(x: Tensor) -> Tensor:
     """The Gram matrix of x [n, p] with centred columns, float64 [n, n]."""
     matrix = x.new_zeros(len(x), len(x), dtype=torch.float64)
@@ -32,8 +22,13 @@ def gram(x: Tensor) -> Tensor:
     return matrix
 
 
-def gram_cka(k: Tensor, m: Tensor) -> float | None:
-    """Linear CKA from the Gram matrices [n, n] of `gram`."""
+def linear_cka(k: Tensor, m: Tensor) -> float | None:
+    """Linear CKA of two representations x and y of the same n examples, k = gram(x), m = gram(y).
+
+    ‖yᵀx‖² / (‖xᵀx‖ ‖yᵀy‖) in Frobenius norms for centred columns, in [0, 1] (Kornblith et al.
+    2019, arXiv:1905.00414, sections 3 and 4); the n×n Gram matrices give the same number. None
+    where a representation is the same for all examples.
+    """
     norms = float(torch.linalg.matrix_norm(k) * torch.linalg.matrix_norm(m))
     if not norms > 0:
         return None
@@ -64,7 +59,7 @@ class Representations:
     def cka(self) -> dict[str, float | None]:
         """CKA of each stage, as the backbone is now, with the stage as it was."""
         now = self._grams()
-        return {stage: gram_cka(self._before[stage], now[stage]) for stage in self._stages}
+        return {stage: linear_cka(self._before[stage], now[stage]) for stage in self._stages}
 
     def _grams(self) -> dict[str, Tensor]:
         found: dict[str, list[Tensor]] = {stage: [] for stage in self._stages}

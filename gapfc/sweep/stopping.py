@@ -5,13 +5,13 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from types import FrameType, TracebackType
-from typing import Any
+from types import FrameType
 
+from gapfc.signals import SignalContext
 from gapfc.sweep.outcomes import Outcomes
 
 
-class Stopping:
+class Stopping(SignalContext):
     """A context in which the first SIGINT or SIGTERM ends the sweep in order, a second at once.
 
     Attributes:
@@ -21,9 +21,9 @@ class Stopping:
     def __init__(self, outcomes: Outcomes) -> None:
         self.code: int | None = None
         self._outcomes = outcomes
-        self._previous: dict[int, Any] = {}
 
-    def _note(self, signum: int, frame: FrameType | None) -> None:
+    def on_signal(self, signum: int, frame: FrameType | None) -> None:
+        """Begin no more runs and stop those at work; a second signal raises KeyboardInterrupt."""
         if self.code is not None:
             raise KeyboardInterrupt
         self.code = 128 + signum
@@ -39,17 +39,3 @@ class Stopping:
                 # Also where Ctrl-C has reached it: not every launcher's processes get that.
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(begun.pid, signal.SIGTERM)
-
-    def __enter__(self) -> "Stopping":
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            self._previous[signum] = signal.signal(signum, self._note)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for signum, handler in self._previous.items():
-            signal.signal(signum, handler)
