@@ -2,6 +2,7 @@
 """How near gapfc's training comes to the bare limit, and how far it leaves the usual way behind.
 
     python scripts/benchmark.py [--data-root data] [--rounds 7] [--images 6400] [--device auto]
+                                [--models tiny small convnet]
 
 Three ways to train one network on Fashion-MNIST, over the same number of images:
 
@@ -13,7 +14,8 @@ Three ways to train one network on Fashion-MNIST, over the same number of images
 Each way has a process of its own, and they take turns: a round is one pass of each, so that a
 noisy machine troubles all alike. Printed are the medians over the rounds of images per second,
 and of the ratios within a round. Bare and gapfc are told to keep freed memory (gapfc.allocator);
-the usual way is not.
+the usual way is not. gapfc's time is what its progress bar shows: all but the validation at the
+end of an epoch, which the other two do not have either.
 """
 
 import argparse
