@@ -49,7 +49,7 @@ def begin(command: str, config: DictConfig, overrides: list[str], build: Build) 
     identity = identify(command, config, overrides)
     try:
         with holding() as held:
-            experiment = _built(build, config)
+            experiment = built(build, config)
     except Exception as error:
         # Alone, a wrong setting leaves nothing behind; a sweep's run must not be missing from it.
         if in_sweep:
@@ -96,7 +96,7 @@ def resume(command: str, path: str, changes: list[str], build: Build) -> int:
         OmegaConf.update(config, key, OmegaConf.create(f"value: {value}").value)
         overrides = [o for o in overrides if o.partition("=")[0] != key] + [change]
     with holding() as held:
-        experiment = _built(build, config)
+        experiment = built(build, config)
     _check_unfinished(directory, planned, experiment)
     experiment.resume(directory)
     write_config(directory, command, config, overrides)
@@ -106,7 +106,8 @@ def resume(command: str, path: str, changes: list[str], build: Build) -> int:
     return execute(experiment, directory, identity, held)
 
 
-def _built(build: Build, config: DictConfig) -> Experiment:
+def built(build: Build, config: DictConfig) -> Experiment:
+    """The experiment; UserError with what to try where memory does not suffice for it."""
     try:
         return build(config)
     except Exception as error:
