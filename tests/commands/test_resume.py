@@ -119,7 +119,9 @@ def test_a_killed_run_is_continued_from_its_last_epoch(epochs, whole, tmp_path):
 
 
 def test_a_second_process_is_refused_while_the_first_one_writes(tmp_path):
-    command, directory = begin(tmp_path)
+    # Long enough for the second to have come and gone before the first ends.
+    endless = [*LONG, "trainer.epochs=1000", "trainer.early_stopping=null"]
+    command, directory = begin(tmp_path, options=endless)
     code, out, err = resume(directory)
     assert code == 2
     assert "is being written by another process" in err
