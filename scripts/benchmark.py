@@ -2,7 +2,7 @@
 """How near gapfc's training comes to the bare limit, and how far it leaves the usual way behind.
 
     python scripts/benchmark.py [--data-root data] [--rounds 7] [--images 6400] [--device auto]
-                                [--models tiny small convnet]
+                                [--models tiny small convnet] [--without-usual]
 
 Three ways to train one network on Fashion-MNIST, over the same number of images:
 
@@ -193,6 +193,9 @@ def measure(model: str, options: argparse.Namespace) -> dict[str, list[float]]:
     rates: dict[str, list[float]] = {name: [] for name in VARIANTS}
     pipes = {}
     for name, (kind, argument) in VARIANTS.items():
+        if options.without_usual and kind == "usual":
+            del rates[name]
+            continue
         pipes[name], there = context.Pipe()
         # Not a daemon: a DataLoader with workers has children of its own.
         context.Process(target=serve, args=(there, kind, argument, model, options)).start()
@@ -222,6 +225,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=6400, help="a pass, before validation's 10%%")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
+    parser.add_argument("--without-usual", action="store_true", help="bare and gapfc alone")
     parser.add_argument("--json", type=Path, help="write every round's figures here")
     options = parser.parse_args()
     everything = {}
@@ -230,16 +234,14 @@ def main() -> None:
         print(f"\n{model}: images/s, median of {options.rounds} rounds")
         for name, values in rates.items():
             print(f"  {name:<18} {statistics.median(values):9,.0f}")
-        usual = max(
-            (rates[name] for name in rates if name.startswith("usual")), key=statistics.median
-        )
-        for title, over, under in (
-            ("gapfc fp32 / bare fp32", rates["gapfc fp32"], rates["bare fp32"]),
-            ("gapfc bf16 / bare bf16", rates["gapfc bf16"], rates["bare bf16"]),
-            ("gapfc fp32 / best usual", rates["gapfc fp32"], usual),
-            ("gapfc bf16 / best usual", rates["gapfc bf16"], usual),
-        ):
-            print(f"  {title:<24} {ratio(over, under)}")
+        for precision in ("fp32", "bf16"):
+            title = f"gapfc {precision} / bare {precision}"
+            under = rates[f"bare {precision}"]
+            print(f"  {title:<24} {ratio(rates[f'gapfc {precision}'], under)}")
+        usual = [values for name, values in rates.items() if name.startswith("usual")]
+        for precision in ("fp32", "bf16") if usual else ():
+            title, under = f"gapfc {precision} / best usual", max(usual, key=statistics.median)
+            print(f"  {title:<24} {ratio(rates[f'gapfc {precision}'], under)}")
     if options.json:
         options.json.write_text(json.dumps(everything, indent=2) + "\n")
 

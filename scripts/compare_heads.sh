@@ -1,6 +1,6 @@
 #!/bin/sh
 # Five heads, five seeds, on digits: which is better, by how much, and how sure.
-# 25 runs, one after the other, 14 minutes on 2 cores (n = 1); started again, it does what is left.
+# 25 runs, one after the other, 14 minutes on 2 cores, not all idle (n = 1); started again, it does what is left.
 # Settings behind the command go to gapfc train: scripts/compare_heads.sh hydra/launcher=joblib
 set -eu
 out=${OUT:-outputs/compare_heads}
