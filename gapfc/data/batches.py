@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gapfc.data.augment import Augmentation
+from gapfc.data.chunk import Chunk
 from gapfc.data.dataset import Dataset
 from gapfc.data.normalize import Normalize
 from gapfc.data.order import FixedOrder, SizedOrder, epoch_generator, group_by_size
@@ -51,8 +52,13 @@ class TrainingBatches:
 
         Each is (images: float32 [B, 3, h, w], labels: int64 [B]).
         """
-        for images, labels in self._augmented(epoch, start):
-            yield self._normalize(images), labels
+        for images, chunk in self._augmented(epoch, start):
+            # All batches of the chunk at once: for small ones a call costs as much as its pixels.
+            yield from zip(
+                self._normalize(images).split(chunk.lengths),
+                chunk.labels.split(chunk.lengths),
+                strict=True,
+            )
 
     def preview(self, count: int) -> Tensor:
         """Up to `count` images of the first batches of epoch 0: float32 [n, 3, h, w] in [0, 1].
@@ -69,7 +75,7 @@ class TrainingBatches:
 
     def _augmented(
         self, epoch: int, start: int, last: int | None = None
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    ) -> Iterator[tuple[Tensor, Chunk]]:
         generator = epoch_generator(self._seed, epoch)
         batches = self._order.batches(generator)
         random = self._augmentation.draw(sum(len(batch) for batch in batches), generator)
@@ -77,12 +83,7 @@ class TrainingBatches:
         random = random[skipped:].to(self._device)
         size = self._train_sizes[epoch % len(self._train_sizes)] if self._train_sizes else None
         for chunk in self._images.read(batches[start:last]):
-            images = self._augmentation(chunk.images, random[chunk.rows])
-            yield from zip(
-                (_shrink(batch, size) for batch in images.split(chunk.lengths)),
-                chunk.labels.split(chunk.lengths),
-                strict=True,
-            )
+            yield _shrink(self._augmentation(chunk.images, random[chunk.rows]), size), chunk
 
 
 def _shrink(images: Tensor, size: Size | None) -> Tensor:

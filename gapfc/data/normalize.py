@@ -25,15 +25,18 @@ class Normalize:
         deviation = torch.tensor(std, dtype=torch.float64)
         self._scale = (1 / (255 * deviation)).float().to(device)
         self._offset = (-torch.tensor(mean, dtype=torch.float64) / deviation).float().to(device)
-        self._grey = len(set(mean)) == len(set(std)) == 1
+        equal = len(set(mean)) == len(set(std)) == 1
+        # The same for all channels, as numbers: no tensor has to be looked into at every batch.
+        self._grey = (self._scale[0].item(), self._offset[0].item()) if equal else None
         self._channels_last = channels_last
 
     def __call__(self, images: Tensor) -> Tensor:
         """images: uint8 [B, 1 or 3, h, w] on the device -> float32 [B, 3, h, w]."""
-        if images.shape[1] == 1 and self._grey:
-            layout = torch.channels_last if self._channels_last else torch.contiguous_format
-            grey = (images * self._scale[0]).add_(self._offset[0])
-            return grey.expand(-1, 3, -1, -1).contiguous(memory_format=layout)
+        if images.shape[1] == 1 and self._grey is not None:
+            grey = (images * self._grey[0]).add_(self._grey[1])
+            if self._channels_last:  # stacking is a little faster than expanding
+                return torch.stack([grey[:, 0]] * 3, dim=3).permute(0, 3, 1, 2)
+            return grey.expand(-1, 3, -1, -1).contiguous()
         images = images.expand(-1, 3, -1, -1)
         if not self._channels_last:
             scale, offset = self._scale.view(3, 1, 1), self._offset.view(3, 1, 1)

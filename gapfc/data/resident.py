@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,10 +21,9 @@ from gapfc.errors import UserError
 class Resident:
     """One split in memory: images uint8 [N, c, h, w], labels int64 [N], both on the device."""
 
-    # Images read at a time: large enough that an operation's overhead vanishes, small enough for
-    # the caches of a CPU.
-    CHUNK_CPU = 2048
-    CHUNK_CUDA = 16384
+    # Bytes of a chunk once its pixels are float32 in three channels: large enough that an
+    # operation's overhead vanishes, small enough for the caches of a CPU.
+    CHUNK: ClassVar = {"cpu": 12 * 2**20, "cuda": 2**28}
 
     def __init__(self, images: Tensor, labels: Tensor) -> None:
         self.images = images
@@ -35,22 +35,18 @@ class Resident:
 
     def read(self, batches: Sequence[Tensor]) -> Iterator[Chunk]:
         """The images of `batches` (image numbers on the CPU), several batches at a time."""
-        device = self.images.device
-        most = self.CHUNK_CUDA if device.type == "cuda" else self.CHUNK_CPU
-        order = torch.cat(list(batches)).to(device) if batches else None
-        position, batch = 0, 0
-        while batch < len(batches) and order is not None:
-            lengths = [len(batches[batch])]
-            while (
-                batch + len(lengths) < len(batches)
-                and sum(lengths) + len(batches[batch + len(lengths)]) <= most
-            ):
-                lengths.append(len(batches[batch + len(lengths)]))
-            rows = slice(position, position + sum(lengths))
+        if not batches:
+            return
+        device, (height, width) = self.images.device, self.images.shape[2:]
+        most = self.CHUNK[device.type] // (len(batches[0]) * 12 * height * width)
+        order = torch.cat(list(batches)).to(device)
+        end = 0
+        for first in range(0, len(batches), max(most, 1)):
+            lengths = [len(batch) for batch in batches[first : first + max(most, 1)]]
+            rows = slice(end, end + sum(lengths))
+            end = rows.stop
             chosen = order[rows]
-            images = self.images.index_select(0, chosen)
-            yield Chunk(images, self.labels[chosen], rows, lengths)
-            position, batch = rows.stop, batch + len(lengths)
+            yield Chunk(self.images.index_select(0, chosen), self.labels[chosen], rows, lengths)
 
 
 def make_resident(split: Split, size: Size, how: str, device: torch.device) -> Resident:

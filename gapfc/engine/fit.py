@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gapfc.engine.device import Precision
-from gapfc.engine.losses import Losses
+from gapfc.engine.losses import Losses, Outcome
 from gapfc.engine.mixing import Mixing
 from gapfc.engine.numbers import is_number
 from gapfc.engine.optimizer import set_learning_rate
@@ -151,9 +151,12 @@ def _train_epoch(
         rate = set_learning_rate(optimizer, training.schedule.factor(middle, settings.epochs))
         for index, (images, labels) in enumerate(group):
             key = (settings.seed, progress.epoch, progress.batch + index)
-            loss, correct = _forward(forward, images, labels, settings, key)
-            scaler.scale(loss / len(group)).backward()
-            losses.add(loss.detach(), correct, len(labels))
+            loss, outcome = _forward(forward, images, labels, settings, key)
+            if len(group) > 1:
+                loss = loss / len(group)
+            scaler.scale(loss).backward()
+            losses.add(outcome, progress.step + 1, rate)
+            progress.images += len(labels)
         progress.batch += len(group)
         progress.step += 1
         last = progress.batch >= batches.steps
@@ -169,16 +172,16 @@ def _train_epoch(
         optimizer.zero_grad(set_to_none=True)
         if training.ema is not None:
             training.ema.update_parameters(training.model)
-        if sampled or losses.on_cpu:
+        if sampled:
             # A GPU is waited for only here, so that it never runs dry in between.
-            losses.read(progress, rate)
+            losses.read(progress)
         now = perf_counter()
         progress.seconds, then = progress.seconds + now - then, now
         if sampled:
             for name, norm in norms.items():
                 progress.add(name, norm)
             scalars = {
-                "loss": losses.last_loss,
+                "loss": losses.last,
                 "accuracy": progress.mean("accuracy") or 0.0,
                 "lr": rate,
                 "images_per_second": progress.images / progress.seconds,
@@ -189,7 +192,7 @@ def _train_epoch(
         try:
             check()
         except BaseException:
-            losses.read(progress, rate)
+            losses.read(progress)
             raise
 
 
@@ -199,8 +202,8 @@ def _forward(
     labels: Tensor,
     settings: Settings,
     key: tuple[int, int, int],
-) -> tuple[Tensor, Tensor]:
-    """The mean loss of a batch, and how many it got right (of a mixture: its larger part)."""
+) -> tuple[Tensor, Outcome]:
+    """The mean loss of a batch, and its outcome (of a mixture, the larger part is wanted)."""
     partners, weight = labels, 1.0
     if settings.mixing:
         images, partners, weight = settings.mixing(images, labels, key)
@@ -213,7 +216,7 @@ def _forward(
         other = F.cross_entropy(logits, partners, label_smoothing=smoothing)
         loss = weight * loss + (1 - weight) * other
     larger = labels if weight >= 0.5 else partners
-    return loss, (logits.detach().argmax(1) == larger).sum()
+    return loss, Outcome(loss.detach(), logits.argmax(1), larger)
 
 
 def _gradient_norms(model: nn.Module) -> dict[str, float]:

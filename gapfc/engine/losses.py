@@ -1,5 +1,6 @@
-"""The losses of a run's steps, read from the device now and then."""
+"""What a run's steps gave, read from the device now and then."""
 
+from dataclasses import dataclass
 from math import isfinite, nan
 
 import torch
@@ -12,40 +13,58 @@ class Diverged(Exception):
     """The loss is not a finite number any more."""
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """Of one batch: its mean loss (a scalar), predicted and wanted classes `[B]`, on the device."""
+
+    loss: Tensor
+    predicted: Tensor
+    wanted: Tensor
+
+
 class Losses:
-    """Losses since the device was last waited for."""
+    """The outcomes since they were last read.
+
+    Reading waits for a GPU, and even on a CPU a step's worth of it costs as much as a small
+    network's optimiser: so it is done for many steps at once.
+    """
 
     def __init__(self) -> None:
-        self._entries: list[tuple[Tensor, Tensor, int]] = []
-        self.last_loss: float = nan
-        self.on_cpu = True
+        self._outcomes: list[tuple[Outcome, int, float]] = []
+        self.last: float = nan
 
-    def add(self, loss: Tensor, correct: Tensor, images: int) -> None:
-        """Keep a batch's mean loss and number of right answers, both on the device."""
-        self._entries.append((loss, correct, images))
-        self.on_cpu = loss.device.type == "cpu"
+    def add(self, outcome: Outcome, step: int, rate: float) -> None:
+        """Keep what a batch gave at optimiser step `step` and learning rate `rate`."""
+        self._outcomes.append((outcome, step, rate))
 
-    def read(self, progress: Progress, rate: float) -> None:
-        """Add what has gathered to the epoch's sums; Diverged where a loss is not finite."""
-        if not self._entries:
+    def read(self, progress: Progress) -> None:
+        """Add what has gathered to the epoch's sums.
+
+        Raises:
+            Diverged: where a loss is not finite.
+        """
+        if not self._outcomes:
             return
-        losses, corrects, sizes = zip(*self._entries, strict=True)
-        values = (torch.stack(losses).tolist(), torch.stack(corrects).tolist(), sizes)
-        for loss, correct, images in zip(*values, strict=True):
+        losses = torch.stack([outcome.loss for outcome, _, _ in self._outcomes]).tolist()
+        for loss, (outcome, step, rate) in zip(losses, self._outcomes, strict=True):
             if not isfinite(loss):
-                before = (
-                    f"the last finite one was {self.last_loss:.4g}"
-                    if isfinite(self.last_loss)
-                    else "no loss before it was finite"
-                )
-                raise Diverged(
-                    f"The loss became {loss} by step {progress.step} (epoch {progress.epoch + 1}) "
-                    f"at learning rate {rate:.4g}; {before}. "
-                    "Try a smaller optimizer.lr, a longer schedule.warmup_epochs or "
-                    "trainer.clip_norm=1."
-                )
-            self.last_loss = loss
+                raise Diverged(self._message(loss, step, rate, progress.epoch))
+            self.last = loss
+            images = len(outcome.wanted)
             progress.add("loss", loss * images, images)
-            progress.add("accuracy", correct, images)
-            progress.images += images
-        self._entries.clear()
+        predicted = torch.cat([outcome.predicted for outcome, _, _ in self._outcomes])
+        wanted = torch.cat([outcome.wanted for outcome, _, _ in self._outcomes])
+        progress.add("accuracy", int((predicted == wanted).sum()), len(wanted))
+        self._outcomes.clear()
+
+    def _message(self, loss: float, step: int, rate: float, epoch: int) -> str:
+        before = (
+            f"the last finite one was {self.last:.4g}"
+            if isfinite(self.last)
+            else "no loss before it was finite"
+        )
+        return (
+            f"The loss became {loss} at step {step} (epoch {epoch + 1}) at learning rate "
+            f"{rate:.4g}; {before}. "
+            "Try a smaller optimizer.lr, a longer schedule.warmup_epochs or trainer.clip_norm=1."
+        )

@@ -313,7 +313,7 @@ def test_a_loss_that_explodes_fails_with_words(tmp_path):
     assert "Infinity" not in text
     results = json.loads(text)
     assert results["status"] == "failed"
-    assert re.search(r"The loss became \S+ by step \d+ .* at learning rate", results["error"])
+    assert re.search(r"The loss became \S+ at step \d+ .* at learning rate", results["error"])
     assert "last finite one was" in results["error"]
     assert results["error"] in out + err
     assert results["test"] is None
