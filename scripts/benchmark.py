@@ -1,24 +1,26 @@
 #!/usr/bin/env python3
 """How near gapfc's training comes to the bare limit, and how far it leaves the usual way behind.
 
-    python scripts/benchmark.py [--data-root data] [--rounds 7] [--images 6400] [--device auto]
+    python scripts/benchmark.py [--data-root data] [--rounds 7] [--steps 100] [--device auto]
                                 [--models tiny small convnet] [--without-usual]
 
-Three ways to train one network on Fashion-MNIST, over the same number of images:
+Three ways to train one network on Fashion-MNIST:
 
-  bare    the limit: an epoch's batches ready in memory; forward, loss, backward, step, no more
+  bare    the limit: batches of 128 ready in memory; forward, loss, backward, step, no more
   gapfc   gapfc's own engine: augmentation, metrics, TensorBoard events, progress bar
   usual   torchvision's data set, PIL transforms, a DataLoader with 0, 1 or 2 workers, `.item()`
           each step, NCHW
 
-Each way has a process of its own, and they take turns: a round is one pass of each, so that a
-noisy machine troubles all alike. Printed are the medians over the rounds of images per second,
-and of the ratios within a round. Bare and gapfc are told to keep freed memory (gapfc.allocator);
-the usual way is not. gapfc's time is what its progress bar shows: all but the validation at the
-end of an epoch, which the other two do not have either.
+Printed are the medians over the rounds of images per second, and of the ratios within a round. A
+round is --steps steps of each way. Bare and gapfc change over every 20 steps, in one process and
+with one network: what else runs on a machine changes within seconds, and where a process's memory
+happens to lie is worth some per cent. Each precision, and each usual way, has its process. All but
+the usual way are told to keep freed memory (gapfc.allocator). gapfc's time is what its progress
+bar shows: all but the validation at the end of an epoch, which the other two do not have either.
 """
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -26,12 +28,15 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 BATCH = 128
+BLOCK = 20  # steps of a turn
+EPOCH = 25600  # images, before 10 % are kept for validation
 MODELS = {
     # The smaller the network, the more everything around its steps weighs.
     "tiny": ["backbone.widths=[16,32]", "backbone.pool_after=[1,2]"],
@@ -39,15 +44,8 @@ MODELS = {
     "small": ["backbone.widths=[32,64]", "backbone.pool_after=[1,2]"],
     "convnet": [],
 }
-VARIANTS = {
-    "bare fp32": ("bare", "fp32"),
-    "gapfc fp32": ("gapfc", "fp32"),
-    "usual, 0 workers": ("usual", 0),
-    "usual, 1 worker": ("usual", 1),
-    "usual, 2 workers": ("usual", 2),
-    "bare bf16": ("bare", "bf16"),
-    "gapfc bf16": ("gapfc", "bf16"),
-}
+# Called when a turn is over, with steps and seconds of each way; returns when the next one begins.
+Turn = Callable[[dict[str, tuple[int, float]]], None]
 
 
 def compose(model: str, precision: str, options: argparse.Namespace) -> Any:
@@ -60,7 +58,7 @@ def compose(model: str, precision: str, options: argparse.Namespace) -> Any:
             [
                 "dataset=fashion_mnist",
                 f"data_root={options.data_root}",
-                f"dataset.train_limit={options.images}",
+                f"dataset.train_limit={EPOCH}",
                 "dataset.test_limit=100",
                 f"trainer.batch_size={BATCH}",
                 f"trainer.precision={precision}",
@@ -71,9 +69,9 @@ def compose(model: str, precision: str, options: argparse.Namespace) -> Any:
         )
 
 
-def prepare_gapfc(model: str, precision: str, options: argparse.Namespace) -> Callable[[], float]:
-    """A pass by the engine, with everything on; it returns its images per second."""
-    from dataclasses import replace
+def train_gapfc(model: str, precision: str, options: argparse.Namespace, turn: Turn) -> None:
+    """Train by the engine, with everything on, and by the bare loop in between."""
+    from torch.nn import functional
 
     from gapfc.allocator import keep_freed_memory
     from gapfc.execution import create_directory
@@ -86,48 +84,43 @@ def prepare_gapfc(model: str, precision: str, options: argparse.Namespace) -> Ca
     config.output_root = tempfile.mkdtemp()
     experiment = Experiment(config)
     directory = create_directory("train", config, [])
-    journal = Journal(directory, TensorBoardLog(directory.path), 1000, bar=True)
+    journal = Journal(directory, TensorBoardLog(directory.path), config.trainer.epochs, bar=True)
+    net, optimizer = experiment.model, experiment.training.optimizer
+    ready = itertools.cycle(list(experiment.batches.epoch(0)))
     progress = experiment.training.progress
+    counted = {"steps": 0, "seconds": 0.0}
 
-    def run() -> float:
-        images, seconds = progress.images, progress.seconds
-        experiment.settings = replace(experiment.settings, epochs=progress.epoch + 1)
-        experiment.fit(directory, journal, lambda: None)
-        return (progress.images - images) / (progress.seconds - seconds)
-
-    return run
-
-
-def prepare_bare(model: str, precision: str, options: argparse.Namespace) -> Callable[[], float]:
-    """A pass over normalised batches that lie ready, by the shortest loop there is."""
-    import torch
-    from torch.nn import functional
-
-    from gapfc.allocator import keep_freed_memory
-    from gapfc.experiment import Experiment
-
-    keep_freed_memory()
-    experiment = Experiment(compose(model, precision, options))
-    net, optimizer = experiment.model.train(), experiment.training.optimizer
-    batches = list(experiment.batches.epoch(0))
-
-    def run() -> float:
+    def bare() -> float:
+        """Seconds of a turn of the shortest loop there is."""
         started = time.perf_counter()
-        for images, labels in batches:
+        for images, labels in itertools.islice(ready, BLOCK):
             with experiment.precision.autocast():
                 logits = net(images)
             functional.cross_entropy(logits.float(), labels).backward()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        if torch.cuda.is_initialized():
-            torch.cuda.synchronize()
-        return len(batches) * BATCH / (time.perf_counter() - started)
+        synchronize()
+        return time.perf_counter() - started
 
-    return run
+    def check() -> None:
+        """Called by the engine after every step."""
+        ended = progress.batch >= experiment.batches.steps  # its clock stands still here
+        if progress.step % BLOCK or ended:
+            return
+        paused = time.perf_counter()
+        synchronize()
+        late = time.perf_counter() - paused
+        steps, seconds = progress.step - counted["steps"], progress.seconds - counted["seconds"]
+        turn({f"bare {precision}": (BLOCK, bare()), f"gapfc {precision}": (steps, seconds + late)})
+        # The engine's clock runs on: what passed in here is not to be counted.
+        counted["steps"] = progress.step
+        counted["seconds"] = progress.seconds + time.perf_counter() - paused
+
+    experiment.fit(directory, journal, check)
 
 
-def prepare_usual(model: str, workers: int, options: argparse.Namespace) -> Callable[[], float]:
-    """A pass as most tutorials have it."""
+def train_usual(model: str, workers: int, options: argparse.Namespace, turn: Turn) -> None:
+    """Train as most tutorials have it."""
     import torch
     from torch.nn import functional
     from torch.utils.data import DataLoader, Subset
@@ -152,12 +145,9 @@ def prepare_usual(model: str, workers: int, options: argparse.Namespace) -> Call
         ]
     )
     images = datasets.FashionMNIST(options.data_root, transform=transform)
-    count = options.images * 9 // 10 // BATCH * BATCH
-    loader = DataLoader(
-        Subset(images, range(count)), BATCH, shuffle=True, num_workers=workers, drop_last=True
-    )
-
-    def run() -> float:
+    some = Subset(images, range(options.steps * BATCH))
+    loader = DataLoader(some, BATCH, shuffle=True, num_workers=workers)
+    while True:
         started = time.perf_counter()
         total = 0.0
         for batch, labels in loader:
@@ -167,44 +157,59 @@ def prepare_usual(model: str, workers: int, options: argparse.Namespace) -> Call
             loss.backward()
             optimizer.step()
             total += loss.item()
-        return count / (time.perf_counter() - started)
-
-    return run
-
-
-PREPARE = {"bare": prepare_bare, "gapfc": prepare_gapfc, "usual": prepare_usual}
+        seconds = time.perf_counter() - started
+        turn({f"usual, {workers} workers": (options.steps, seconds)})
 
 
-def serve(
-    pipe: Connection, kind: str, argument: Any, model: str, options: argparse.Namespace
-) -> None:
-    """Run passes when asked to, in a process of one's own; bars go nowhere."""
+def synchronize() -> None:
+    """Wait for the GPU, where one is used."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+Way = tuple[Callable[..., None], Any]
+OURS: list[Way] = [(train_gapfc, "fp32"), (train_gapfc, "bf16")]
+USUAL: list[Way] = [(train_usual, workers) for workers in (0, 1, 2)]
+
+
+def serve(pipe: Connection, way: Way, model: str, options: argparse.Namespace) -> None:
+    """Train for a turn whenever asked to, in a process of one's own; bars go nowhere."""
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for the life of the process)
-    run = PREPARE[kind](model, argument, options)
-    run()
-    pipe.send("ready")
-    while pipe.recv():
-        pipe.send(run())
+
+    def turn(done: dict[str, tuple[int, float]]) -> None:
+        pipe.send(done)
+        if not pipe.recv():
+            sys.exit()
+
+    train, argument = way
+    train(model, argument, options, turn)
 
 
 def measure(model: str, options: argparse.Namespace) -> dict[str, list[float]]:
-    """Images per second of every variant, a value a round."""
+    """Images per second of every way, a value a round."""
     context = multiprocessing.get_context("spawn")
-    rates: dict[str, list[float]] = {name: [] for name in VARIANTS}
-    pipes = {}
-    for name, (kind, argument) in VARIANTS.items():
-        if options.without_usual and kind == "usual":
-            del rates[name]
-            continue
-        pipes[name], there = context.Pipe()
+    pipes = []
+    for way in OURS if options.without_usual else OURS + USUAL:
+        pipe, there = context.Pipe()
         # Not a daemon: a DataLoader with workers has children of its own.
-        context.Process(target=serve, args=(there, kind, argument, model, options)).start()
-        pipes[name].recv()
+        context.Process(target=serve, args=(there, way, model, options)).start()
+        pipe.recv()  # a first turn, to warm up
+        pipes.append(pipe)
+    rates: dict[str, list[float]] = {}
     for _ in range(options.rounds):
-        for name, pipe in pipes.items():
-            pipe.send(True)
-            rates[name].append(pipe.recv())
-    for pipe in pipes.values():
+        for pipe in pipes:
+            steps: Counter[str] = Counter()
+            seconds: Counter[str] = Counter()
+            while not steps or min(steps.values()) < options.steps:
+                pipe.send(True)
+                for name, (more, time_taken) in pipe.recv().items():
+                    steps[name] += more
+                    seconds[name] += time_taken
+            for name in steps:
+                rates.setdefault(name, []).append(steps[name] * BATCH / seconds[name])
+    for pipe in pipes:
         pipe.send(False)
     return rates
 
@@ -222,7 +227,7 @@ def main() -> None:
     )
     parser.add_argument("--data-root", default=os.environ.get("GAPFC_DATA", "data"))
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--images", type=int, default=6400, help="a pass, before validation's 10%%")
+    parser.add_argument("--steps", type=int, default=100, help="of each way in a round")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--without-usual", action="store_true", help="bare and gapfc alone")
