@@ -158,7 +158,7 @@ def train_usual(model: str, workers: int, options: argparse.Namespace, turn: Tur
             optimizer.step()
             total += loss.item()
         seconds = time.perf_counter() - started
-        turn({f"usual, {workers} workers": (options.steps, seconds)})
+        turn({f"usual, workers={workers}": (options.steps, seconds)})
 
 
 def synchronize() -> None:

@@ -23,7 +23,7 @@ class Resident:
 
     # Bytes of a chunk once its pixels are float32 in three channels: large enough that an
     # operation's overhead vanishes, small enough for the caches of a CPU.
-    CHUNK: ClassVar = {"cpu": 12 * 2**20, "cuda": 2**28}
+    CHUNK: ClassVar = {"cpu": 12 * 2**20, "cuda": 64 * 2**20}
 
     def __init__(self, images: Tensor, labels: Tensor) -> None:
         self.images = images

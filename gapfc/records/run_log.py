@@ -1,4 +1,4 @@
-"""run.log: what the terminal showed, with the time of each line."""
+"""run.log: what the terminal showed, with the time of each line; the traceback of a bug too."""
 
 import logging
 import sys
@@ -35,6 +35,18 @@ def recording(folder: Path, held: MemoryHandler | None = None) -> Iterator[None]
     logger.addHandler(handler)
     try:
         yield
+    except Exception:
+        # To the file alone: the terminal gets it when the program ends.
+        handler.handle(
+            logging.makeLogRecord(
+                {
+                    "msg": "an error that gapfc did not expect",
+                    "levelname": "ERROR",
+                    "exc_info": sys.exc_info(),
+                }
+            )
+        )
+        raise
     finally:
         logger.removeHandler(handler)
         handler.close()

@@ -246,6 +246,26 @@ def test_the_terminal_says_what_came_out(done):
     assert len(re.findall(r"INFO +epoch \d/6 ", log)) == 6
 
 
+def test_the_log_of_a_run_that_broke_has_the_traceback(tmp_path):
+    (tmp_path / "broken.py").write_text(
+        "from gapfc.heads import GAP\n"
+        "class Broken(GAP):\n"
+        "    def forward(self, features):\n"
+        "        if self.training:\n"
+        "            raise KeyError('a bug of mine')\n"
+        "        return super().forward(features)\n"
+    )
+    code, _, err = run(*TINY, "head._target_=broken.Broken", folder=tmp_path)
+    assert code == 1
+    assert err.count("Traceback") == 1
+    (directory,) = directories(tmp_path)
+    assert read_results(directory)["status"] == "failed"
+    log = (directory / "run.log").read_text()
+    assert re.search(r"ERROR +an error that gapfc did not expect\nTraceback", log)
+    assert 'broken.py", line 5, in forward' in log
+    assert "KeyError: 'a bug of mine'" in log
+
+
 def test_two_runs_at_once_share_nothing_and_repeat_bit_for_bit(done):
     folder, _, directory = done
     options = [*TINY, "trainer.epochs=6", "trainer.targets=[0.2,0.3,1.0]", "seed=3"]
