@@ -25,8 +25,8 @@ class Outcome:
 class Losses:
     """The outcomes since they were last read.
 
-    Reading waits for a GPU, and even on a CPU a step's worth of it costs as much as a small
-    network's optimiser: so it is done for many steps at once.
+    Reading waits for a GPU, and on a CPU it costs a small network half a per cent of its time at
+    every step: so it is done for many steps at once.
     """
 
     def __init__(self) -> None:
