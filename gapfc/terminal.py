@@ -20,7 +20,7 @@ class TerminalHandler(logging.StreamHandler[TextIO]):
     Python's own prints a traceback for every further line instead.
     """
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
         """Raise BrokenPipeError; report every other error as Python does."""
         if isinstance(sys.exc_info()[1], BrokenPipeError):
             raise

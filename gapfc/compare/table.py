@@ -78,8 +78,11 @@ def columns(comparison: Comparison) -> list[Column]:
         value = reached.median if reached else None
         return value if value is not None and math.isfinite(value) else None
 
+    def value(index: int) -> Callable[[Row], str]:
+        return lambda row: row.values[index]
+
     keys = [
-        Column(key, key, lambda row, i=i: row.values[i], lambda row: None, left=True)  # type: ignore[misc]
+        Column(key, key, value(i), lambda row: None, left=True)
         for i, key in enumerate(comparison.by)
     ]
     target = "–" if comparison.target is None else f"{100 * comparison.target:g}%"

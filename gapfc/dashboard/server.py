@@ -90,7 +90,7 @@ def _answers(port: int) -> bool:
 
 def _has_fast_reader() -> bool:
     try:
-        import tensorboard_data_server  # type: ignore[import-untyped]
+        import tensorboard_data_server
     except ImportError:
         return False
     return tensorboard_data_server.server_binary() is not None

@@ -38,11 +38,11 @@ class Resident:
         if not batches:
             return
         device, (height, width) = self.images.device, self.images.shape[2:]
-        most = self.CHUNK[device.type] // (len(batches[0]) * 12 * height * width)
+        together = max(1, self.CHUNK[device.type] // (len(batches[0]) * 12 * height * width))
         order = torch.cat(list(batches)).to(device)
         end = 0
-        for first in range(0, len(batches), max(most, 1)):
-            lengths = [len(batch) for batch in batches[first : first + max(most, 1)]]
+        for first in range(0, len(batches), together):
+            lengths = [len(batch) for batch in batches[first : first + together]]
             rows = slice(end, end + sum(lengths))
             end = rows.stop
             chosen = order[rows]

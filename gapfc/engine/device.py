@@ -85,7 +85,8 @@ def set_determinism(deterministic: bool) -> None:
         # cuBLAS reads it when CUDA starts; without it, it refuses deterministic algorithms.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(deterministic)
-    # Otherwise every new tensor would be filled with NaN, which finds bugs and costs time.
+    # Otherwise every new tensor would be filled with NaN, which finds bugs and costs time. (The
+    # module gets this attribute when it is imported, which mypy can't see.)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not deterministic
 

@@ -7,7 +7,9 @@ from gapfc.errors import UserError
 
 try:
     import fcntl
-except ImportError:  # Windows has none: there two resumes of one run are not caught
+except ImportError:
+    # Windows has none: there two resumes of one run are not caught. (To mypy a name that is a
+    # module can be nothing else.)
     fcntl = None  # type: ignore[assignment]
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_store import ConfigStore
@@ -76,13 +77,14 @@ def plan(launcher: Launcher, runs: int, most: int | None, device: str) -> Plan:
         return Plan(batch=1, parallel=False)
     whole = max(1, min(runs, most or runs))
     kind = type(launcher).__name__
+    own: Any = launcher  # of a plugin's class, which may be imported only where it is installed
     if kind not in ("JoblibLauncher", "LocalLauncher"):
         return Plan(batch=whole, parallel=True)
     processors = cores()
     devices = () if device == "cpu" else gpus(os.environ)
     usual = len(devices) or processors
     if kind == "JoblibLauncher":
-        settings = launcher.joblib  # type: ignore[attr-defined]
+        settings = own.joblib
         asked = settings.get("n_jobs")
         if asked is not None and asked < 0:
             asked = processors + 1 + asked  # as joblib counts
@@ -91,6 +93,6 @@ def plan(launcher: Launcher, runs: int, most: int | None, device: str) -> Plan:
         batch = whole
     else:
         # submitit's local executor begins at once all that it is given.
-        each = launcher.params.get("cpus_per_task")  # type: ignore[attr-defined]
+        each = own.params.get("cpus_per_task")
         jobs = batch = max(1, min(processors // each if each else usual, whole))
     return Plan(batch, True, divide(jobs, processors, devices, os.environ))

@@ -30,8 +30,8 @@ def _command(arguments: list[str], folder: Path, out: str, err: str) -> None:
     for descriptor, path in ((1, out), (2, err)):
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOCTTY)
         os.dup2(file, descriptor)
-    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 (for the life of the process)
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115 (for the life of the process)
     sys.argv = ["gapfc", *arguments]
     from gapfc.cli import main
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from gapfc.compare.plots.style import MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
 
 Across = Literal["left", "right", "center"]
@@ -32,8 +33,8 @@ def label_points(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.transforms import Bbox
 
-    figure = axes.figure
-    canvas = FigureCanvasAgg(figure)  # type: ignore[arg-type]
+    figure = cast("Figure", axes.figure)  # gapfc draws no figures within figures
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()  # the layout must be final before boxes in pixels mean anything
     renderer = canvas.get_renderer()
     inside = axes.get_window_extent(renderer)
