@@ -13,10 +13,10 @@ from torch.nn import functional as F
 from gapfc.engine.device import Precision
 from gapfc.engine.losses import Losses, Outcome
 from gapfc.engine.mixing import Mixing
-from gapfc.engine.numbers import is_number
 from gapfc.engine.optimizer import set_learning_rate
 from gapfc.engine.training import Progress, Training
 from gapfc.errors import UserError
+from gapfc.validators import is_number
 
 # Gradient norms and the loss are recorded this many times an epoch, but not at closer steps: each
 # costs a pass over the gradients, and a GPU a wait.

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from gapfc.errors import UserError
-from gapfc.records.earlier import earlier_run
+from gapfc.records.run import earlier_run
 from gapfc.sweep import launchers
 from gapfc.sweep.outcomes import INTERRUPTED, Outcome, key, outcomes_below
 from gapfc.sweep.progress import duration, ends, failures, one_ended, short, until_end

@@ -11,9 +11,10 @@ from typing import Any, Protocol, cast
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gapfc.records.earlier import earlier_run
+from gapfc.records.run import earlier_run
 from gapfc.sweep.outcomes import Outcome, Outcomes, key
 from gapfc.sweep.share import Share
+from gapfc.system.terminal import print_error
 
 STOPPED = 130  # exit code of a run that was not begun since the sweep stops
 
@@ -61,7 +62,7 @@ class Worker:
                 self.share.take(self.outcomes.folder)
             if self.quiet:
                 _silence(config)
-            code, reason = self.task.attempt(config, _nothing if self.quiet else _print)
+            code, reason = self.task.attempt(config, _nothing if self.quiet else print_error)
         finally:
             path, recorded = _recorded(self.task.command, config)
             if code:
@@ -92,12 +93,6 @@ def _silence(config: DictConfig) -> None:
         handler.setLevel(logging.CRITICAL + 1)
     if config.trainer.progress == "auto":
         config.trainer.progress = False
-
-
-def _print(error: object) -> None:
-    from gapfc.cli import print_error
-
-    print_error(error)
 
 
 def _nothing(error: object) -> None:

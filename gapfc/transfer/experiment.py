@@ -15,13 +15,13 @@ from gapfc.engine.evaluate import evaluate
 from gapfc.engine.fit import Listener
 from gapfc.engine.training import averaged
 from gapfc.errors import UserError
-from gapfc.experiment import Experiment
+from gapfc.experiment.experiment import Experiment
 from gapfc.measure.cka import Representations
 from gapfc.measure.meter import Measures
-from gapfc.model import Classifier
+from gapfc.model.classifier import Classifier
 from gapfc.records.results import group_hash
 from gapfc.records.run_directory import RunDirectory
-from gapfc.records.tensorboard import TensorBoardLog
+from gapfc.tensorboard.events import TensorBoardLog
 from gapfc.transfer.classes import extended, old_classes, source_dataset
 from gapfc.transfer.features import cached_features
 from gapfc.transfer.picture import moved_picture

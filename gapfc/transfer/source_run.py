@@ -11,15 +11,15 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from gapfc.composition import Composer, CompositionError
-from gapfc.config_errors import explain
 from gapfc.engine import checkpoint
-from gapfc.engine.interruption import Interrupted
 from gapfc.errors import UserError
-from gapfc.execution import create_directory, execute, identify
-from gapfc.experiment import Experiment
+from gapfc.experiment.execute import create_directory, execute, identify
+from gapfc.experiment.experiment import Experiment
 from gapfc.records.results import ResultsError, group_hash, read_results
 from gapfc.records.run_log import holding
+from gapfc.settings.compose import Composer, CompositionError
+from gapfc.settings.explain import explain
+from gapfc.system.interruption import Interrupted
 from gapfc.transfer.source import (
     PRETRAINED,
     Source,

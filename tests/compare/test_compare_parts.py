@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from synthetic import change, write_run, write_transfer
 
+from gapfc.compare.answer import Question, compare
 from gapfc.compare.baseline import baseline_of, parse_baseline, usual_baseline
 from gapfc.compare.collect import Run, collect, find_runs
-from gapfc.compare.comparison import Question, compare
 from gapfc.compare.convergence import Reached, default_target
 from gapfc.compare.curves import Curves, over_seeds, read_metrics
 from gapfc.compare.fields import ABSENT, lookup, metric_of, value_of
-from gapfc.compare.measures import decimals, measure
-from gapfc.compare.reproduce import commands
-from gapfc.compare.table import best_rows, columns, markdown, terminal
+from gapfc.compare.metric import decimals, measure
+from gapfc.compare.output.reproduce import commands
+from gapfc.compare.output.table import best_rows, columns, markdown, terminal
 from gapfc.errors import UserError
 
-MODULES = ["fields", "where", "measures", "statistics"]
+MODULES = ["fields", "where", "metric", "statistics"]
 
 
 @pytest.mark.parametrize("name", MODULES)
