@@ -21,7 +21,7 @@ Options of Hydra, which reads the settings (gapfc {command} --hydra-help):
   +key=value         a key that is not listed; ~key drops one"""
 
 
-def describe(
+def help_text(
     command: str, summary: str, example: str, config_name: str, arguments: list[str]
 ) -> str:
     """The help of a command, for the choices in `arguments`. Raises UserError for wrong ones."""

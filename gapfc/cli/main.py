@@ -50,9 +50,9 @@ def dispatch(argv: list[str]) -> int:
     if command is None:
         raise UserError(unknown_command(name))
     if command.config is not None and {"-h", "--help"} & set(arguments):
-        from gapfc.cli.help import describe
+        from gapfc.cli.help import help_text
 
-        print(describe(name, command.summary, command.example, command.config, arguments))
+        print(help_text(name, command.summary, command.example, command.config, arguments))
         return 0
     if command.under_hydra:
         from gapfc.cli.launch import launch

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from gapfc.compare.baseline import baseline_of, parse_baseline, usual_baseline
 from gapfc.compare.collect import Collection, Run, Unusable
-from gapfc.compare.convergence import Reached, default_target, reached
+from gapfc.compare.convergence import TimeToTarget, default_target, reached
 from gapfc.compare.curves import Curves
 from gapfc.compare.fields import ABSENT, lookup, metric_of, near, numbers
 from gapfc.compare.groups import (
@@ -59,8 +59,8 @@ class Row:
     gap: float | None = None
     source_accuracy: float | None = None  # of transfer runs: the sources', on their own test set
     area: float | None = None
-    epochs: Reached | None = None
-    seconds: Reached | None = None
+    epochs: TimeToTarget | None = None
+    seconds: TimeToTarget | None = None
     head_parameters: float | None = None
     parameters: float | None = None
     macs: float | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 LOWER = [
@@ -83,39 +82,3 @@ def measure(path: str, direction: str | None = None) -> Measure:
         better, assumed = (1 if direction == "higher" else -1), False
     share = parts[-1] in SHARES or parts[-1].endswith("accuracy")
     return Measure(path, better, assumed, 100.0 if share else 1.0)
-
-
-def decimals(spread: float | None, value: float, least: int = 0, most: int = 4) -> int:
-    """Decimals that show two digits of the spread, or three of the value where there is none."""
-    size = abs(spread) if spread else abs(value) / 10
-    if not size or not math.isfinite(size):
-        return 2
-    return min(most, max(least, 1 - math.floor(math.log10(size) + 1e-9)))
-
-
-def count(number: float | None) -> str:
-    """A count in at most four characters and a letter.
-
-    >>> [count(n) for n in (0, 999, 1234, 56_700, 1.2e9)]
-    ['0', '999', '1.23k', '56.7k', '1.20G']
-    """
-    if number is None:
-        return "–"
-    for letter, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if abs(number) >= size * 0.9995:
-            scaled = number / size
-            return f"{scaled:.{2 if scaled < 9.995 else 1 if scaled < 99.95 else 0}f}{letter}"
-    return f"{number:.0f}"
-
-
-def probability(p: float | None) -> str:
-    """A p value in three digits.
-
-    >>> probability(0.0004), probability(0.0312), probability(1.0), probability(None)
-    ('<0.001', '0.031', '1.00', '–')
-    """
-    if p is None:
-        return "–"
-    if p < 0.001:
-        return "<0.001"
-    return f"{p:.3f}" if p < 0.0995 else f"{p:.2f}"

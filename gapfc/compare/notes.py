@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from gapfc.compare.collect import Run
 from gapfc.compare.fields import ABSENT, metric_of, value_of
 from gapfc.compare.groups import Choice, Group, execution_notes
-from gapfc.compare.metric import Measure, count
+from gapfc.compare.metric import Measure
+from gapfc.formatting import count
 
 if TYPE_CHECKING:
     from gapfc.compare.answer import Row

@@ -11,9 +11,9 @@ from omegaconf import DictConfig
 from gapfc.data.arrays import Arrays
 from gapfc.data.dataset import Dataset, parse_max_size, parse_multiple
 from gapfc.data.files import Files
+from gapfc.data.raw_dataset import Split
 from gapfc.data.resident import Resident, make_resident
 from gapfc.data.sizes import Size, parse_size
-from gapfc.data.source import Split
 from gapfc.data.stream import Stream, count_workers
 from gapfc.errors import UserError
 

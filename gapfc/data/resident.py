@@ -12,9 +12,9 @@ from torch import Tensor
 
 from gapfc.data.arrays import Arrays
 from gapfc.data.files import Files, corrupt_message, log
+from gapfc.data.raw_dataset import Split
 from gapfc.data.reader import Chunk
 from gapfc.data.sizes import Size
-from gapfc.data.source import Split
 from gapfc.errors import UserError
 
 

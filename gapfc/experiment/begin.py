@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gapfc.engine.device import choose_device
 from gapfc.errors import UserError
-from gapfc.experiment.execute import create_directory, execute, identify, plain, typed, write_config
+from gapfc.experiment.execute import create_directory, execute, identify, typed, write_config
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.out_of_memory import advice, is_out_of_memory
 from gapfc.records.results import RESULTS, build_results, read_results
@@ -18,6 +18,7 @@ from gapfc.records.run import Earlier, earlier_run
 from gapfc.records.run_directory import CONFIG, RunDirectory
 from gapfc.records.run_log import holding
 from gapfc.settings.explain import explain_in_run
+from gapfc.settings.nodes import plain
 
 log = logging.getLogger(__name__)
 

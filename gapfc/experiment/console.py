@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gapfc.experiment.experiment import Experiment
+from gapfc.formatting import from_here, times
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ def beginning(experiment: Experiment, folder: Path) -> None:
         for name in ("train", "val", "test")
         if (images := getattr(dataset, name)) is not None
     )
-    size = "×".join(map(str, experiment.input_size))
+    size = times(experiment.input_size)
     log.info(
         "%s · %s · %s · seed %d",
         config.dataset.name,
@@ -35,7 +36,7 @@ def beginning(experiment: Experiment, folder: Path) -> None:
         f"{parameters['backbone']:,}",
         f"{parameters['head']:,}",
         f" ({frozen:,} frozen)" if frozen else "",
-        "×".join(map(str, experiment.feature_map)),
+        times(experiment.feature_map),
     )
     if experiment.model.match is not None:
         log.info("  matched   %s", experiment.model.match)
@@ -45,14 +46,14 @@ def beginning(experiment: Experiment, folder: Path) -> None:
         experiment.precision.name,
         experiment.precision.reason,
     )
-    log.info("  run       %s", _short(folder))
+    log.info("  run       %s", from_here(folder))
     if progress.step:
         log.info("  resumes   after %d epochs, at step %d", progress.epoch, progress.step)
 
 
 def ending(results: Mapping[str, Any], folder: Path) -> None:
     """Log what came out: the scores, where the run lies, and how to see it."""
-    where = _short(folder)
+    where = from_here(folder)
     if results["status"] == "failed":
         log.error("failed: %s\n  run       %s", results["error"], where)
         return
@@ -95,11 +96,3 @@ def ending(results: Mapping[str, Any], folder: Path) -> None:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
-
-
-def _short(folder: Path) -> str:
-    """`folder` from here where it lies below, else whole."""
-    try:
-        return str(folder.relative_to(Path.cwd()))
-    except ValueError:
-        return str(folder)

@@ -5,7 +5,7 @@ import shlex
 from contextlib import nullcontext
 from logging.handlers import MemoryHandler
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -20,6 +20,7 @@ from gapfc.records.results import Status, build_results, group_hash
 from gapfc.records.revision import git_revision
 from gapfc.records.run_directory import RunDirectory
 from gapfc.records.run_log import recording
+from gapfc.settings.nodes import plain
 from gapfc.system.interruption import Interrupted, Interruption
 from gapfc.tensorboard.events import TensorBoardLog
 from gapfc.tensorboard.images import grid
@@ -68,11 +69,6 @@ def typed(config_file: Path) -> tuple[str, list[str]]:
     with config_file.open(encoding="utf-8") as file:
         words = shlex.split(file.readline().removeprefix("# "))
     return (words[1] if len(words) > 1 else ""), words[2:]
-
-
-def plain(config: DictConfig) -> dict[str, Any]:
-    """`config` as plain dicts, lists and scalars."""
-    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
 
 
 def execute(

@@ -24,7 +24,7 @@ from gapfc.model.build import build, dry_run, feature_shape
 from gapfc.model.classifier import Classifier
 from gapfc.records.results import group_hash
 from gapfc.records.run_directory import RunDirectory
-from gapfc.settings.nodes import construct
+from gapfc.settings.nodes import construct, plain
 from gapfc.system.interruption import Interrupted
 from gapfc.tensorboard.events import TensorBoardLog
 from gapfc.validators import is_number
@@ -45,7 +45,7 @@ class Experiment:
 
     def __init__(self, config: DictConfig) -> None:
         trainer = config.trainer
-        plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+        nodes = plain(config)
         self.config = config
         self.device = choose_device(trainer.device)
         self.precision = choose_precision(trainer.precision, self.device)
@@ -67,17 +67,17 @@ class Experiment:
         if self.dataset.num_classes < 2:
             raise UserError("A classifier needs two classes or more; these data have one.")
         self.input_size = self.dataset.input_size(config)
-        self.model = self.build_model(plain)
+        self.model = self.build_model(nodes)
         self._check_sizes()
         self.feature_map = feature_shape(self.model.backbone, self.input_size)
         self.macs = macs(self.model.backbone, self.model.head, (3, *self.input_size))
         memory_format = torch.channels_last if trainer.channels_last else torch.contiguous_format
         self.model.to(self.device).to(memory_format=memory_format)
-        multipliers = {"head": plain["head"].get("lr_multiplier", 1.0)}
+        multipliers = {"head": nodes["head"].get("lr_multiplier", 1.0)}
         self.training = Training(
             self.model,
-            build_optimizer(self.model, plain["optimizer"], multipliers),
-            construct(plain["schedule"]),
+            build_optimizer(self.model, nodes["optimizer"], multipliers),
+            construct(nodes["schedule"]),
             self.precision.scaler(),
             averaged(self.model, trainer.ema),
         )
@@ -89,9 +89,9 @@ class Experiment:
         """The images to train and measure on."""
         return data.load(self.config.dataset, self.config.data_root)
 
-    def build_model(self, plain: dict[str, Any]) -> Classifier:
-        """The model as training begins, on the CPU. plain: the config as plain containers."""
-        return build(plain, self.dataset.num_classes, self.input_size, self.config.seed)
+    def build_model(self, nodes: dict[str, Any]) -> Classifier:
+        """The model as training begins, on the CPU. nodes: the config as plain containers."""
+        return build(nodes, self.dataset.num_classes, self.input_size, self.config.seed)
 
     def take_start(self) -> None:
         """Remember the weights as they are: `drifts` tells how far they have moved since."""
@@ -100,7 +100,7 @@ class Experiment:
     @property
     def group(self) -> str:
         """What the runs that differ only in seed and paths share."""
-        return group_hash(cast(dict[str, Any], OmegaConf.to_container(self.config, resolve=True)))
+        return group_hash(plain(self.config))
 
     @property
     def takes_epochs(self) -> bool:

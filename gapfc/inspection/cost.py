@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import torch
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import nn
 
 from gapfc import data
@@ -19,10 +19,11 @@ from gapfc.measure.timing import median_time
 from gapfc.model.build import build, feature_shape
 from gapfc.model.classifier import Classifier
 from gapfc.settings.explain import explain_in_run
+from gapfc.settings.nodes import plain
 
 
 @dataclass
-class Row:
+class ModelCost:
     """A model and its measures; `error` says why there are none. Seconds are of one batch."""
 
     label: str
@@ -42,9 +43,9 @@ class Row:
     error: str | None = None
 
 
-def describe(config: DictConfig, label: str = "") -> Row:
+def measure_cost(config: DictConfig, label: str = "") -> ModelCost:
     """Build what `config` describes and measure it; what cannot be built is the row's error."""
-    row = Row(
+    row = ModelCost(
         label or config.head.name, config.backbone.name, config.head.name, config.dataset.name
     )
     try:
@@ -57,18 +58,18 @@ def describe(config: DictConfig, label: str = "") -> Row:
     return row
 
 
-def _measure(config: DictConfig, row: Row) -> None:
+def _measure(config: DictConfig, row: ModelCost) -> None:
     if not isinstance(config.repeats, int) or config.repeats < 1:
         raise UserError(f"repeats={config.repeats} takes a whole number, 1 or more")
     device = choose_device(config.trainer.device)
     precision = choose_precision(config.trainer.precision, device)
     set_determinism(config.trainer.deterministic)
-    plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    nodes = plain(config)
     row.device, row.precision = device.type, precision.name
     row.batch_size = config.trainer.batch_size
     row.classes, size = _classes_and_size(config)
     row.input = (3, *size)
-    model = build(plain, row.classes, size, config.seed)
+    model = build(nodes, row.classes, size, config.seed)
     row.feature_map = feature_shape(model.backbone, size)
     total, trainable = count_parameters(model)
     backbone, _ = count_parameters(model.backbone)
@@ -79,11 +80,15 @@ def _measure(config: DictConfig, row: Row) -> None:
         name: {part: counts[part] / max(1, counts["total"]) for part in ("backbone", "head")}
         for name, counts in (("parameters", row.parameters), ("macs", row.macs))
     }
-    row.seconds = _times(config, plain, model, row, device)
+    row.seconds = _times(config, nodes, model, row, device)
 
 
 def _times(
-    config: DictConfig, plain: dict[str, Any], model: Classifier, row: Row, device: torch.device
+    config: DictConfig,
+    nodes: dict[str, Any],
+    model: Classifier,
+    row: ModelCost,
+    device: torch.device,
 ) -> dict[str, float]:
     """Median seconds of a forward in inference mode, and of a training step, of one batch."""
     precision = choose_precision(config.trainer.precision, device)
@@ -93,8 +98,8 @@ def _times(
     images = torch.randn(row.batch_size, *row.input, generator=generator)
     images = images.to(device).contiguous(memory_format=layout)
     labels = torch.arange(row.batch_size, device=device) % row.classes
-    multipliers = {"head": plain["head"].get("lr_multiplier", 1.0)}
-    optimizer = build_optimizer(model, plain["optimizer"], multipliers)
+    multipliers = {"head": nodes["head"].get("lr_multiplier", 1.0)}
+    optimizer = build_optimizer(model, nodes["optimizer"], multipliers)
     scaler = precision.scaler()
 
     @torch.inference_mode()

@@ -17,12 +17,13 @@ from omegaconf.errors import (
 )
 
 from gapfc.errors import UserError
+from gapfc.formatting import first_line
 from gapfc.settings.compose import Composer, CompositionError, listed
 
 
 def explain(error: BaseException, command: str, config_name: str, arguments: list[str]) -> str:
     """Say in one or two lines what was wrong with the settings in `arguments`."""
-    first = _first_line(error)
+    first = _said(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _unknown_choice(error.missing_cfg_file, error.options or (), Composer(arguments))
     if isinstance(error, OverrideParseException):
@@ -45,7 +46,7 @@ def explain(error: BaseException, command: str, config_name: str, arguments: lis
     if found := re.match(r"Could not append to config.*'(.+)'", first):
         return f"'{found[1]}' is there already: leave out the + to change it"
     if found := re.match(r"Error merging override (.+)", first):
-        return f"{found[1]} cannot be set: {_first_line(error.__cause__ or error)}"
+        return f"{found[1]} cannot be set: {_said(error.__cause__ or error)}"
     return explain_in_run(error) or first
 
 
@@ -57,9 +58,9 @@ def explain_in_run(error: BaseException) -> str | None:
     if isinstance(error, InstantiationException):
         return _instantiation(error)
     if isinstance(error, MissingMandatoryValue):
-        return f"a setting needs a value: {_first_line(error)}"
+        return f"a setting needs a value: {_said(error)}"
     if isinstance(error, InterpolationKeyError | InterpolationResolutionError):
-        return _first_line(error)
+        return _said(error)
     return None
 
 
@@ -127,5 +128,5 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _said(error: BaseException) -> str:
+    return first_line(str(error)) or type(error).__name__

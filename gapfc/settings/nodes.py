@@ -1,15 +1,21 @@
-"""From a config node to the object it describes."""
+"""From a config node to plain containers, and to the object it describes."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
 
 from gapfc.errors import UserError
 
 # Keys of a node that say something of the object and are none of its arguments.
 RESERVED = {"name", "trainable", "lr_multiplier", "parameters", "match_parameters_of"}
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """`config`, resolved, as plain dicts, lists and scalars."""
+    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
 
 
 def construct(node: Mapping[str, Any], **arguments: Any) -> Any:

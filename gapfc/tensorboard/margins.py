@@ -5,7 +5,6 @@ a band a group, where the runs' own events give a line a seed.
 """
 
 import os
-import re
 import shutil
 import socket
 import time
@@ -18,6 +17,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from gapfc.formatting import folder_name
 from gapfc.tensorboard.custom_scalars import summary_of
 
 FOLDER = "margins"
@@ -108,8 +108,3 @@ def _is_ours(folder: Path) -> bool:
     return folder.is_dir() and all(
         path.name.startswith("events.out.tfevents.") for path in folder.iterdir()
     )
-
-
-def folder_name(text: str) -> str:
-    """`text` as the name of one folder: no separator, nothing hidden, never empty."""
-    return re.sub(r"[\\/:\x00-\x1f]+", "_", text).strip(" .") or "unnamed"

@@ -51,10 +51,10 @@ def run(config: DictConfig) -> int:
 def show(configs: list[DictConfig], labels: list[str], as_json: bool) -> int:
     """Measure and print; returns 1 if a model cannot be built."""
     # Here, since torch takes a second to import: a misspelt head is named before.
-    from gapfc.inspection.cost import describe
+    from gapfc.inspection.cost import measure_cost
 
     keep_freed_memory()
-    rows = [describe(*pair) for pair in zip(configs, labels, strict=True)]
+    rows = [measure_cost(*pair) for pair in zip(configs, labels, strict=True)]
     if as_json:
         json.dump([asdict(row) for row in rows], sys.stdout, indent=2)
         print()

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from gapfc.compare.answer import Comparison, Row
-from gapfc.compare.convergence import Reached
+from gapfc.compare.convergence import TimeToTarget
 from gapfc.compare.output.reproduce import commands
 from gapfc.compare.output.sentences import sentences
 
@@ -68,7 +68,7 @@ def _row(row: Row, comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _reached(reached: Reached | None) -> dict[str, Any] | None:
+def _reached(reached: TimeToTarget | None) -> dict[str, Any] | None:
     if reached is None:
         return None
     median = reached.median

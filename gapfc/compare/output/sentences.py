@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gapfc.compare.answer import Comparison, Row
-from gapfc.compare.metric import Measure, decimals, probability
+from gapfc.compare.metric import Measure
 from gapfc.compare.statistics import Paired
+from gapfc.formatting import decimals, probability
 
 
 def sentences(comparison: Comparison) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gapfc.compare.answer import Comparison, Row
-from gapfc.compare.convergence import Reached
-from gapfc.compare.metric import count, decimals, probability
+from gapfc.compare.convergence import TimeToTarget
+from gapfc.formatting import count, decimals, probability
 
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 # What goes first when the table is too wide. The rest always stays.
@@ -74,7 +74,7 @@ def columns(comparison: Comparison) -> list[Column]:
         share = f"{100 * row.paired.probability_better:.0f}%"
         return share if row.paired.n == row.n else f"{share} of {row.paired.n}"
 
-    def median(reached: Reached | None) -> float | None:
+    def median(reached: TimeToTarget | None) -> float | None:
         value = reached.median if reached else None
         return value if value is not None and math.isfinite(value) else None
 

@@ -9,31 +9,31 @@ import numpy as np
 import torch
 
 from gapfc.data.arrays import Arrays
-from gapfc.data.source import Source
+from gapfc.data.raw_dataset import RawDataset
 from gapfc.data.sources.torchvision_sets import torchvision_set
 from gapfc.errors import UserError
 
 PIXELS = 3 * 32 * 32
 
 
-def cifar10(data_root: Path) -> Source:
+def cifar10(data_root: Path) -> RawDataset:
     """50,000 + 10,000 32x32 images of 10 classes; cifar-10-batches-bin is preferred where it is."""
     folder = data_root / "cifar-10-batches-bin"
     if not folder.is_dir():
         return torchvision_set(data_root, "cifar10")
-    return Source(
+    return RawDataset(
         _names(folder / "batches.meta.txt", 10),
         _records([folder / f"data_batch_{part}.bin" for part in range(1, 6)], 1, 10),
         test=_records([folder / "test_batch.bin"], 1, 10),
     )
 
 
-def cifar100(data_root: Path) -> Source:
+def cifar100(data_root: Path) -> RawDataset:
     """50,000 + 10,000 32x32 images of 100 fine classes; cifar-100-binary is preferred."""
     folder = data_root / "cifar-100-binary"
     if not folder.is_dir():
         return torchvision_set(data_root, "cifar100")
-    return Source(
+    return RawDataset(
         _names(folder / "fine_label_names.txt", 100),
         _records([folder / "train.bin"], 2, 100),
         test=_records([folder / "test.bin"], 2, 100),

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from gapfc.data.files import Files
-from gapfc.data.source import Source
+from gapfc.data.raw_dataset import RawDataset
 from gapfc.errors import UserError
 
 EXTENSIONS = (
@@ -23,7 +23,7 @@ def folder(
     test_dir: str | None = None,
     skip_corrupt: bool = False,
     check_headers: bool = True,
-) -> Source:
+) -> RawDataset:
     """Trees `<dir>/<class>/**/<image>`; a relative dir stands in the working folder or data_root.
 
     With val_dir and no test_dir there is no test split: validation chooses the weights, so it
@@ -50,7 +50,7 @@ def folder(
                 f"{_list(names, classes['train_dir'])}."
             )
     splits = {key: _files(path, classes["train_dir"], skip_corrupt) for key, path in found.items()}
-    source = Source(
+    source = RawDataset(
         tuple(classes["train_dir"]),
         splits["train_dir"],
         splits.get("val_dir"),
@@ -59,7 +59,9 @@ def folder(
     return source.checked() if check_headers else source
 
 
-def imagenet(data_root: Path, skip_corrupt: bool = False, check_headers: bool = False) -> Source:
+def imagenet(
+    data_root: Path, skip_corrupt: bool = False, check_headers: bool = False
+) -> RawDataset:
     """ILSVRC 2012 in torchvision's layout: data_root/imagenet/{train,val}/<class>/<image>.
 
     The official validation images are the test split; validation is held out of training.

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from gapfc.data.arrays import Arrays
-from gapfc.data.source import Source
+from gapfc.data.raw_dataset import RawDataset
 from gapfc.errors import UserError
 
 SHAPES = ("circle", "square", "triangle", "cross", "ring", "diamond")
@@ -25,7 +25,7 @@ def synthetic_shapes(
     train_images: int = 4000,
     test_images: int = 1000,
     seed: int = 0,
-) -> Source:
+) -> RawDataset:
     """One shape an image, of any colour, 30 to 50 % of the side wide, wholly inside one quadrant.
 
     label: what is to be learnt, "shape" or the "quadrant" it stands in; the other is independent
@@ -46,7 +46,7 @@ def synthetic_shapes(
         _draw(count, size, label, Generator().manual_seed(2 * seed + part))
         for part, count in enumerate((train_images, test_images))
     )
-    return Source(SHAPES if label == "shape" else QUADRANTS, train, test=test)
+    return RawDataset(SHAPES if label == "shape" else QUADRANTS, train, test=test)
 
 
 def _draw(count: int, size: int, label: str, generator: Generator) -> Arrays:

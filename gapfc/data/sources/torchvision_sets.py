@@ -18,11 +18,11 @@ from torchvision import datasets
 
 from gapfc.data.arrays import Arrays
 from gapfc.data.files import Files
-from gapfc.data.source import Source
+from gapfc.data.raw_dataset import RawDataset
 from gapfc.data.sources.download import find_or_download
 from gapfc.errors import UserError
 
-Reader = Callable[..., Source]  # (root, download, **options) -> Source
+ReadSet = Callable[..., RawDataset]  # (root, download, **options) -> RawDataset
 
 
 def _labels(values: Any) -> Tensor:
@@ -33,13 +33,13 @@ def _names(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(str(value) for value in values)
 
 
-def _mnist_like(kind: type[datasets.MNIST], root: Path, download: bool) -> Source:
+def _mnist_like(kind: type[datasets.MNIST], root: Path, download: bool) -> RawDataset:
     parts = [kind(str(root), train=train, download=download) for train in (True, False)]
     train, test = (Arrays(part.data.unsqueeze(1), _labels(part.targets)) for part in parts)
-    return Source(_names(parts[0].classes), train, test=test)
+    return RawDataset(_names(parts[0].classes), train, test=test)
 
 
-def _emnist(root: Path, download: bool, split: str) -> Source:
+def _emnist(root: Path, download: bool, split: str) -> RawDataset:
     parts = [
         datasets.EMNIST(str(root), split=split, train=train, download=download)
         for train in (True, False)
@@ -52,19 +52,19 @@ def _emnist(root: Path, download: bool, split: str) -> Source:
         Arrays(part.data.transpose(1, 2).unsqueeze(1).contiguous(), number[_labels(part.targets)])
         for part in parts
     )
-    return Source(tuple(names[label] for label in present), train, test=test)
+    return RawDataset(tuple(names[label] for label in present), train, test=test)
 
 
-def _cifar(kind: type[datasets.CIFAR10], root: Path, download: bool) -> Source:
+def _cifar(kind: type[datasets.CIFAR10], root: Path, download: bool) -> RawDataset:
     parts = [kind(str(root), train=train, download=download) for train in (True, False)]
     train, test = (
         Arrays(torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous(), _labels(part.targets))
         for part in parts
     )
-    return Source(_names(parts[0].classes), train, test=test)
+    return RawDataset(_names(parts[0].classes), train, test=test)
 
 
-def _svhn(root: Path, download: bool) -> Source:
+def _svhn(root: Path, download: bool) -> RawDataset:
     train, test = (
         Arrays(torch.from_numpy(np.ascontiguousarray(part.data)), _labels(part.labels))
         for part in (
@@ -72,22 +72,22 @@ def _svhn(root: Path, download: bool) -> Source:
             for split in ("train", "test")
         )
     )
-    return Source(_names("0123456789"), train, test=test)
+    return RawDataset(_names("0123456789"), train, test=test)
 
 
-def _stl10(root: Path, download: bool) -> Source:
+def _stl10(root: Path, download: bool) -> RawDataset:
     parts = [
         datasets.STL10(str(root), split=split, download=download) for split in ("train", "test")
     ]
     train, test = (Arrays(torch.from_numpy(part.data), _labels(part.labels)) for part in parts)
-    return Source(_names(parts[0].classes), train, test=test)
+    return RawDataset(_names(parts[0].classes), train, test=test)
 
 
 def _files(paths: Sequence[Any], labels: Any) -> Files:
     return Files([str(path) for path in paths], _labels(labels))
 
 
-def _flowers(root: Path, download: bool) -> Source:
+def _flowers(root: Path, download: bool) -> RawDataset:
     train, val, test = (
         _files(part._image_files, part._labels)
         for part in (
@@ -96,51 +96,53 @@ def _flowers(root: Path, download: bool) -> Source:
         )
     )
     names = getattr(datasets.Flowers102, "classes", None) or [str(n) for n in range(1, 103)]
-    return Source(_names(names), train, val, test)
+    return RawDataset(_names(names), train, val, test)
 
 
-def _pets(root: Path, download: bool) -> Source:
+def _pets(root: Path, download: bool) -> RawDataset:
     parts = [
         datasets.OxfordIIITPet(str(root), split=split, download=download)
         for split in ("trainval", "test")
     ]
     train, test = (_files(part._images, part._labels) for part in parts)
-    return Source(_names(parts[0].classes), train, test=test)
+    return RawDataset(_names(parts[0].classes), train, test=test)
 
 
-def _dtd(root: Path, download: bool, partition: int) -> Source:
+def _dtd(root: Path, download: bool, partition: int) -> RawDataset:
     parts = [
         datasets.DTD(str(root), split=split, partition=partition, download=download)
         for split in ("train", "val", "test")
     ]
     train, val, test = (_files(part._image_files, part._labels) for part in parts)
-    return Source(_names(parts[0].classes), train, val, test)
+    return RawDataset(_names(parts[0].classes), train, val, test)
 
 
-def _food(root: Path, download: bool) -> Source:
+def _food(root: Path, download: bool) -> RawDataset:
     parts = [
         datasets.Food101(str(root), split=split, download=download) for split in ("train", "test")
     ]
     train, test = (_files(part._image_files, part._labels) for part in parts)
-    return Source(_names(parts[0].classes), train, test=test)
+    return RawDataset(_names(parts[0].classes), train, test=test)
 
 
-def _eurosat(root: Path, download: bool) -> Source:
+def _eurosat(root: Path, download: bool) -> RawDataset:
     part = datasets.EuroSAT(str(root), download=download)
-    return Source(_names(part.classes), _files([path for path, _ in part.samples], part.targets))
+    return RawDataset(
+        _names(part.classes), _files([path for path, _ in part.samples], part.targets)
+    )
 
 
-def _caltech(root: Path, download: bool) -> Source:
+def _caltech(root: Path, download: bool) -> RawDataset:
     part = datasets.Caltech101(str(root), download=download)
     folder = Path(part.root) / "101_ObjectCategories"
     paths = [
         folder / part.categories[label] / f"image_{number:04d}.jpg"
         for number, label in zip(part.index, part.y, strict=True)
     ]
-    return Source(_names(part.categories), _files(paths, part.y))
+    return RawDataset(_names(part.categories), _files(paths, part.y))
 
 
-def _imagenette(root: Path, download: bool, size: str) -> Source:
+def _imagenette(root: Path, download: bool, size: str) -> RawDataset:
     parts = [
         datasets.Imagenette(str(root), split=split, size=size, download=download)
         for split in ("train", "val")
@@ -149,11 +151,11 @@ def _imagenette(root: Path, download: bool, size: str) -> Source:
         _files([path for path, _ in part._samples], [label for _, label in part._samples])
         for part in parts
     )
-    return Source(tuple(names[0] for names in parts[0].classes), train, test=test)
+    return RawDataset(tuple(names[0] for names in parts[0].classes), train, test=test)
 
 
 # name: the folder under the data root, and how it is read.
-SETS: dict[str, tuple[str, Reader]] = {
+SETS: dict[str, tuple[str, ReadSet]] = {
     "mnist": ("MNIST", partial(_mnist_like, datasets.MNIST)),
     "fashion_mnist": ("FashionMNIST", partial(_mnist_like, datasets.FashionMNIST)),
     "kmnist": ("KMNIST", partial(_mnist_like, datasets.KMNIST)),
@@ -186,7 +188,7 @@ def torchvision_set(
     skip_corrupt: bool = False,
     check_headers: bool = False,
     **options: Any,
-) -> Source:
+) -> RawDataset:
     """The set called `source` in SETS, downloaded where it is missing.
 
     options: what the set's own reader takes (emnist: split; dtd: partition; imagenette: size).

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gapfc.inspection.table import count, duration
+from gapfc.formatting import count, short_time
 
 TINY = (
     "backbone.widths=[8,8,16]",
@@ -80,4 +80,4 @@ def test_counts_have_three_digits(number, text):
     ("seconds", "text"), [(2, "2.00 s"), (0.0123, "12.3 ms"), (5e-5, "50.0 µs")]
 )
 def test_durations_have_three_digits(seconds, text):
-    assert duration(seconds) == text
+    assert short_time(seconds) == text

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gapfc.compare.answer import Comparison
-from gapfc.compare.metric import decimals, probability
 from gapfc.compare.output.plots.style import INK, MUTED, PAPER, caption, looks, new_figure
+from gapfc.formatting import decimals, probability
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

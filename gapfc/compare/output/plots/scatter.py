@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from gapfc.compare.answer import Comparison, Row
-from gapfc.compare.metric import count
 from gapfc.compare.output.plots.labels import label_points
 from gapfc.compare.output.plots.style import caption, looks, new_figure, shown_rows
+from gapfc.formatting import count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

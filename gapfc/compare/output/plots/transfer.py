@@ -12,7 +12,6 @@ import numpy as np
 from gapfc.compare.answer import Comparison
 from gapfc.compare.collect import Run
 from gapfc.compare.fields import metric_of, value_of
-from gapfc.compare.metric import decimals
 from gapfc.compare.output.plots.style import (
     COLOURS,
     DASHES,
@@ -24,6 +23,7 @@ from gapfc.compare.output.plots.style import (
     legend_above,
     new_figure,
 )
+from gapfc.formatting import decimals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

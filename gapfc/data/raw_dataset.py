@@ -12,7 +12,7 @@ Split: TypeAlias = Arrays | Files
 
 
 @dataclass(frozen=True)
-class Source:
+class RawDataset:
     """The splits a data set comes with; `val` and `test` are None where it has none of its own."""
 
     classes: tuple[str, ...]
@@ -20,11 +20,11 @@ class Source:
     val: Split | None = None
     test: Split | None = None
 
-    def checked(self) -> Source:
+    def checked(self) -> RawDataset:
         """The same with every file's header opened: see Files.checked."""
         train, val, test = (
             split.checked() if isinstance(split, Files) else split
             for split in (self.train, self.val, self.test)
         )
         assert train is not None
-        return Source(self.classes, train, val, test)
+        return RawDataset(self.classes, train, val, test)
