@@ -85,7 +85,7 @@ def _recorded(command: str, config: DictConfig) -> tuple[str | None, str | None]
         found = earlier_run(command, without_hydra(config))
     except Exception:  # how a run ended must not be lost to what only adorns it
         return None, None
-    return (str(found.path), found.error) if found else (None, None)
+    return (str(found.path), found.results.get("error")) if found else (None, None)
 
 
 def _silence(config: DictConfig) -> None:
