@@ -1,4 +1,4 @@
-"""Epochs, steps and seconds until a validation accuracy is reached, with runs that never did.
+"""Epochs and seconds until a validation accuracy is reached, with runs that never did.
 
 A run that never reached the target is *censored*: it would have taken longer than its budget.
 Leaving it out, or counting its last epoch, makes a slow group look fast. So a group is told by its
@@ -10,21 +10,20 @@ share of runs that did ("2/3 reached") always stands beside it.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gapfc.compare.collect import Run
 from gapfc.compare.curves import Curves
-
-UNITS = ("epochs", "steps", "seconds")
+from gapfc.formatting import NOTHING
 
 
 @dataclass(frozen=True)
 class TimeToTarget:
     """Time to the target of the runs of a group, by seed; math.inf where it was never reached."""
 
-    unit: str
     times: dict[int, float]
     budget: float  # the longest that a censored run was trained, in the same unit
 
@@ -41,13 +40,7 @@ class TimeToTarget:
     @property
     def median(self) -> float | None:
         """math.inf when half of the runs or more were censored; None without runs."""
-        ordered = sorted(self.times.values())
-        if not ordered:
-            return None
-        middle = len(ordered) // 2
-        if len(ordered) % 2:
-            return ordered[middle]
-        return (ordered[middle - 1] + ordered[middle]) / 2
+        return statistics.median(self.times.values()) if self.times else None
 
     @property
     def mean_of_reached(self) -> float | None:
@@ -59,33 +52,25 @@ class TimeToTarget:
         """`7.2`, `8.1 (2/3 reached)`, `>12 (1/3 reached)`."""
         median = self.median
         if median is None:
-            return "–"
+            return NOTHING
         told = f"{median:.1f}" if math.isfinite(median) else f">{self.budget:.4g}"
         return told if self.count == self.total else f"{told} ({self.count}/{self.total} reached)"
 
 
-def recorded_targets(runs: Sequence[Run]) -> list[float]:
-    """Targets that results.json of any run reports, ascending."""
-    found: set[float] = set()
-    for run in runs:
-        found.update(float(key) for key in _to_accuracy(run))
-    return sorted(found)
-
-
 def default_target(runs: Sequence[Run]) -> float | None:
     """The highest recorded target that at least half of all runs reached; else the lowest."""
-    targets = recorded_targets(runs)
+    targets = sorted({float(key) for run in runs for key in _to_accuracy(run)})
     reached = [
         target
         for target in targets
         if 2 * sum(_from_results(run, target, "epochs") not in (None, math.inf) for run in runs)
         >= len(runs)
     ]
-    return max(reached) if reached else (targets[0] if targets else None)
+    return max(reached, default=min(targets, default=None))
 
 
 def reached(runs: Mapping[int, Run], target: float, unit: str, curves: Curves) -> TimeToTarget:
-    """How long each run took to `target`, an accuracy in [0, 1], in "epochs"|"steps"|"seconds".
+    """How long each run took to `target`, an accuracy in [0, 1], in "epochs" | "seconds".
 
     Read from results.json where the run reports that target, else interpolated in metrics.csv.
     Runs with neither are left out of the total.
@@ -102,7 +87,7 @@ def reached(runs: Mapping[int, Run], target: float, unit: str, curves: Curves) -
         if not math.isfinite(time):
             trained = run.results.get("train_seconds" if unit == "seconds" else unit)
             budget = max(budget, float(trained or 0))
-    return TimeToTarget(unit, times, budget)
+    return TimeToTarget(times, budget)
 
 
 def _to_accuracy(run: Run) -> Mapping[str, Any]:
@@ -122,7 +107,7 @@ def _from_results(run: Run, target: float, unit: str) -> float | None:
 
 def _from_curve(run: Run, target: float, unit: str, curves: Curves) -> float | None:
     curve = curves.of(run)
-    column = {"epochs": "epoch", "steps": "step"}.get(unit, unit)
+    column = "epoch" if unit == "epochs" else unit
     if curve is None or column not in curve or "val_accuracy" not in curve:
         return None
     times, accuracies = curve[column], curve["val_accuracy"]

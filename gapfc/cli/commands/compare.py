@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from gapfc.compare.answer import Comparison, Question, compare
+from gapfc.compare.answer import Comparison, compare
 from gapfc.compare.collect import collect
 from gapfc.compare.output.export import csv_text, json_text
 from gapfc.compare.output.sentences import sentences, unusable_lines
 from gapfc.compare.output.table import markdown, terminal
+from gapfc.compare.question import Question
 from gapfc.compare.where import apply, parse_condition, split_outside_brackets
 from gapfc.errors import UserError
 
@@ -98,7 +99,17 @@ def main(argv: list[str]) -> int:
     Raises UserError for whatever the user can mend.
     """
     options = parser().parse_args(argv)
-    question = _question(options)
+    question = Question(
+        metric=options.metric,
+        by=tuple(dict.fromkeys(key for key in split_outside_brackets(options.by) if key)),
+        baseline=options.baseline,
+        where=tuple(options.where),
+        choose=options.choose,
+        confidence=options.confidence,
+        interval=options.interval,
+        target=options.target,
+        direction=options.direction,
+    )
     conditions = [parse_condition(text) for text in question.where]
     collection = collect(options.directories)
     found = len(collection.runs) + len(collection.unusable)
@@ -124,29 +135,6 @@ def main(argv: list[str]) -> int:
     for problem in comparison.curves.problems:
         print(f"Note: {problem}", file=out)
     return 0
-
-
-def _question(options: argparse.Namespace) -> Question:
-    by = tuple(dict.fromkeys(key for key in split_outside_brackets(options.by) if key))
-    if not by:
-        raise UserError("--by: give at least one key, as in --by head")
-    if not 0 < options.confidence < 1:
-        raise UserError(f"--confidence {options.confidence:g}: give a share in (0, 1), as 0.95")
-    if options.target is not None and not 0 < options.target <= 1:
-        raise UserError(f"--target {options.target:g}: give an accuracy in (0, 1], as 0.9 for 90%")
-    if options.choose in by:
-        raise UserError(f"--choose {options.choose}: it is in --by already; leave it out there")
-    return Question(
-        metric=options.metric,
-        by=by,
-        baseline=options.baseline,
-        where=tuple(options.where),
-        choose=options.choose,
-        confidence=options.confidence,
-        interval=options.interval,
-        target=options.target,
-        direction=options.direction,
-    )
 
 
 def summary(comparison: Comparison, width: int = 120, bold: bool = False) -> str:

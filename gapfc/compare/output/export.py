@@ -9,10 +9,11 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from gapfc.compare.answer import Comparison, Row
+from gapfc.compare.answer import Comparison
 from gapfc.compare.convergence import TimeToTarget
 from gapfc.compare.output.reproduce import commands
 from gapfc.compare.output.sentences import sentences
+from gapfc.compare.row import Row
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
@@ -56,15 +57,15 @@ def _row(row: Row, comparison: Comparison) -> dict[str, Any]:
         "paired": None if row.paired is None else {**asdict(row.paired), "n": row.paired.n},
         "no_comparison": row.no_comparison,
         "seeds_not_paired": row.not_paired,
-        "generalization_gap": row.gap,
-        "source_accuracy": row.source_accuracy,
-        "area_under_curve": row.area,
+        "generalization_gap": row.mean_of("generalization_gap.accuracy"),
+        "source_accuracy": row.mean_of("transfer.source.test_accuracy"),
+        "area_under_curve": row.mean_of("convergence.area_under_curve"),
         "epochs_to_target": _reached(row.epochs),
         "seconds_to_target": _reached(row.seconds),
-        "head_parameters": row.head_parameters,
-        "parameters": row.parameters,
-        "macs": row.macs,
-        "images_per_second": row.images_per_second,
+        "head_parameters": row.mean_of("parameters.head"),
+        "parameters": row.mean_of("parameters.total"),
+        "macs": row.mean_of("macs.total"),
+        "images_per_second": row.mean_of("images_per_second"),
     }
 
 
@@ -144,17 +145,17 @@ def csv_text(comparison: Comparison) -> str:
                 pair.p_holm if pair else None,
                 pair.p_sign_flip if pair else None,
                 pair.probability_better if pair else None,
-                row.gap,
-                row.source_accuracy,
+                row.mean_of("generalization_gap.accuracy"),
+                row.mean_of("transfer.source.test_accuracy"),
                 comparison.target,
                 f"{row.epochs.count}/{row.epochs.total}" if row.epochs else None,
                 row.epochs.median if row.epochs else None,
                 row.seconds.median if row.seconds else None,
-                row.area,
-                row.head_parameters,
-                row.parameters,
-                row.macs,
-                row.images_per_second,
+                row.mean_of("convergence.area_under_curve"),
+                row.mean_of("parameters.head"),
+                row.mean_of("parameters.total"),
+                row.mean_of("macs.total"),
+                row.mean_of("images_per_second"),
             ]
         )
     return out.getvalue()

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gapfc.compare.answer import Comparison, Row
+from gapfc.compare.answer import Comparison
 from gapfc.compare.curves import Array, Curves
+from gapfc.compare.row import Row
 from gapfc.compare.statistics import mean_interval
 from gapfc.tensorboard.margins import Margin
 

@@ -7,13 +7,14 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from gapfc.compare.answer import Comparison, Row
+from gapfc.compare.answer import Comparison
 from gapfc.compare.metric import Measure
 from gapfc.compare.output.page import SCRIPT, STYLE, VARIABLES
 from gapfc.compare.output.plots import Picture
 from gapfc.compare.output.reproduce import commands
 from gapfc.compare.output.sentences import sentences
 from gapfc.compare.output.table import Column, best_rows, columns
+from gapfc.compare.row import Row
 from gapfc.compare.statistics import BOOTSTRAP_FROM
 
 EXPLAINED = {

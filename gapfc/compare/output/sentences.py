@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gapfc.compare.answer import Comparison, Row
+from gapfc.compare.answer import Comparison
 from gapfc.compare.metric import Measure
+from gapfc.compare.row import Row
 from gapfc.compare.statistics import Paired
 from gapfc.formatting import decimals, probability
 

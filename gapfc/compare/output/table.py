@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gapfc.compare.answer import Comparison, Row
+from gapfc.compare.answer import Comparison
 from gapfc.compare.convergence import TimeToTarget
+from gapfc.compare.row import Row
 from gapfc.formatting import count, decimals, probability
 
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
@@ -112,14 +113,14 @@ def columns(comparison: Comparison) -> list[Column]:
         Column(
             "gap",
             "gap (pt)",
-            lambda row: "–" if row.gap is None else f"{100 * row.gap:.1f}",
-            lambda row: row.gap,
+            lambda row: fixed(row.mean_of("generalization_gap.accuracy"), 1, 100),
+            lambda row: row.mean_of("generalization_gap.accuracy"),
         ),
         Column(
             "source",
             "source (%)",
-            lambda row: "–" if row.source_accuracy is None else f"{100 * row.source_accuracy:.1f}",
-            lambda row: row.source_accuracy,
+            lambda row: fixed(row.mean_of("transfer.source.test_accuracy"), 1, 100),
+            lambda row: row.mean_of("transfer.source.test_accuracy"),
         ),
         Column(
             "epochs to",
@@ -138,26 +139,36 @@ def columns(comparison: Comparison) -> list[Column]:
         Column(
             "AUC",
             "AUC",
-            lambda row: "–" if row.area is None else f"{row.area:.3f}",
-            lambda row: row.area,
+            lambda row: fixed(row.mean_of("convergence.area_under_curve"), 3),
+            lambda row: row.mean_of("convergence.area_under_curve"),
             +1,
         ),
         Column(
             "head params",
             "head params",
-            lambda row: count(row.head_parameters),
-            lambda row: row.head_parameters,
+            lambda row: count(row.mean_of("parameters.head")),
+            lambda row: row.mean_of("parameters.head"),
             -1,
         ),
         Column(
-            "params", "params", lambda row: count(row.parameters), lambda row: row.parameters, -1
+            "params",
+            "params",
+            lambda row: count(row.mean_of("parameters.total")),
+            lambda row: row.mean_of("parameters.total"),
+            -1,
         ),
-        Column("MACs", "MACs", lambda row: count(row.macs), lambda row: row.macs, -1),
+        Column(
+            "MACs",
+            "MACs",
+            lambda row: count(row.mean_of("macs.total")),
+            lambda row: row.mean_of("macs.total"),
+            -1,
+        ),
         Column(
             "images/s",
             "images/s",
-            lambda row: count(row.images_per_second),
-            lambda row: row.images_per_second,
+            lambda row: count(row.mean_of("images_per_second")),
+            lambda row: row.mean_of("images_per_second"),
             +1,
         ),
     ]
@@ -194,6 +205,11 @@ def terminal(comparison: Comparison, width: int = 120, bold: bool = False) -> st
         told = ", ".join(reversed(left_out))
         lines.append(f"Left out to fit {width} columns: {told} (--csv and --markdown have them)")
     return "\n".join(lines)
+
+
+def fixed(value: float | None, places: int, scale: float = 1) -> str:
+    """A number with `places` decimals, or a dash."""
+    return "–" if value is None else f"{scale * value:.{places}f}"
 
 
 def _cells(shown: Sequence[Column], rows: Sequence[Row]) -> list[list[str]]:

@@ -9,13 +9,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from synthetic import change, write_run, write_transfer
 
-from gapfc.compare.answer import Question, compare
+from gapfc.compare.answer import compare
 from gapfc.compare.collect import collect
 from gapfc.compare.output.plots import DRAW, draw, figures, save_all, svg
 from gapfc.compare.output.plots.labels import label_points
 from gapfc.compare.output.plots.scatter import _apart
 from gapfc.compare.output.plots.style import COLOURS, INK, looks, new_figure, styled
 from gapfc.compare.output.report import inline, report
+from gapfc.compare.question import Question
 
 
 @pytest.fixture

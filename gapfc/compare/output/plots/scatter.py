@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from gapfc.compare.answer import Comparison, Row
+from gapfc.compare.answer import Comparison
 from gapfc.compare.output.plots.labels import label_points
 from gapfc.compare.output.plots.style import caption, looks, new_figure, shown_rows
+from gapfc.compare.row import Row
 from gapfc.formatting import count
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def against_macs(comparison: Comparison) -> Figure | None:
 
 
 def _cost(row: Row, name: str) -> float | None:
-    return row.parameters if name == "parameters" else row.macs
+    return row.mean_of("parameters.total") if name == "parameters" else row.mean_of("macs.total")
 
 
 def _against(comparison: Comparison, name: str, axis: str) -> Figure | None:

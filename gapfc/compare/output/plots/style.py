@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from gapfc.compare.answer import Comparison, Row
+from gapfc.compare.answer import Comparison
+from gapfc.compare.row import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
