@@ -23,6 +23,7 @@ from gapfc.compare.fields import (
 )
 from gapfc.compare.groups import Values
 from gapfc.errors import UserError
+from gapfc.formatting import plural
 
 # In a transfer run the target's head follows from the source's, and the other way round.
 OWNS_TOO = {
@@ -153,7 +154,7 @@ def _explain(mixed: dict[str, dict[str, int]], by: Sequence[str]) -> str:
     lines = [f"these runs differ in more than {', '.join(by)}; they are not mixed:"]
     for key, counts in list(mixed.items())[:8]:
         ranked = sorted(counts.items(), key=lambda item: -item[1])
-        told = [f"{value} ({n} run{'s' * (n != 1)})" for value, n in ranked[:6]]
+        told = [f"{value} ({plural(n, 'run')})" for value, n in ranked[:6]]
         lines.append(f"  {key}: {', '.join(told)}{', …' if len(ranked) > 6 else ''}")
     if len(mixed) > 8:
         lines.append(f"  and {len(mixed) - 8} more: {', '.join(list(mixed)[8:20])}")

@@ -13,13 +13,14 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 from gapfc.compare.collect import Run
 from gapfc.compare.curves import Curves
 from gapfc.formatting import NOTHING
 
 
+@final
 @dataclass(frozen=True)
 class TimeToTarget:
     """Time to the target of the runs of a group, by seed; math.inf where it was never reached."""
@@ -41,6 +42,12 @@ class TimeToTarget:
     def median(self) -> float | None:
         """math.inf when half of the runs or more were censored; None without runs."""
         return statistics.median(self.times.values()) if self.times else None
+
+    @property
+    def finite_median(self) -> float | None:
+        """The median, or None when it is not known."""
+        median = self.median
+        return median if median is not None and math.isfinite(median) else None
 
     @property
     def mean_of_reached(self) -> float | None:

@@ -16,8 +16,9 @@ from gapfc.compare.convergence import TimeToTarget, default_target
 from gapfc.compare.curves import Curves, over_seeds, read_metrics
 from gapfc.compare.fields import ABSENT, lookup, metric_of, value_of
 from gapfc.compare.metric import measure
+from gapfc.compare.output.columns import shown_columns
 from gapfc.compare.output.reproduce import commands
-from gapfc.compare.output.table import best_rows, columns, markdown, terminal
+from gapfc.compare.output.table import markdown, terminal
 from gapfc.compare.question import Question
 from gapfc.errors import UserError
 from gapfc.formatting import decimals
@@ -253,10 +254,10 @@ def test_without_recorded_overrides_the_whole_configuration_is_told(tmp_path):
 
 def test_the_best_of_each_column_is_bold(sweep):
     found = compare(collect([sweep]), Question())
-    shown = {column.name: column for column in columns(found)}
-    assert best_rows(shown["metric"], found.rows) == {found.best}
-    assert best_rows(shown["head params"], found.rows) == {"gap", "nin"}
-    assert best_rows(shown["n"], found.rows) == set()
+    shown = {column.name: column for column in shown_columns(found)}
+    assert shown["metric"].best_rows(found.rows) == {found.best}
+    assert shown["head_parameters"].best_rows(found.rows) == {"gap", "nin"}
+    assert shown["n"].best_rows(found.rows) == set()
     assert "\x1b[1m5.13k\x1b[0m" in terminal(found, 200, bold=True)
     assert markdown(found).count("**5.13k**") == 2
 
@@ -269,6 +270,6 @@ def test_columns_go_in_the_stated_order_until_it_fits(sweep, width):
     assert fits or lines[0].split() == ["head", "n", "test.accuracy", "(%)", "difference",
                                         "[95%]", "p", "(Holm)"]  # fmt: skip
     shown = re.split(r"\s{2,}", lines[0])
-    dropped = [column.title for column in columns(found) if column.title not in shown]
+    dropped = [column.title for column in shown_columns(found) if column.title not in shown]
     assert bool(dropped) == ("Left out" in lines[-1])
     assert all(title in lines[-1] for title in dropped)

@@ -9,31 +9,13 @@ from html import escape
 
 from gapfc.compare.answer import Comparison
 from gapfc.compare.metric import Measure
+from gapfc.compare.output.columns import Column, shown_columns
 from gapfc.compare.output.page import SCRIPT, STYLE, VARIABLES
 from gapfc.compare.output.plots import Picture
 from gapfc.compare.output.reproduce import commands
 from gapfc.compare.output.sentences import sentences
-from gapfc.compare.output.table import Column, best_rows, columns
 from gapfc.compare.row import Row
 from gapfc.compare.statistics import BOOTSTRAP_FROM
-
-EXPLAINED = {
-    "n": "seeds with a value of the metric",
-    "metric": "mean over seeds ± half of Student's interval of that mean",
-    "difference": "mean difference to the baseline over the seeds both have, with its interval",
-    "p": "two-sided p of the paired t test, corrected for all comparisons of the table (Holm)",
-    "P(better)": "share of shared seeds in which the group beats the baseline; a tie counts half",
-    "gap": "training accuracy minus test accuracy, in points; smaller overfits less",
-    "source": "test accuracy of the sources on their own data",
-    "epochs to": "median epochs until the validation accuracy was reached; a run that never did "
-    "counts as slower than all others",
-    "s to": "the same in seconds of training, without evaluation and start-up",
-    "AUC": "area under the validation accuracy curve: its mean over training",
-    "head params": "parameters of the head",
-    "params": "parameters of backbone and head",
-    "MACs": "multiply-accumulates for one image",
-    "images/s": "training images a second",
-}
 
 
 def report(comparison: Comparison, pictures: Sequence[Picture]) -> str:
@@ -75,10 +57,10 @@ def _header(comparison: Comparison) -> str:
 
 
 def _table(comparison: Comparison) -> str:
-    shown = columns(comparison)
-    marked = [best_rows(column, comparison.rows) for column in shown]
+    shown = shown_columns(comparison)
+    marked = [column.best_rows(comparison.rows) for column in shown]
     head = "".join(
-        f'<th scope="col"{_left(column)} title="{escape(EXPLAINED.get(column.name, column.name))}">'
+        f'<th scope="col"{_left(column)} title="{escape(column.explanation or column.name)}">'
         f"<button>{escape(column.title)}</button></th>"
         for column in shown
     )
@@ -87,7 +69,7 @@ def _table(comparison: Comparison) -> str:
         cells = []
         for index, (column, best) in enumerate(zip(shown, marked, strict=True)):
             tag = "th" if index == 0 else "td"
-            names = " ".join(["l"] * column.left + ["best"] * (row.label in best))
+            names = " ".join(["l"] * column.is_key + ["best"] * (row.label in best))
             css = f' class="{names}"' if names else ""
             scope = ' scope="row"' if index == 0 else ""
             value = escape(_sort_value(column, row))
@@ -95,9 +77,9 @@ def _table(comparison: Comparison) -> str:
         css = ' class="base"' if row.is_baseline else ""
         body.append(f"<tr{css}>{''.join(cells)}</tr>")
     meanings = "".join(
-        f"<dt>{escape(column.title)}</dt><dd>{escape(EXPLAINED[column.name])}</dd>"
+        f"<dt>{escape(column.title)}</dt><dd>{escape(column.explanation)}</dd>"
         for column in shown
-        if column.name in EXPLAINED
+        if column.explanation
     )
     return (
         f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
@@ -109,11 +91,11 @@ def _table(comparison: Comparison) -> str:
 
 
 def _left(column: Column) -> str:
-    return ' class="l"' if column.left else ""
+    return ' class="l"' if column.is_key else ""
 
 
 def _sort_value(column: Column, row: Row) -> str:
-    if column.left:
+    if column.is_key:
         return column.text(row)
     number = column.number(row)
     return "" if number is None or not math.isfinite(number) else repr(float(number))
