@@ -177,12 +177,12 @@ def _write_pictures(
     comparison: Comparison, html: str | None, folder: str | None, out: TextIO
 ) -> None:
     # Here, as matplotlib takes longer to import than the rest of a comparison to compute.
+    from gapfc.compare.output.page import html_text
     from gapfc.compare.output.plots import draw, save_all
-    from gapfc.compare.output.report import report
 
     pictures = draw(comparison, png=folder is not None)
     if html is not None:
-        _write(Path(html), report(comparison, pictures))
+        _write(Path(html), html_text(comparison, pictures))
         print(f"Wrote {html}", file=out)
     if folder is not None:
         texts = {

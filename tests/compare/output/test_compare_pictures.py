@@ -11,11 +11,11 @@ from synthetic import change, write_run, write_transfer
 
 from gapfc.compare.answer import compare
 from gapfc.compare.collect import collect
-from gapfc.compare.output.plots import DRAW, draw, figures, save_all, svg
+from gapfc.compare.output.page import html_text, inline
+from gapfc.compare.output.plots import DRAW, Picture, draw, figures, save_all, svg
 from gapfc.compare.output.plots.labels import label_points
 from gapfc.compare.output.plots.scatter import _apart
 from gapfc.compare.output.plots.style import COLOURS, INK, looks, new_figure, styled
-from gapfc.compare.output.report import inline, report
 from gapfc.compare.question import Question
 
 
@@ -215,11 +215,12 @@ class Page(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.fetched, self.ids, self.refs, self.text, self.tags = [], [], [], [], []
+        self.fetched, self.ids, self.refs, self.text, self.tags, self.names = [[] for _ in range(6)]
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         for name, value in attrs:
+            self.names.append(name)
             if name == "id":
                 self.ids.append(value)
             if name in ("src", "href", "xlink:href", "action"):
@@ -233,7 +234,7 @@ class Page(HTMLParser):
 
 
 def test_the_page_is_whole_and_asks_for_nothing(found):
-    text = report(found, draw(found, png=False))
+    text = html_text(found, draw(found, png=False))
     page = Page()
     page.feed(text)
     assert page.fetched == []
@@ -251,9 +252,20 @@ def test_the_page_is_whole_and_asks_for_nothing(found):
 
 def test_the_page_escapes_what_runs_hold(sweep):
     write_run(sweep, "gap", 9, status="failed", error="<script>alert(1)</script>")
-    text = report(compare(collect([sweep]), Question()), [])
+    text = html_text(compare(collect([sweep]), Question()), [])
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert" in text
+
+
+def test_the_page_escapes_the_names_of_groups(tmp_path):
+    for rate in (0.1, "<img src=x onerror=alert(1)>", "' onclick=alert(1)"):
+        write_run(tmp_path, "gap", 0, config={"optimizer.lr": rate})
+    comparison = compare(collect([tmp_path]), Question(by=("optimizer.lr",)))
+    page = Page()
+    page.feed(html_text(comparison, []))
+    assert "img" not in page.tags
+    assert "<img src=x onerror=alert(1)>" in page.text
+    assert "onclick" not in page.names
 
 
 def test_colours_become_variables_and_ids_get_a_name():
@@ -262,7 +274,7 @@ def test_colours_become_variables_and_ids_get_a_name():
         '<g id="axes_1"><path id="m1" style="fill: #0072b2"/><use xlink:href="#m1"/>'
         '<path stroke="#1f2328" clip-path="url(#m1)"/></g></svg>'
     )
-    made = inline(drawing, "pic", "A & B")
+    made = inline(Picture("pic", "A & B", drawing, None))
     assert made.startswith('<svg role="img" aria-label="A &amp; B"')
     assert 'id="pic-m1" style="fill: var(--c0)"' in made
     assert 'href="#pic-m1"' in made
