@@ -13,11 +13,15 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Literal, final
 
 from gapfc.compare.collect import Run
 from gapfc.compare.curves import Curves
+from gapfc.compare.fields import lookup
 from gapfc.formatting import NOTHING
+from gapfc.measure.convergence import convergence
+
+Unit = Literal["epochs", "seconds"]
 
 
 @final
@@ -76,8 +80,8 @@ def default_target(runs: Sequence[Run]) -> float | None:
     return max(reached, default=min(targets, default=None))
 
 
-def reached(runs: Mapping[int, Run], target: float, unit: str, curves: Curves) -> TimeToTarget:
-    """How long each run took to `target`, an accuracy in [0, 1], in "epochs" | "seconds".
+def reached(runs: Mapping[int, Run], target: float, unit: Unit, curves: Curves) -> TimeToTarget:
+    """How long each run took to `target`, an accuracy in [0, 1], in `unit`.
 
     Read from results.json where the run reports that target, else interpolated in metrics.csv.
     Runs with neither are left out of the total.
@@ -98,12 +102,11 @@ def reached(runs: Mapping[int, Run], target: float, unit: str, curves: Curves) -
 
 
 def _to_accuracy(run: Run) -> Mapping[str, Any]:
-    convergence = run.results.get("convergence")
-    table = convergence.get("to_accuracy") if isinstance(convergence, Mapping) else None
+    table = lookup(run.results, "convergence.to_accuracy")
     return table if isinstance(table, Mapping) else {}
 
 
-def _from_results(run: Run, target: float, unit: str) -> float | None:
+def _from_results(run: Run, target: float, unit: Unit) -> float | None:
     for key, reached_at in _to_accuracy(run).items():
         if abs(float(key) - target) < 1e-9:
             if not isinstance(reached_at, Mapping) or reached_at.get(unit) is None:
@@ -112,16 +115,13 @@ def _from_results(run: Run, target: float, unit: str) -> float | None:
     return None
 
 
-def _from_curve(run: Run, target: float, unit: str, curves: Curves) -> float | None:
+def _from_curve(run: Run, target: float, unit: Unit, curves: Curves) -> float | None:
     curve = curves.of(run)
-    column = "epoch" if unit == "epochs" else unit
-    if curve is None or column not in curve or "val_accuracy" not in curve:
+    if curve is None or not {"step", "seconds", "val_accuracy"} <= curve.keys():
         return None
-    times, accuracies = curve[column], curve["val_accuracy"]
-    for index, accuracy in enumerate(accuracies):
-        if accuracy >= target:
-            if index == 0 or not accuracy > accuracies[index - 1]:
-                return float(times[index])
-            share = (target - accuracies[index - 1]) / (accuracy - accuracies[index - 1])
-            return float(times[index - 1] + share * (times[index] - times[index - 1]))
-    return math.inf
+    steps, seconds, accuracies = (
+        curve[name].tolist() for name in ("step", "seconds", "val_accuracy")
+    )
+    (there,) = convergence(steps, seconds, accuracies, [target])["to_accuracy"].values()
+    time = there[unit]
+    return math.inf if time is None else time

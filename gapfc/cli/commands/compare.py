@@ -7,6 +7,8 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -140,37 +142,22 @@ def main(argv: list[str]) -> int:
 def summary(comparison: Comparison, width: int = 120, bold: bool = False) -> str:
     """What is printed: the question, what differs, the table, the sentences, what is missing."""
     metric = comparison.measure
+    where = " and ".join(comparison.question.where)
+    chosen = "" if comparison.baseline_given else " (none was given: --baseline chooses)"
     lines = [
         f"{metric.path} ({metric.direction}) by {', '.join(comparison.by)}: "
-        f"{comparison.compared} of {comparison.found} runs found"
-        + (
-            f", where {' and '.join(comparison.question.where)}"
-            if comparison.question.where
-            else ""
-        )
+        f"{comparison.compared} of {comparison.found} runs found{where and f', where {where}'}",
+        f"Baseline: {comparison.baseline}{chosen}",
     ]
-    lines.append(
-        f"Baseline: {comparison.baseline}"
-        + ("" if comparison.baseline_given else " (none was given: --baseline chooses)")
-    )
     if comparison.constants:
-        lines.append(
-            "The same for all: " + ", ".join(f"{k}={v}" for k, v in comparison.constants.items())
-        )
+        same = ", ".join(f"{key}={value}" for key, value in comparison.constants.items())
+        lines.append(f"The same for all: {same}")
     lines += [f"Note: {note}" for note in comparison.notes]
     lines += ["", terminal(comparison, width, bold), "", *sentences(comparison)]
     missing = unusable_lines(comparison)
     if missing:
         lines += ["", *missing]
     return "\n".join(lines)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _write_pictures(
@@ -192,7 +179,8 @@ def _write_pictures(
         }
         for name, text in texts.items():
             _write(Path(folder) / name, text)
-        written = save_all(pictures, Path(folder))
+        with _told_by_path(folder):
+            written = save_all(pictures, Path(folder))
         print(f"Wrote {len(texts) + len(written)} files to {folder}", file=out)
         _write_margins(comparison, folder, out)
 
@@ -201,12 +189,25 @@ def _write_margins(comparison: Comparison, folder: str, out: TextIO) -> None:
     from gapfc.compare.output.margins import margins
     from gapfc.tensorboard.margins import write_margins
 
-    try:
+    with _told_by_path(folder):
         written = write_margins(list(margins(comparison)), folder)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}") from error
     if written:
         shown = list(comparison.directories)
         if not any(Path(folder).resolve().is_relative_to(Path(d).resolve()) for d in shown):
             shown.append(folder)
         print(f"Wrote curves for TensorBoard: gapfc dashboard {shlex.join(shown)}", file=out)
+
+
+def _write(path: Path, text: str) -> None:
+    with _told_by_path(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _told_by_path(path: str | Path) -> Iterator[None]:
+    """Whatever cannot be written inside is an error of the user's path."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error
