@@ -4,16 +4,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import torch
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from gapfc import data
+from gapfc import data, heads
 from gapfc.engine import checkpoint
 from gapfc.engine.device import choose_device, choose_precision, set_determinism
 from gapfc.engine.evaluate import evaluate
-from gapfc.engine.fit import Listener, Settings, fit
-from gapfc.engine.mixing import Mixing
+from gapfc.engine.fit import Listener, fit
 from gapfc.engine.optimizer import build_optimizer
+from gapfc.engine.settings import Settings
 from gapfc.engine.training import Training, averaged
 from gapfc.errors import UserError
 from gapfc.measure.complexity import macs
@@ -26,7 +26,6 @@ from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.nodes import construct, plain
 from gapfc.system.interruption import Interrupted
 from gapfc.tensorboard.events import TensorBoardLog
-from gapfc.validators import is_number
 
 
 class Experiment:
@@ -48,20 +47,8 @@ class Experiment:
         self.config = config
         self.device = choose_device(trainer.device)
         self.precision = choose_precision(trainer.precision, self.device)
-        self._check_switches()
-        set_determinism(trainer.deterministic)
-        self._check_reporting()
-        self.settings = Settings(
-            epochs=trainer.epochs,
-            precision=self.precision,
-            seed=config.seed,
-            accumulate=trainer.accumulate,
-            clip_norm=trainer.clip_norm,
-            label_smoothing=trainer.label_smoothing,
-            early_stopping=trainer.early_stopping,
-            mixing=Mixing(config.augment.mixup, config.augment.cutmix),
-            compile=trainer.compile,
-        )
+        self.settings = Settings.of(nodes, self.precision)
+        set_determinism(self.settings.deterministic)
         self.dataset = self.load_dataset()
         if self.dataset.num_classes < 2:
             raise UserError("A classifier needs two classes or more; these data have one.")
@@ -70,7 +57,8 @@ class Experiment:
         self._check_sizes()
         self.feature_map = feature_shape(self.model.backbone, self.input_size)
         self.macs = macs(self.model.backbone, self.model.head, (3, *self.input_size))
-        memory_format = torch.channels_last if trainer.channels_last else torch.contiguous_format
+        channels_last = self.settings.channels_last
+        memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.model.to(self.device).to(memory_format=memory_format)
         multipliers = {"head": nodes["head"].get("lr_multiplier", 1.0)}
         self.training = Training(
@@ -78,7 +66,7 @@ class Experiment:
             build_optimizer(self.model, nodes["optimizer"], multipliers),
             construct(nodes["schedule"]),
             self.precision.scaler(),
-            averaged(self.model, trainer.ema),
+            averaged(self.model, self.settings.ema),
         )
         self.batches = data.training_batches(self.dataset, config, self.device)
         # Before a checkpoint is loaded: also a resumed run drifts from where it began.
@@ -190,25 +178,6 @@ class Experiment:
             **{f"drift_{name}": drift.total() for name, drift in self.drifts.items()},
         }
 
-    def _check_switches(self) -> None:
-        for key in ("channels_last", "compile", "deterministic"):
-            if not isinstance(self.config.trainer[key], bool):
-                raise UserError(
-                    f"trainer.{key} takes true or false; got {self.config.trainer[key]}"
-                )
-
-    def _check_reporting(self) -> None:
-        targets, progress = self.config.trainer.targets, self.config.trainer.progress
-        if not isinstance(targets, ListConfig) or not all(
-            is_number(target) and 0 < target <= 1 for target in targets
-        ):
-            raise UserError(
-                "trainer.targets takes accuracies above 0, at most 1, such as [0.5, 0.9]; "
-                f"got {targets}"
-            )
-        if progress not in ("auto", True, False):
-            raise UserError(f"trainer.progress takes auto, true or false; got {progress}")
-
     def _check_sizes(self) -> None:
         dataset = self.config.dataset
         sizes = {
@@ -225,8 +194,8 @@ class Experiment:
         if many and not self.model.head.accepts_any_size:
             raise UserError(
                 f"{' and '.join(many)}: several image sizes, but head={self.config.head.name} "
-                "takes the one it was built for. Heads that accept any: gap, gmp, gapgmp, gem, "
-                "nin, spp, sppf, spp_fixed."
+                "takes the one it was built for. Heads that accept any: "
+                f"{heads.names(lambda head: head.accepts_any_size)}."
             )
         for key, (height, width) in ((k, size) for k, given in sizes.items() for size in given):
             try:
