@@ -9,7 +9,7 @@ from torch import nn
 from gapfc.backbones.initialisation import he_initialisation
 from gapfc.backbones.pooling import build_pool
 from gapfc.backbones.stages import Stages
-from gapfc.validators import is_count, list_of, refuse
+from gapfc.validators import is_count, list_of
 
 
 class ConvNet(Stages):
@@ -38,21 +38,15 @@ class ConvNet(Stages):
         Raises:
             UserError: for a value out of range; in `forward`, for images too small to pool.
         """
-        takes = "a list of positive widths, one or more, such as [64, 128]"
-        list_of("backbone.widths", widths, is_count, takes)
-        takes = (
-            f"stages from 1 to {len(widths)} (as many as backbone.widths has), each once, or [] "
-            "for no pool"
-        )
+        list_of("backbone.widths", widths, is_count, "a list of positive widths, such as [64, 128]")
         list_of(
             "backbone.pool_after",
             pool_after,
-            lambda stage: is_count(stage) and stage <= len(widths),
-            takes,
+            lambda n: is_count(n) and n <= len(widths) and list(pool_after).count(n) == 1,
+            f"stages from 1 to {len(widths)} (as many as backbone.widths has), each once, or [] "
+            "for no pool",
             empty=True,
         )
-        if len({*pool_after}) < len(pool_after):
-            refuse("backbone.pool_after", takes, pool_after)
         build_pool(pool or {})  # a wrong option is an error even where no stage pools
         stages: dict[str, nn.Module] = {}
         previous = 3
