@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gapfc.compare.baseline import baseline_of, parse_baseline, usual_baseline
-from gapfc.compare.collect import Collection, Run, Unusable
+from gapfc.compare.collect import Collection
 from gapfc.compare.confounds import refuse_mixtures
 from gapfc.compare.convergence import default_target, reached
 from gapfc.compare.curves import Curves
@@ -18,6 +18,7 @@ from gapfc.compare.question import Question
 from gapfc.compare.row import Row, row_of
 from gapfc.compare.statistics import holm
 from gapfc.errors import UserError
+from gapfc.records.run import Run
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Comparison:
     constants: dict[str, str]
     notes: list[str]
     choices: list[Choice]
-    unusable: list[Unusable]
+    unusable: list[Run]
     directories: list[str]
     found: int
     compared: int
@@ -128,7 +129,7 @@ def _must_be_measured(runs: Sequence[Run], path: str) -> None:
     raise UserError(f"--metric {path}: no run has this number in results.json{hint}")
 
 
-def _nothing_completed(unusable: Sequence[Unusable]) -> str:
-    told = "; ".join(f"{run.path}: {run.kind}, {run.reason}" for run in unusable[:3])
+def _nothing_completed(unusable: Sequence[Run]) -> str:
+    told = "; ".join(f"{run.path}: {run.status}, {run.reason}" for run in unusable[:3])
     more = f"; and {len(unusable) - 3} more" if len(unusable) > 3 else ""
     return f"no completed run among {len(unusable)} found: {told}{more}"

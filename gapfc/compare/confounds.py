@@ -11,19 +11,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gapfc.compare.collect import Run
 from gapfc.compare.fields import (
     ALIASES,
     distinct_configs,
     flatten,
-    is_execution,
-    is_incidental,
     show,
     value_of,
 )
 from gapfc.compare.groups import Values
 from gapfc.errors import UserError
 from gapfc.formatting import plural
+from gapfc.records.identity import is_execution, is_identity
+from gapfc.records.run import Run
 
 # In a transfer run the target's head follows from the source's, and the other way round.
 OWNS_TOO = {
@@ -107,8 +106,13 @@ def _settings(config: Mapping[str, Any]) -> dict[str, str]:
         leaf: show(value).removeprefix(root if len(root) > 1 else "")
         for leaf, value in flatten(config).items()
         # A setting that is off counts as one that an older gapfc did not have yet.
-        if value is not None and not is_incidental(leaf) and not is_execution(leaf)
+        if value is not None and _is_compared(leaf)
     }
+
+
+def _is_compared(leaf: str) -> bool:
+    # A source's path differs with every seed: `_source` has what it is.
+    return is_identity(leaf) and not is_execution(leaf) and leaf.partition(".")[0] != "source"
 
 
 def _source(run: Run) -> tuple[tuple[str, str], ...]:

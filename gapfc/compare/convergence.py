@@ -15,11 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
-from gapfc.compare.collect import Run
 from gapfc.compare.curves import Curves
 from gapfc.compare.fields import lookup
 from gapfc.formatting import NOTHING
 from gapfc.measure.convergence import convergence
+from gapfc.records.run import Run
 
 Unit = Literal["epochs", "seconds"]
 

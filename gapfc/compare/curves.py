@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gapfc.compare.collect import Run
+from gapfc.records.metrics_csv import METRICS, read_rows
+from gapfc.records.run import Run
 
 Array = NDArray[np.float64]
 Curve = dict[str, Array]
@@ -26,32 +27,27 @@ class Curves:
         """Columns of metrics.csv, each [epochs], NaN where empty; None when there are none."""
         if run.path not in self._read:
             try:
-                curve = read_metrics(run.path / "metrics.csv")
+                curve = read_curve(run.path / METRICS)
             except (OSError, ValueError, csv.Error) as error:
                 said = error.strerror if isinstance(error, OSError) else error
-                self.problems.append(f"{run.path}: metrics.csv: {said}; not in the curves")
+                self.problems.append(f"{run.path}: {METRICS}: {said}; not in the curves")
                 curve = None
             self._read[run.path] = curve
         return self._read[run.path]
 
 
-def read_metrics(path: Path) -> Curve:
-    """Reads a metrics.csv: column -> values [epochs].
+def read_curve(path: Path) -> Curve:
+    """Columns of a metrics.csv, each [epochs], NaN where empty.
 
-    A last line that was cut short, as a killed run leaves it, is passed over.
-    Raises OSError, or ValueError when there is no row or a cell is no number.
+    Raises OSError, csv.Error, or ValueError when there is no row or a cell is no number.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    if len(rows) < 2:
+    rows = read_rows(path)
+    if not rows:
         raise ValueError("holds no epoch")
-    header, body = rows[0], rows[1:]
-    if len(body[-1]) != len(header):
-        body = body[:-1]
-    if not body or any(len(row) != len(header) for row in body):
-        raise ValueError("has rows of unequal length")
-    table = np.array([[float(cell) if cell else np.nan for cell in row] for row in body])
-    return {name: table[:, index] for index, name in enumerate(header)}
+    return {
+        column: np.array([np.nan if row[column] is None else row[column] for row in rows], float)
+        for column in rows[0]
+    }
 
 
 def over_seeds(runs: Iterable[Run], curves: Curves, x: str, y: str) -> tuple[Array, Array] | None:

@@ -6,10 +6,9 @@ import difflib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
-from gapfc.compare.collect import Run, Unusable
+from gapfc.records.run import Run
 
 ABSENT = "absent"
 
@@ -35,21 +34,6 @@ RESULT_FIELDS = [
     "torch",
     "git",
     "group",
-]
-# Neither what a run is nor what it measures: never "what else differs".
-INCIDENTAL = ("seed", "data_root", "output_root", "resume", "rerun", "hydra", "source")
-INCIDENTAL_LEAVES = ("trainer.progress", "trainer.targets")
-# How fast a run is, and rounding, but not what it computes: named above the table, not refused.
-EXECUTION = [
-    "device",
-    "precision",
-    "compile",
-    "fused",
-    "channels_last",
-    "eval_batch_size",
-    "workers",
-    "residency",
-    "download",
 ]
 
 
@@ -90,7 +74,7 @@ def lookup(tree: Mapping[str, Any], path: str) -> Any:
     return ABSENT
 
 
-def value_of(run: Run | Unusable, key: str) -> str:
+def value_of(run: Run, key: str) -> str:
     """What `--by key` and `--where key=…` see of a run, as text; ABSENT where it has no such key.
 
     A whole node of the configuration (`optimizer`) is shown by its name or its `_target_`.
@@ -109,7 +93,7 @@ def value_of(run: Run | Unusable, key: str) -> str:
     return value if value is ABSENT else show(value)
 
 
-def known_keys(runs: Iterable[Run | Unusable]) -> list[str]:
+def known_keys(runs: Iterable[Run]) -> list[str]:
     """Every key that `--by` and `--where` accept for these runs."""
     keys: set[str] = set(RESULT_FIELDS)
     for config in distinct_configs(runs):
@@ -121,7 +105,7 @@ def known_keys(runs: Iterable[Run | Unusable]) -> list[str]:
     return sorted(keys)
 
 
-def distinct_configs(runs: Iterable[Run | Unusable]) -> list[Mapping[str, Any]]:
+def distinct_configs(runs: Iterable[Run]) -> list[Mapping[str, Any]]:
     """The configurations of runs; those of one group of runs share one, which is told once."""
     return list({id(run.config): run.config for run in runs}.values())
 
@@ -157,15 +141,3 @@ def metric_of(run: Run, path: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if math.isfinite(value) else None
-
-
-@lru_cache(maxsize=4096)
-def is_incidental(leaf: str) -> bool:
-    """Whether a configuration leaf says where or how loudly a run ran, not what it was."""
-    return leaf.split(".")[0] in INCIDENTAL or leaf in INCIDENTAL_LEAVES
-
-
-@lru_cache(maxsize=4096)
-def is_execution(leaf: str) -> bool:
-    """Whether a configuration leaf changes speed and rounding alone."""
-    return leaf.rpartition(".")[2] in EXECUTION

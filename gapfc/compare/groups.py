@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gapfc.compare.collect import Run
 from gapfc.compare.fields import ABSENT, known_keys, metric_of, near_it, value_of
 from gapfc.errors import UserError
+from gapfc.records.run import Run
 
 Values = tuple[str, ...]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from gapfc.compare.collect import Run
 from gapfc.compare.confounds import execution_notes
 from gapfc.compare.fields import ABSENT, metric_of, value_of
 from gapfc.compare.groups import Choice, Group
 from gapfc.compare.metric import Measure
 from gapfc.compare.row import Row
 from gapfc.formatting import count
+from gapfc.records.run import Run
 
 CONSTANT = (
     "dataset",

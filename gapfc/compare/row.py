@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gapfc.compare.collect import Run
 from gapfc.compare.convergence import TimeToTarget
 from gapfc.compare.fields import ABSENT, metric_of
 from gapfc.compare.groups import Group, Values
 from gapfc.compare.question import Question
 from gapfc.compare.statistics import Interval, Paired, compare_paired, mean_interval
+from gapfc.records.run import Run
 
 # Keys whose values speak for themselves: `fc`, but `hidden=[512]`.
 SELF_EVIDENT = (

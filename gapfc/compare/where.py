@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import yaml
 
-from gapfc.compare.collect import Collection, Run, Unusable
+from gapfc.compare.collect import Collection
 from gapfc.compare.fields import ABSENT, known_keys, near_it, show, value_of
 from gapfc.errors import UserError
+from gapfc.records.run import Run
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Condition:
     values: tuple[str, ...]
     negated: bool
 
-    def holds(self, run: Run | Unusable) -> bool:
+    def holds(self, run: Run) -> bool:
         """Whether the run stays."""
         return (value_of(run, self.key) in self.values) != self.negated
 
@@ -81,7 +82,7 @@ def apply(collection: Collection, conditions: Sequence[Condition]) -> Collection
     An unusable run stays when its configuration could not be read: it may belong to the rest.
     Raises UserError for a key or value that no run has, naming near ones.
     """
-    everything: list[Run | Unusable] = [*collection.runs, *collection.unusable]
+    everything: list[Run] = [*collection.runs, *collection.unusable]
     for condition in conditions:
         _must_occur(condition, everything)
     runs = [run for run in collection.runs if all(c.holds(run) for c in conditions)]
@@ -96,7 +97,7 @@ def apply(collection: Collection, conditions: Sequence[Condition]) -> Collection
     return Collection(collection.directories, runs, unusable)
 
 
-def _must_occur(condition: Condition, runs: Sequence[Run | Unusable]) -> None:
+def _must_occur(condition: Condition, runs: Sequence[Run]) -> None:
     present = sorted({value_of(run, condition.key) for run in runs} - {ABSENT})
     if not present:
         hint = near_it(condition.key, known_keys(runs))

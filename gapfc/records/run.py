@@ -33,7 +33,7 @@ class Run:
         path: of the directory.
         status: completed, failed or interrupted, as results.json says; unfinished without one
             (running still, or killed); broken where a file cannot be read.
-        reason: why it is not completed; None where it is.
+        reason: why it is not completed, in one line; None where it is.
         command: that was typed: train or transfer; empty where it is not known.
         overrides: that were typed behind it, such as `head=gap`.
         results: of results.json; empty without one.
@@ -129,7 +129,8 @@ def read_run(path: Path, configs: dict[str, Config] | None = None) -> Run:
     status: str = results.get("status", "unfinished")
     reason: str | None = f"no {RESULTS}: running still, or killed"
     if results:
-        reason = None if status == "completed" else results["error"] or "no reason recorded"
+        lines = str(results["error"] or "no reason recorded").strip().splitlines()
+        reason = None if status == "completed" else lines[-1]
     # A run that failed before its config could be written says so itself.
     if broken and status in ("completed", "unfinished"):
         status, reason = "broken", broken

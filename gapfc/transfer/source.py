@@ -151,7 +151,7 @@ def _read_checkpoint(path: Path) -> Source:
 
 def _check_completed(run: Run) -> None:
     if run.status == "failed":
-        raise UserError(f"The source {run.path} failed: {run.reason}")
+        raise UserError(f"The source {run.path} failed: {run.results['error']}")
     if not run.completed:
         raise UserError(
             f"The source {run.path} is not finished ({run.reason}). Finish it: "

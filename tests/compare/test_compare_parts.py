@@ -10,14 +10,15 @@ from synthetic import change, write_run, write_transfer
 
 from gapfc.compare.answer import compare
 from gapfc.compare.baseline import baseline_of, parse_baseline, usual_baseline
-from gapfc.compare.collect import Run, collect, find_runs
+from gapfc.compare.collect import collect
 from gapfc.compare.convergence import TimeToTarget, default_target
-from gapfc.compare.curves import Curves, over_seeds, read_metrics
+from gapfc.compare.curves import Curves, over_seeds, read_curve
 from gapfc.compare.fields import ABSENT, lookup, metric_of, value_of
 from gapfc.compare.metric import measure
 from gapfc.compare.question import Question
 from gapfc.errors import UserError
 from gapfc.formatting import decimals
+from gapfc.records.run import Run, find_runs
 
 MODULES = ["fields", "where", "statistics"]
 
@@ -66,7 +67,7 @@ def test_values_of_a_run(tmp_path):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None, True, "0.9", [1]])
 def test_only_finite_numbers_are_a_metric(tmp_path, value):
-    run = Run(tmp_path, {"test": {"accuracy": value}}, {})
+    run = Run(tmp_path, "completed", results={"test": {"accuracy": value}})
     assert metric_of(run, "test.accuracy") is None
 
 
@@ -186,7 +187,7 @@ def test_means_stop_where_the_first_run_stopped(tmp_path):
     runs = collect([tmp_path]).runs
     xs, ys = over_seeds(runs, Curves(), "epoch", "val_accuracy")
     assert list(xs) == [1, 2, 3, 4, 5]
-    values = [read_metrics(run.path / "metrics.csv")["val_accuracy"][:5] for run in runs]
+    values = [read_curve(run.path / "metrics.csv")["val_accuracy"][:5] for run in runs]
     np.testing.assert_array_equal(ys, values)
 
 

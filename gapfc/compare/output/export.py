@@ -39,7 +39,7 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         "sentences": sentences(comparison),
         "commands": commands(comparison),
         "not_compared": [
-            {"path": str(run.path), "kind": run.kind, "reason": run.reason}
+            {"path": str(run.path), "kind": run.status, "reason": run.reason}
             for run in comparison.unusable
         ],
     }

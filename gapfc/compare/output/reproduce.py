@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gapfc.compare.answer import Comparison
-from gapfc.compare.collect import Run
 from gapfc.compare.fields import flatten, show, value_of
+from gapfc.records.identity import PLACE, SEED
+from gapfc.records.run import Run
 
 # Where a run went and how it was shown: the reader's own, not part of what was run.
-PERSONAL = ("seed", "output_root", "data_root", "resume", "rerun", "trainer.progress")
+PERSONAL = (SEED, *PLACE)
 
 
 def commands(comparison: Comparison) -> list[str]:

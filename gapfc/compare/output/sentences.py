@@ -90,12 +90,12 @@ def _minus(number: str) -> str:
 
 def unusable_lines(comparison: Comparison, most: int = 20) -> list[str]:
     """Runs that take no part, counted by kind and named with the reason."""
-    kinds = Counter(run.kind for run in comparison.unusable)
+    kinds = Counter(run.status for run in comparison.unusable)
     if not kinds:
         return []
     counted = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
     lines = [f"Not in the comparison: {counted}"]
-    lines += [f"  {run.kind}: {run.path} ({run.reason})" for run in comparison.unusable[:most]]
+    lines += [f"  {run.status}: {run.path} ({run.reason})" for run in comparison.unusable[:most]]
     if len(comparison.unusable) > most:
         lines.append(f"  … and {len(comparison.unusable) - most} more: --json FILE names them all")
     return lines

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapfc.compare.answer import Comparison
-from gapfc.compare.collect import Run
 from gapfc.compare.fields import metric_of, value_of
 from gapfc.compare.output.plots.style import (
     GRID,
@@ -23,6 +22,7 @@ from gapfc.compare.output.plots.style import (
     ordinary_look,
 )
 from gapfc.formatting import decimals
+from gapfc.records.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
