@@ -62,16 +62,9 @@ UNINSTALL = {
 }
 
 OPTIONS = [
-    "--help",
-    "--multirun",
-    "--cfg",
-    "--resolve",
-    "--package",
-    "--info",
-    "--hydra-help",
-    "--config-dir",
-    "--config-name",
-]
+    "--help", "--multirun", "--cfg", "--resolve", "--package", "--info", "--hydra-help",
+    "--config-dir", "--config-name",
+]  # fmt: skip
 VALUES = {
     "--cfg": ["job", "hydra", "all"],
     "-c": ["job", "hydra", "all"],

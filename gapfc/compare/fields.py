@@ -22,19 +22,9 @@ ALIASES = {
 }
 # Facts of results.json by which runs may be grouped and filtered, beside every configuration key.
 RESULT_FIELDS = [
-    "head",
-    "backbone",
-    "dataset",
-    "command",
-    "seed",
-    "status",
-    "device",
-    "precision",
-    "gapfc",
-    "torch",
-    "git",
-    "group",
-]
+    "head", "backbone", "dataset", "command", "seed", "status", "device", "precision", "gapfc",
+    "torch", "git", "group",
+]  # fmt: skip
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

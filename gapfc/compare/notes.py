@@ -14,18 +14,9 @@ from gapfc.formatting import count
 from gapfc.records.run import Run
 
 CONSTANT = (
-    "dataset",
-    "backbone",
-    "head",
-    "source.dataset",
-    "trainer.epochs",
-    "trainer.batch_size",
-    "optimizer.lr",
-    "dataset.train_limit",
-    "dataset.shots",
-    "device",
-    "precision",
-)
+    "dataset", "backbone", "head", "source.dataset", "trainer.epochs", "trainer.batch_size",
+    "optimizer.lr", "dataset.train_limit", "dataset.shots", "device", "precision",
+)  # fmt: skip
 # Null where a run never got there.
 CENSORED = ("convergence.to_", "transfer.convergence_against_scratch.")
 

@@ -26,6 +26,7 @@ from gapfc.measure.meter import Measures
 from gapfc.model.build import build, dry_run, feature_shape
 from gapfc.model.classifier import Classifier
 from gapfc.records.identity import group_hash
+from gapfc.records.metrics_csv import truncate
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.nodes import construct, plain
 from gapfc.system.interruption import Interrupted, Interruption
@@ -107,7 +108,7 @@ class Experiment:
         state = checkpoint.load_last(directory.checkpoints)
         if state is not None:
             self.training.load_state_dict(state)
-        directory.truncate_metrics(self.training.progress.epoch)
+        truncate(directory.metrics, self.training.progress.epoch)
 
     def fit(self, directory: RunDirectory, listener: Listener) -> None:
         """Train, from wherever `training` stands, saving to `directory` as it goes.

@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from gapfc.records.metrics_csv import append_row
 from gapfc.records.run_directory import RunDirectory
 from gapfc.tensorboard.events import TensorBoardLog
 
@@ -83,7 +84,7 @@ class Journal:
 
     def epoch(self, row: dict[str, Any], improved: bool) -> None:
         """Write the epoch's row to metrics.csv, TensorBoard and the terminal."""
-        self._directory.append_metrics(row)
+        append_row(self._directory.metrics, row)
         tags = {
             "train_accuracy": "train/accuracy",
             "val_loss": "val/loss",

@@ -9,21 +9,10 @@ from gapfc.records.atomic import atomic_write_text
 
 METRICS = "metrics.csv"
 COLUMNS = (
-    "epoch",
-    "step",
-    "lr",
-    "train_loss",
-    "train_accuracy",
-    "val_loss",
-    "val_accuracy",
-    "val_top5",
-    "gradient_backbone",
-    "gradient_head",
-    "drift_backbone",
-    "drift_head",
-    "images_per_second",
+    "epoch", "step", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_top5",
+    "gradient_backbone", "gradient_head", "drift_backbone", "drift_head", "images_per_second",
     "seconds",
-)
+)  # fmt: skip
 
 Row = dict[str, float | None]
 

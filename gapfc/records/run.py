@@ -129,7 +129,7 @@ def read_run(path: Path, configs: dict[str, Config] | None = None) -> Run:
     status: str = results.get("status", "unfinished")
     reason: str | None = f"no {RESULTS}: running still, or killed"
     if results:
-        lines = str(results["error"] or "no reason recorded").strip().splitlines()
+        lines = (str(results["error"] or "").strip() or "no reason recorded").splitlines()
         reason = None if status == "completed" else lines[-1]
     # A run that failed before its config could be written says so itself.
     if broken and status in ("completed", "unfinished"):

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from gapfc.errors import UserError
-from gapfc.records import metrics_csv
 from gapfc.records.atomic import atomic_write_text
 from gapfc.records.lock import Lock
+from gapfc.records.metrics_csv import METRICS
 from gapfc.records.results import RESULTS, finite, validate_results
 
 CONFIG = "config.yaml"
@@ -89,13 +89,10 @@ class RunDirectory:
         text = json.dumps(results, indent=2, allow_nan=False) + "\n"
         atomic_write_text(self.path / RESULTS, text)
 
-    def append_metrics(self, row: Mapping[str, float | None]) -> None:
-        """Add an epoch to metrics.csv, safe from a kill when this returns; None is empty."""
-        metrics_csv.append_row(self.path / metrics_csv.METRICS, row)
-
-    def truncate_metrics(self, epoch: int) -> None:
-        """Drop the rows of metrics.csv after `epoch`, and one that a crash cut short."""
-        metrics_csv.truncate(self.path / metrics_csv.METRICS, epoch)
+    @property
+    def metrics(self) -> Path:
+        """metrics.csv, which `gapfc.records.metrics_csv` writes and reads."""
+        return self.path / METRICS
 
     def close(self) -> None:
         """Give up ownership; harmless when done twice."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
+
+from gapfc.tensorboard.images import drawn, new_figure
 
 LABELS_UP_TO = 40
 COUNTS_UP_TO = 20
@@ -16,10 +17,6 @@ def confusion_picture(confusion: Tensor, classes: Sequence[str]) -> Tensor:
     confusion: int [K, K]; classes: K names, written up to 40 classes, with the counts in the
     cells up to 20. Returns uint8 [3, h, w].
     """
-    # A figure without pyplot: no window system is looked for, and no figure stays registered.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     k = len(confusion)
     if confusion.shape != (k, len(classes)):
         raise ValueError(
@@ -32,8 +29,7 @@ def confusion_picture(confusion: Tensor, classes: Sequence[str]) -> Tensor:
     margin = 0.9 + (0.1 * max(map(len, names)) if k <= LABELS_UP_TO else 0)
     side = min(max(4.0, margin + 0.4 * k), 12.0)
     digits = len(str(int(counts.max())))
-    figure = Figure(figsize=(side, side), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    figure = new_figure(side, side)
     axes = figure.add_subplot()
     axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=1)
     axes.set_xlabel("predicted class", fontsize=LABEL_POINTS)
@@ -56,7 +52,4 @@ def confusion_picture(confusion: Tensor, classes: Sequence[str]) -> Tensor:
             )
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         label.set_parse_math(False)
-    canvas.draw()
-    pixels = torch.frombuffer(bytearray(canvas.buffer_rgba()), dtype=torch.uint8)
-    width, height = canvas.get_width_height()
-    return pixels.reshape(height, width, 4)[..., :3].permute(2, 0, 1).contiguous()
+    return drawn(figure)

@@ -2,10 +2,14 @@
 
 import io
 import math
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def png(image: Tensor) -> bytes:
@@ -15,6 +19,28 @@ def png(image: Tensor) -> bytes:
     file = io.BytesIO()
     Image.fromarray(image.cpu().permute(1, 2, 0).contiguous().numpy()).save(file, "png")
     return file.getvalue()
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """A figure of `width` × `height` hundred pixels.
+
+    Without pyplot: no window system is looked for, and no figure stays registered.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def drawn(figure: "Figure") -> Tensor:
+    """What a figure of `new_figure` shows: uint8 [3, h, w]."""
+    canvas: Any = figure.canvas
+    canvas.draw()
+    pixels = torch.frombuffer(bytearray(canvas.buffer_rgba()), dtype=torch.uint8)
+    width, height = canvas.get_width_height()
+    return pixels.reshape(height, width, 4)[..., :3].permute(2, 0, 1).contiguous()
 
 
 def grid(images: Tensor, columns: int | None = None, gap: int = 2, smallest: int = 64) -> Tensor:

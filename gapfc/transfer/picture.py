@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
+
+from gapfc.tensorboard.images import drawn, new_figure
 
 
 def moved_picture(cka: Mapping[str, float | None], drift: Mapping[str, float | None]) -> Tensor:
@@ -11,13 +12,8 @@ def moved_picture(cka: Mapping[str, float | None], drift: Mapping[str, float | N
 
     Returns uint8 [3, h, w].
     """
-    # A figure without pyplot: no window system is looked for, and no figure stays registered.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows = max(len(cka), len(drift), 1)
-    figure = Figure(figsize=(10, min(1.2 + 0.3 * rows, 14)), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    figure = new_figure(10, min(1.2 + 0.3 * rows, 14))
     panels = (
         (cka, "linear CKA before and after (1: unchanged)", (0.0, 1.0)),
         (drift, "relative weight change ‖after − before‖ / ‖before‖", (0.0, None)),
@@ -33,7 +29,4 @@ def moved_picture(cka: Mapping[str, float | None], drift: Mapping[str, float | N
         for row, value in enumerate(known):
             if len(names) <= 30 and value == value:
                 axes.text(value, row, f" {value:.3f}", va="center", fontsize=7, clip_on=False)
-    canvas.draw()
-    pixels = torch.frombuffer(bytearray(canvas.buffer_rgba()), dtype=torch.uint8)
-    width, height = canvas.get_width_height()
-    return pixels.reshape(height, width, 4)[..., :3].permute(2, 0, 1).contiguous()
+    return drawn(figure)

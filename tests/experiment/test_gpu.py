@@ -8,6 +8,7 @@ import torch
 from gapfc.experiment.execute import execute
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
+from gapfc.records.metrics_csv import append_row
 from gapfc.records.results import read_results
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.compose import Composer
@@ -195,7 +196,7 @@ class Rows:
         pass
 
     def epoch(self, row, improved):
-        self._directory.append_metrics(row)
+        append_row(self._directory.metrics, row)
 
 
 def test_out_of_memory_names_the_batch_size_and_what_to_try(tmp_path):

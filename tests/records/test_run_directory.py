@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gapfc.errors import UserError
-from gapfc.records.metrics_csv import COLUMNS, METRICS, read_rows
+from gapfc.records.metrics_csv import COLUMNS, append_row, read_rows, truncate
 from gapfc.records.results import build_results, read_results
 from gapfc.records.run_directory import RunDirectory, _safe
 
@@ -147,15 +147,15 @@ def test_a_killed_run_can_be_resumed_while_its_workers_live(tmp_path):
 def test_metrics_have_one_header_and_survive_a_resume(tmp_path):
     run = create(tmp_path)
     run.write_config("gapfc train", "")
-    run.append_metrics({"epoch": 1, "step": 10, "val_accuracy": 0.1 + 0.2, "val_top5": None})
-    run.append_metrics({"epoch": 2, "step": 20, "val_loss": float("nan")})
+    append_row(run.metrics, {"epoch": 1, "step": 10, "val_accuracy": 0.1 + 0.2, "val_top5": None})
+    append_row(run.metrics, {"epoch": 2, "step": 20, "val_loss": float("nan")})
     run.close()
     again = RunDirectory.resume(run.path)
-    again.append_metrics({"epoch": 3, "step": 30})
+    append_row(again.metrics, {"epoch": 3, "step": 30})
     lines = (run.path / "metrics.csv").read_text().splitlines()
     assert lines[0].split(",") == list(COLUMNS)
     assert len(lines) == 4
-    first, second, third = read_rows(again.path / METRICS)
+    first, second, third = read_rows(again.metrics)
     assert (first["epoch"], first["step"]) == (1, 10)
     assert first["val_accuracy"] == 0.1 + 0.2  # exactly: a resume compares bits
     assert first["val_top5"] is None
@@ -166,10 +166,11 @@ def test_metrics_have_one_header_and_survive_a_resume(tmp_path):
 def test_a_row_can_be_read_as_soon_as_it_is_appended(tmp_path):
     program = """
         import os, sys
+        from gapfc.records.metrics_csv import append_row
         from gapfc.records.run_directory import RunDirectory
         parts = {part: {"name": "x"} for part in ("dataset", "backbone", "head")}
         run = RunDirectory.create("train", {"output_root": sys.argv[1], "seed": 0, **parts})
-        run.append_metrics({"epoch": 1})
+        append_row(run.metrics, {"epoch": 1})
         print(run.path, flush=True)
         os.kill(os.getpid(), 9)
     """
@@ -180,23 +181,23 @@ def test_a_row_can_be_read_as_soon_as_it_is_appended(tmp_path):
 def test_truncate_drops_later_epochs_and_a_torn_row(tmp_path):
     run = create(tmp_path)
     for epoch in (1, 2, 3, 4):
-        run.append_metrics({"epoch": epoch, "step": 7 * epoch, "lr": 0.1 / epoch})
+        append_row(run.metrics, {"epoch": epoch, "step": 7 * epoch, "lr": 0.1 / epoch})
     before = (run.path / "metrics.csv").read_text()
     with (run.path / "metrics.csv").open("a") as file:
         file.write("5,35,0.0")
-    assert len(read_rows(run.path / METRICS)) == 4
-    run.truncate_metrics(9)
+    assert len(read_rows(run.metrics)) == 4
+    truncate(run.metrics, 9)
     assert (run.path / "metrics.csv").read_text() == before
-    run.truncate_metrics(2)
+    truncate(run.metrics, 2)
     assert (run.path / "metrics.csv").read_text() == "".join(before.splitlines(True)[:3])
-    run.truncate_metrics(0)
-    run.append_metrics({"epoch": 1})
-    assert [row["epoch"] for row in read_rows(run.path / METRICS)] == [1]
+    truncate(run.metrics, 0)
+    append_row(run.metrics, {"epoch": 1})
+    assert [row["epoch"] for row in read_rows(run.metrics)] == [1]
 
 
 def test_an_unknown_column_is_refused(tmp_path):
     with pytest.raises(ValueError, match="speed"):
-        create(tmp_path).append_metrics({"epoch": 1, "speed": 3.0})
+        append_row(create(tmp_path).metrics, {"epoch": 1, "speed": 3.0})
 
 
 def test_results_are_valid_json_whatever_the_run_found(tmp_path):
