@@ -3,7 +3,6 @@
 import logging
 import signal
 import sys
-from typing import TextIO
 
 # Hydra's options that print settings and run nothing.
 _QUESTIONS = {"--cfg", "-c", "--info", "-i", "--hydra-help"}
@@ -14,7 +13,7 @@ def asks_about_settings(arguments: list[str]) -> bool:
     return any(word.partition("=")[0] in _QUESTIONS for word in arguments)
 
 
-class TerminalHandler(logging.StreamHandler[TextIO]):
+class TerminalHandler(logging.StreamHandler):  # no [TextIO] before Python 3.11
     """A stream handler that lets a closed pipe (`gapfc train | head`) end the program.
 
     Python's own prints a traceback for every further line instead.
