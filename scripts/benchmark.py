@@ -15,8 +15,9 @@ Printed are the medians over the rounds of images per second, and of the ratios 
 round is --steps steps of each way. Bare and gapfc change over every 20 steps, in one process and
 with one network: what else runs on a machine changes within seconds, and where a process's memory
 happens to lie is worth some per cent. Each precision, and each usual way, has its process. All but
-the usual way are told to keep freed memory (gapfc.allocator). gapfc's time is what its progress
-bar shows: all but the validation at the end of an epoch, which the other two do not have either.
+the usual way are told to keep freed memory (gapfc.system.allocator). gapfc's time is what its
+progress bar shows: all but the validation at the end of an epoch, which the other two do not have
+either.
 """
 
 import argparse
@@ -73,11 +74,11 @@ def train_gapfc(model: str, precision: str, options: argparse.Namespace, turn: T
     """Train by the engine, with everything on, and by the bare loop in between."""
     from torch.nn import functional
 
-    from gapfc.allocator import keep_freed_memory
-    from gapfc.execution import create_directory
-    from gapfc.experiment import Experiment
-    from gapfc.records.journal import Journal
-    from gapfc.records.tensorboard import TensorBoardLog
+    from gapfc.experiment.execute import create_directory
+    from gapfc.experiment.experiment import Experiment
+    from gapfc.experiment.journal import Journal
+    from gapfc.system.allocator import keep_freed_memory
+    from gapfc.tensorboard.events import TensorBoardLog
 
     keep_freed_memory()
     config = compose(model, precision, options)
@@ -127,7 +128,7 @@ def train_usual(model: str, workers: int, options: argparse.Namespace, turn: Tur
     from torchvision import datasets, transforms
 
     from gapfc.engine.device import choose_device
-    from gapfc.model import build
+    from gapfc.model.build import build
 
     config = compose(model, "fp32", options)
     device = choose_device(options.device)

@@ -1,4 +1,4 @@
-"""What all tests share: few threads, real data where there are some, and the command line."""
+"""What all tests share: few threads, real data where there are some, the command line, runs."""
 
 import os
 
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from synthetic import write_run, write_transfer
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -57,3 +58,22 @@ def gapfc(tmp_path: Path) -> Cli:
     run.folder = tmp_path / "user"  # type: ignore[attr-defined]
     run.folder.mkdir()  # type: ignore[attr-defined]
     return run
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    """Four heads on three seeds."""
+    for head in ("fc", "gap", "nin", "spp"):
+        for seed in range(3):
+            write_run(tmp_path / "outputs", head, seed)
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def transfers(tmp_path: Path) -> Path:
+    """Three source heads under four protocols on three seeds."""
+    for head in ("fc", "gap", "spp"):
+        for protocol in ("scratch", "linear_probe", "finetune", "lp_ft"):
+            for seed in range(3):
+                write_transfer(tmp_path / "outputs", head, protocol, seed)
+    return tmp_path / "outputs"

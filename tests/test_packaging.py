@@ -76,7 +76,7 @@ def test_a_checkout_works_without_being_installed():
     code = (
         "import sys; sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f)];"
         "sys.argv = ['gapfc', 'train', '--cfg', 'job', '-p', 'head', 'head=spp'];"
-        "from gapfc.cli import main; main()"
+        "from gapfc.cli.main import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert "name: spp" in done.stdout, done.stderr

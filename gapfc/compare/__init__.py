@@ -2,6 +2,6 @@
 
     collect -> groups -> comparison (statistics) -> table, sentences, export, plots, report
 
-`gapfc.commands.compare` strings these together; `Comparison` is what all the outputs are drawn
+`gapfc.cli.commands.compare` strings these together; `Comparison` is what all the outputs are drawn
 from, so that the table, the JSON file and the pictures cannot disagree.
 """

@@ -21,7 +21,7 @@ UNITS = ("epochs", "steps", "seconds")
 
 
 @dataclass(frozen=True)
-class Reached:
+class TimeToTarget:
     """Time to the target of the runs of a group, by seed; math.inf where it was never reached."""
 
     unit: str
@@ -84,7 +84,7 @@ def default_target(runs: Sequence[Run]) -> float | None:
     return max(reached) if reached else (targets[0] if targets else None)
 
 
-def reached(runs: Mapping[int, Run], target: float, unit: str, curves: Curves) -> Reached:
+def reached(runs: Mapping[int, Run], target: float, unit: str, curves: Curves) -> TimeToTarget:
     """How long each run took to `target`, an accuracy in [0, 1], in "epochs"|"steps"|"seconds".
 
     Read from results.json where the run reports that target, else interpolated in metrics.csv.
@@ -102,7 +102,7 @@ def reached(runs: Mapping[int, Run], target: float, unit: str, curves: Curves) -
         if not math.isfinite(time):
             trained = run.results.get("train_seconds" if unit == "seconds" else unit)
             budget = max(budget, float(trained or 0))
-    return Reached(unit, times, budget)
+    return TimeToTarget(unit, times, budget)
 
 
 def _to_accuracy(run: Run) -> Mapping[str, Any]:

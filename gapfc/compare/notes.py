@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from gapfc.compare.collect import Run
 from gapfc.compare.fields import ABSENT, metric_of, value_of
 from gapfc.compare.groups import Choice, Group, execution_notes
-from gapfc.compare.measures import Measure, count
+from gapfc.compare.metric import Measure
+from gapfc.formatting import count
 
 if TYPE_CHECKING:
-    from gapfc.compare.comparison import Row
+    from gapfc.compare.answer import Row
 
 CONSTANT = (
     "dataset",

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from gapfc.records.margins import FOLDER as MARGINS
 from gapfc.records.results import RESULTS
 from gapfc.records.run_directory import CONFIG
+from gapfc.tensorboard.margins import FOLDER as MARGINS
 
 EVENTS = "events.out.tfevents."
 

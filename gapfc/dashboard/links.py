@@ -7,7 +7,7 @@ from pathlib import Path
 from gapfc.dashboard.find import Run, event_folders, identify, margins_of
 from gapfc.dashboard.names import names, unique
 from gapfc.errors import UserError
-from gapfc.records.margins import folder_name
+from gapfc.formatting import folder_name
 
 
 class Links:

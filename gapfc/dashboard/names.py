@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gapfc.dashboard.find import Run
-from gapfc.records.margins import folder_name
+from gapfc.formatting import folder_name
 
 # Said by the name already, or nothing that a result depends on.
 UNSAID = {"dataset", "backbone", "head", "seed", "data_root", "output_root", "resume", "rerun"}

@@ -9,15 +9,15 @@ from gapfc.data.batches import (
 )
 from gapfc.data.dataset import Dataset, load
 from gapfc.data.files import Files
+from gapfc.data.raw_dataset import RawDataset, Split
 from gapfc.data.sizes import parse_sizes
-from gapfc.data.source import Source, Split
 
 __all__ = [
     "Arrays",
     "Dataset",
     "EvaluationBatches",
     "Files",
-    "Source",
+    "RawDataset",
     "Split",
     "TrainingBatches",
     "evaluation_batches",

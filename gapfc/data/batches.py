@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from gapfc.data.augment import Augmentation
-from gapfc.data.chunk import Chunk
 from gapfc.data.dataset import Dataset
+from gapfc.data.loader import Reader, reader
 from gapfc.data.normalize import Normalize
 from gapfc.data.order import FixedOrder, SizedOrder, epoch_generator, group_by_size
-from gapfc.data.residency import Reader, reader
+from gapfc.data.reader import Chunk
 from gapfc.data.resident import Resident
 from gapfc.data.sizes import Size, parse_size, parse_train_sizes
 from gapfc.errors import UserError

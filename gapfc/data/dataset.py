@@ -14,8 +14,8 @@ from torch import Tensor
 
 from gapfc.data import splits
 from gapfc.data.arrays import Arrays
+from gapfc.data.raw_dataset import Split
 from gapfc.data.sizes import Size, parse_size
-from gapfc.data.source import Split
 from gapfc.errors import UserError
 
 log = logging.getLogger(__name__)

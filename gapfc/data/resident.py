@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from gapfc.data.arrays import Arrays
-from gapfc.data.chunk import Chunk
 from gapfc.data.files import Files, corrupt_message, log
+from gapfc.data.raw_dataset import Split
+from gapfc.data.reader import Chunk
 from gapfc.data.sizes import Size
-from gapfc.data.source import Split
 from gapfc.errors import UserError
 
 

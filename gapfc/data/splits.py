@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gapfc.data.source import Source, Split
+from gapfc.data.raw_dataset import RawDataset, Split
 from gapfc.errors import UserError
 
 # Each choice has a random stream of its own, so that changing one leaves the others as they were.
@@ -46,7 +46,7 @@ def stratified(
     return torch.from_numpy(np.flatnonzero(~mask)), torch.from_numpy(np.flatnonzero(mask))
 
 
-def choose_classes(source: Source, wanted: Sequence[str | int]) -> Source:
+def choose_classes(source: RawDataset, wanted: Sequence[str | int]) -> RawDataset:
     """Only the `wanted` classes (names or indices), relabelled 0.. in the order given.
 
     Raises UserError for an unknown or repeated class, naming those there are.
@@ -79,7 +79,7 @@ def choose_classes(source: Source, wanted: Sequence[str | int]) -> Source:
 
     train = pick(source.train)
     assert train is not None
-    return Source(
+    return RawDataset(
         tuple(source.classes[index] for index in chosen), train, pick(source.val), pick(source.test)
     )
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from gapfc.data.arrays import Arrays, resize
-from gapfc.data.chunk import Chunk
 from gapfc.data.files import corrupt_message, log
+from gapfc.data.raw_dataset import Split
+from gapfc.data.reader import Chunk
 from gapfc.data.sizes import Size
-from gapfc.data.source import Split
 from gapfc.errors import UserError
 
 MOST_WORKERS = 8

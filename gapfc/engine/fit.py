@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gapfc.engine.device import Precision
-from gapfc.engine.losses import Losses, Outcome
+from gapfc.engine.losses import Losses, StepOutput
 from gapfc.engine.mixing import Mixing
-from gapfc.engine.numbers import is_number
 from gapfc.engine.optimizer import set_learning_rate
 from gapfc.engine.training import Progress, Training
 from gapfc.errors import UserError
+from gapfc.validators import is_number
 
 # Gradient norms and the loss are recorded this many times an epoch, but not at closer steps: each
 # costs a pass over the gradients, and a GPU a wait.
@@ -202,7 +202,7 @@ def _forward(
     labels: Tensor,
     settings: Settings,
     key: tuple[int, int, int],
-) -> tuple[Tensor, Outcome]:
+) -> tuple[Tensor, StepOutput]:
     """The mean loss of a batch, and its outcome (of a mixture, the larger part is wanted)."""
     partners, weight = labels, 1.0
     if settings.mixing:
@@ -216,7 +216,7 @@ def _forward(
         other = F.cross_entropy(logits, partners, label_smoothing=smoothing)
         loss = weight * loss + (1 - weight) * other
     larger = labels if weight >= 0.5 else partners
-    return loss, Outcome(loss.detach(), logits.argmax(1), larger)
+    return loss, StepOutput(loss.detach(), logits.argmax(1), larger)
 
 
 def _gradient_norms(model: nn.Module) -> dict[str, float]:

@@ -14,7 +14,7 @@ class Diverged(Exception):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepOutput:
     """Of one batch: its mean loss (a scalar), predicted and wanted classes `[B]`, on the device."""
 
     loss: Tensor
@@ -30,10 +30,10 @@ class Losses:
     """
 
     def __init__(self) -> None:
-        self._outcomes: list[tuple[Outcome, int, float]] = []
+        self._outcomes: list[tuple[StepOutput, int, float]] = []
         self.last: float = nan
 
-    def add(self, outcome: Outcome, step: int, rate: float) -> None:
+    def add(self, outcome: StepOutput, step: int, rate: float) -> None:
         """Keep what a batch gave at optimiser step `step` and learning rate `rate`."""
         self._outcomes.append((outcome, step, rate))
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gapfc.engine.numbers import is_number
 from gapfc.errors import UserError
+from gapfc.validators import is_number
 
 
 @dataclass(frozen=True)

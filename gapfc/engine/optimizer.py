@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from gapfc.engine.numbers import is_number
 from gapfc.errors import UserError
+from gapfc.validators import is_number
 
 
 def build_optimizer(

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from math import cos, pi
 from typing import Any, Protocol
 
-from gapfc.engine.numbers import is_number
 from gapfc.errors import UserError
+from gapfc.validators import is_number
 
 
 class Schedule(Protocol):

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gapfc.engine.numbers import is_number
 from gapfc.engine.schedule import Schedule
 from gapfc.errors import UserError
+from gapfc.validators import is_number
 
 
 @dataclass

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from gapfc.errors import UserError
+from gapfc.formatting import times
 from gapfc.heads.pooled import PooledHead
 
 
@@ -33,12 +34,8 @@ class FC(PooledHead):
         """Features `[B, C, H, W]` of the size it was built for, to `[B, C·H·W]`."""
         if tuple(features.shape[1:]) != self.feature_shape:
             raise UserError(
-                f"head=fc was built for a feature map {_times(self.feature_shape)} and got "
-                f"{_times(features.shape[1:])}: it takes one image size. "
+                f"head=fc was built for a feature map {times(self.feature_shape)} and got "
+                f"{times(features.shape[1:])}: it takes one image size. "
                 "Heads that accept any: gap, gmp, gapgmp, gem, nin, spp, sppf, spp_fixed."
             )
         return features.flatten(1)
-
-
-def _times(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape))

@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.plugins.launcher import Launcher
 
 from gapfc.errors import UserError
-from gapfc.shipped import CONFIGS
+from gapfc.settings.paths import CONFIGS
 from gapfc.sweep.share import Share, cores, divide, gpus
 
 EXTRAS = {

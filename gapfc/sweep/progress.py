@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from gapfc.formatting import duration, first_line, from_here
 from gapfc.sweep.outcomes import INTERRUPTED, Outcome
 
 
@@ -30,43 +30,24 @@ def ends(left: float | None) -> str:
     return f" · ends about {day}{when}, in {duration(left)}"
 
 
-def duration(seconds: float) -> str:
-    """In words: `45 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def one_ended(words: str, outcome: Outcome) -> str:
     """A line of one run that ended."""
     if outcome.code in INTERRUPTED:
-        return f"{words}: {first_line(outcome.reason)} after {duration(outcome.seconds)}"
+        return f"{words}: {_reason(outcome)} after {duration(outcome.seconds)}"
     if outcome.code:
-        return f"{words}: failed after {duration(outcome.seconds)}: {first_line(outcome.reason)}"
-    return f"{words}: {duration(outcome.seconds)}, {short(outcome.path)}"
+        return f"{words}: failed after {duration(outcome.seconds)}: {_reason(outcome)}"
+    return f"{words}: {duration(outcome.seconds)}, {from_here(outcome.path or '')}"
 
 
 def failures(failed: Mapping[str, Outcome], total: int) -> str:
     """The list that a sweep ends with: each failed run, its reason and where it lies."""
     lines = [f"gapfc: {len(failed)} of {total} runs failed:"]
     for words, outcome in failed.items():
-        lines.append(f"  {words}: {first_line(outcome.reason)}")
+        lines.append(f"  {words}: {_reason(outcome)}")
         if outcome.path:
-            lines.append(f"    {short(outcome.path)}")
+            lines.append(f"    {from_here(outcome.path or '')}")
     return "\n".join(lines)
 
 
-def first_line(reason: str | None) -> str:
-    """The reason's first line."""
-    return (reason or "no reason given").strip().splitlines()[0]
-
-
-def short(path: str | None) -> str:
-    """A path from here where it lies below."""
-    if path is None:
-        return ""
-    try:
-        return str(Path(path).resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return path
+def _reason(outcome: Outcome) -> str:
+    return first_line(outcome.reason or "no reason given")

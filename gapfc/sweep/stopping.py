@@ -7,8 +7,8 @@ import sys
 from contextlib import suppress
 from types import FrameType
 
-from gapfc.signals import SignalContext
 from gapfc.sweep.outcomes import Outcomes
+from gapfc.system.interruption import SignalContext
 
 
 class Stopping(SignalContext):

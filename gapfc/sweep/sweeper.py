@@ -15,14 +15,15 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from gapfc.errors import UserError
-from gapfc.records.earlier import earlier_run
+from gapfc.formatting import duration, from_here
+from gapfc.records.run import earlier_run
 from gapfc.sweep import launchers
 from gapfc.sweep.outcomes import INTERRUPTED, Outcome, key, outcomes_below
-from gapfc.sweep.progress import duration, ends, failures, one_ended, short, until_end
+from gapfc.sweep.progress import ends, failures, one_ended, until_end
 from gapfc.sweep.stopping import Stopping
-from gapfc.sweep.worker import Task, Worker, plain
+from gapfc.sweep.worker import Task, Worker, without_hydra
 
-Run = tuple[str, ...]  # the overrides of one run
+Combination = tuple[str, ...]  # the overrides of one run
 
 
 class Sweeper(BasicSweeper):
@@ -67,7 +68,7 @@ class Sweeper(BasicSweeper):
             self._conclude(todo, code)
         return []
 
-    def _leave_out_finished(self) -> list[Run]:
+    def _leave_out_finished(self) -> list[Combination]:
         assert self.hydra_context is not None
         assert self.config is not None
         todo = []
@@ -77,12 +78,12 @@ class Sweeper(BasicSweeper):
             earlier = None
             if not config.rerun and config.resume is None:
                 try:
-                    earlier = earlier_run(self.worker.task.command, plain(config))
+                    earlier = earlier_run(self.worker.task.command, without_hydra(config))
                 except (OmegaConfBaseException, AttributeError, KeyError, TypeError):
                     earlier = None  # the run itself will say what is wrong with its settings
             if earlier is not None and earlier.status == "completed":
                 print(f"[run {number} of {len(self.runs)}]: {self.words[run]}")
-                print(f"  already there: skipped  {short(str(earlier.path))}")
+                print(f"  already there: skipped  {from_here(earlier.path)}")
             else:
                 todo.append(run)
         skipped = len(self.runs) - len(todo)
@@ -91,7 +92,7 @@ class Sweeper(BasicSweeper):
         sys.stdout.flush()
         return todo
 
-    def _one_by_one(self, todo: list[Run]) -> int:
+    def _one_by_one(self, todo: list[Combination]) -> int:
         seconds: list[float] = []
         for done, run in enumerate(todo):
             left = until_end(seconds, waiting=len(todo) - done, running=0, places=1)
@@ -107,7 +108,7 @@ class Sweeper(BasicSweeper):
                 return outcome.code
         return 0
 
-    def _in_parallel(self, todo: list[Run], plan: launchers.Plan) -> int:
+    def _in_parallel(self, todo: list[Combination], plan: launchers.Plan) -> int:
         if not todo:
             return 0
         if plan.share is not None:
@@ -130,11 +131,11 @@ class Sweeper(BasicSweeper):
             watcher.join()
         return stopping.code or 0
 
-    def _launch(self, batch: list[Run]) -> dict[Run, Outcome]:
+    def _launch(self, batch: list[Combination]) -> dict[Combination, Outcome]:
         """Have `batch` run, each to an outcome; a run whose process died is begun once more."""
         assert self.launcher is not None
         keys = {run: key(run) for run in batch}
-        tries: Counter[Run] = Counter()
+        tries: Counter[Combination] = Counter()
         missing = batch
         while missing and not self.outcomes.stopping:
             died: BaseException | None = None
@@ -164,7 +165,7 @@ class Sweeper(BasicSweeper):
         assert self.config is not None
         return str(self.config.hydra.runtime.choices.get("hydra/launcher"))
 
-    def _watch(self, todo: Sequence[Run], all_ended: threading.Event) -> None:
+    def _watch(self, todo: Sequence[Combination], all_ended: threading.Event) -> None:
         """Print a line for each run that ends, until all have."""
         runs = {key(run): run for run in todo}
         told: dict[str, Outcome] = {}
@@ -188,7 +189,7 @@ class Sweeper(BasicSweeper):
             if last:
                 return
 
-    def _conclude(self, todo: Sequence[Run], code: int) -> None:
+    def _conclude(self, todo: Sequence[Combination], code: int) -> None:
         assert self.config is not None
         sys.stdout.flush()
         ended = self.outcomes.ended()

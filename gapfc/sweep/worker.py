@@ -6,14 +6,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gapfc.records.earlier import earlier_run
+from gapfc.records.run import earlier_run
+from gapfc.settings.nodes import plain
 from gapfc.sweep.outcomes import Outcome, Outcomes, key
 from gapfc.sweep.share import Share
+from gapfc.system.terminal import print_error
 
 STOPPED = 130  # exit code of a run that was not begun since the sweep stops
 
@@ -61,7 +63,7 @@ class Worker:
                 self.share.take(self.outcomes.folder)
             if self.quiet:
                 _silence(config)
-            code, reason = self.task.attempt(config, _nothing if self.quiet else _print)
+            code, reason = self.task.attempt(config, _nothing if self.quiet else print_error)
         finally:
             path, recorded = _recorded(self.task.command, config)
             if code:
@@ -71,16 +73,16 @@ class Worker:
         return code
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
+def without_hydra(config: DictConfig) -> dict[str, Any]:
     """The config as plain containers, without Hydra's own part."""
     copy = OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"])
-    return cast(dict[str, Any], OmegaConf.to_container(copy, resolve=True))
+    return plain(copy)
 
 
 def _recorded(command: str, config: DictConfig) -> tuple[str | None, str | None]:
     """Path and error of the run that `config` has led to, as far as can be told from here."""
     try:
-        found = earlier_run(command, plain(config))
+        found = earlier_run(command, without_hydra(config))
     except Exception:  # how a run ended must not be lost to what only adorns it
         return None, None
     return (str(found.path), found.error) if found else (None, None)
@@ -92,12 +94,6 @@ def _silence(config: DictConfig) -> None:
         handler.setLevel(logging.CRITICAL + 1)
     if config.trainer.progress == "auto":
         config.trainer.progress = False
-
-
-def _print(error: object) -> None:
-    from gapfc.cli import print_error
-
-    print_error(error)
 
 
 def _nothing(error: object) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any, cast
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gapfc import data
 from gapfc.engine import checkpoint
@@ -15,13 +15,14 @@ from gapfc.engine.evaluate import evaluate
 from gapfc.engine.fit import Listener
 from gapfc.engine.training import averaged
 from gapfc.errors import UserError
-from gapfc.experiment import Experiment
+from gapfc.experiment.experiment import Experiment
 from gapfc.measure.cka import Representations
 from gapfc.measure.meter import Measures
-from gapfc.model import Classifier
+from gapfc.model.classifier import Classifier
 from gapfc.records.results import group_hash
 from gapfc.records.run_directory import RunDirectory
-from gapfc.records.tensorboard import TensorBoardLog
+from gapfc.settings.nodes import plain
+from gapfc.tensorboard.events import TensorBoardLog
 from gapfc.transfer.classes import extended, old_classes, source_dataset
 from gapfc.transfer.features import cached_features
 from gapfc.transfer.picture import moved_picture
@@ -72,16 +73,16 @@ class Transfer(Experiment):
             return target
         return extended(target, self._source_dataset().classes)
 
-    def build_model(self, plain: dict[str, Any]) -> Classifier:
+    def build_model(self, nodes: dict[str, Any]) -> Classifier:
         """The target's model, with what the protocol takes from the source, and frozen so."""
         classes = self.dataset.num_classes
         rows = self._old_rows() if self.config.keep_classes else None
-        return build_target(plain, self.protocol, self.source, classes, self.input_size, rows)
+        return build_target(nodes, self.protocol, self.source, classes, self.input_size, rows)
 
     @property
     def group(self) -> str:
         """What runs share that differ only in seed and paths: the source's group among it."""
-        return group_hash(self._plain() | {"source": self.source.facts["group"]})
+        return group_hash(plain(self.config) | {"source": self.source.facts["group"]})
 
     @property
     def takes_epochs(self) -> bool:
@@ -123,7 +124,7 @@ class Transfer(Experiment):
         self, scores: Mapping[str, Measures | None], check: Callable[[], None]
     ) -> dict[str, Any]:
         """The `transfer` field: protocol, source, gain over scratch, and how features moved."""
-        target = target_hash(self._plain())
+        target = target_hash(plain(self.config))
         scratch = None
         if self.protocol.transfers:
             scratch = find_scratch(self.config.output_root, target, self.config.seed)
@@ -285,9 +286,6 @@ class Transfer(Experiment):
     def _source_dataset(self) -> data.Dataset:
         assert self.source.config is not None
         return source_dataset(self.source.config, self.config.data_root)
-
-    def _plain(self) -> dict[str, Any]:
-        return cast(dict[str, Any], OmegaConf.to_container(self.config, resolve=True))
 
 
 class _Images:

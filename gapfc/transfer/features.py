@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gapfc.engine.device import Precision
 from gapfc.measure.complexity import evaluating
-from gapfc.model import Classifier
+from gapfc.model.classifier import Classifier
 
 
 def cached_features(

@@ -12,6 +12,7 @@ from gapfc.engine import checkpoint
 from gapfc.errors import UserError
 from gapfc.records.results import RESULTS, group_hash, read_results
 from gapfc.records.run_directory import CONFIG, RunDirectory
+from gapfc.settings.nodes import plain
 
 PRETRAINED = "pretrained"
 # Keys of a backbone node that leave its architecture as it is.
@@ -82,7 +83,7 @@ def pretrained_source(config: DictConfig) -> Source:
             "source=pretrained takes the backbone's own weights: backbone.weights=DEFAULT, or the "
             f"path of a .pth file (backbone={config.backbone.name} has none set)"
         )
-    node = OmegaConf.to_container(config.backbone, resolve=True)
+    node = plain(config.backbone)
     return Source(
         {
             "path": None,
@@ -110,9 +111,9 @@ def complete(config: DictConfig, source: Source) -> DictConfig:
             return complete
         # From here on the run is known, whether it was named or described.
         complete.source = source.facts["path"] or config.source
-        theirs = _resolved(source.config.backbone)
+        theirs = plain(source.config.backbone)
         if config.get("backbone") is not None:
-            ours = _resolved(config.backbone)
+            ours = plain(config.backbone)
             differing = sorted(
                 key
                 for key in (ours.keys() | theirs.keys()) - set(NOT_ARCHITECTURE)
@@ -128,7 +129,7 @@ def complete(config: DictConfig, source: Source) -> DictConfig:
                 )
         complete.backbone = theirs
         complete.head = OmegaConf.merge(
-            {} if "_target_" in (config.get("head") or {}) else _resolved(source.config.head),
+            {} if "_target_" in (config.get("head") or {}) else plain(source.config.head),
             config.get("head") or {},
         )
     return complete
@@ -163,7 +164,7 @@ def _facts(path: str | None, config: DictConfig, results: Mapping[str, Any]) -> 
     classes = config.dataset.get("classes")
     return {
         "path": path,
-        "group": results.get("group") or group_hash(_resolved(config)),
+        "group": results.get("group") or group_hash(plain(config)),
         "head": config.head.name,
         "dataset": config.dataset.name,
         "backbone": config.backbone.name,
@@ -172,7 +173,3 @@ def _facts(path: str | None, config: DictConfig, results: Mapping[str, Any]) -> 
         "test_accuracy": (results.get("test") or {}).get("accuracy"),
         "val_accuracy": (results.get("val") or {}).get("accuracy"),
     }
-
-
-def _resolved(node: DictConfig) -> dict[str, Any]:
-    return cast(dict[str, Any], OmegaConf.to_container(node, resolve=True))

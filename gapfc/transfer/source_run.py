@@ -5,21 +5,22 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from gapfc.composition import Composer, CompositionError
-from gapfc.config_errors import explain
 from gapfc.engine import checkpoint
-from gapfc.engine.interruption import Interrupted
 from gapfc.errors import UserError
-from gapfc.execution import create_directory, execute, identify
-from gapfc.experiment import Experiment
+from gapfc.experiment.execute import create_directory, execute, identify
+from gapfc.experiment.experiment import Experiment
 from gapfc.records.results import ResultsError, group_hash, read_results
 from gapfc.records.run_log import holding
+from gapfc.settings.compose import Composer, CompositionError
+from gapfc.settings.explain import explain
+from gapfc.settings.nodes import plain
+from gapfc.system.interruption import Interrupted
 from gapfc.transfer.source import (
     PRETRAINED,
     Source,
@@ -67,7 +68,7 @@ def resolve_source(config: DictConfig, weights: bool = True) -> Source:
 
 def find_run(config: DictConfig) -> Path | None:
     """The newest completed run of `config` (of `gapfc train`, with its seed) in its output root."""
-    group = group_hash(cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)))
+    group = group_hash(plain(config))
     found = []
     for file in Path(config.output_root).expanduser().glob(f"train/*/*/*/*-s{config.seed}*"):
         try:
@@ -89,7 +90,7 @@ def _training_config(config: DictConfig) -> tuple[list[str], DictConfig]:
         f"head={source.head}",
         f"dataset={source.dataset}",
         f"seed={source.seed}",
-        *_as_overrides(cast(dict[str, Any], OmegaConf.to_container(source.options, resolve=True))),
+        *_as_overrides(plain(source.options)),
     ]
     given = [override.partition("=")[0] for override in overrides]
     shared = {key: OmegaConf.select(config, key) for key in SHARED if key not in given}

@@ -7,7 +7,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gapfc.errors import UserError
-from gapfc.model import Classifier, build
+from gapfc.model.build import build
+from gapfc.model.classifier import Classifier
 from gapfc.transfer.protocols import Protocol
 from gapfc.transfer.source import Source
 from gapfc.transfer.weights import (

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gapfc.errors import UserError
-from gapfc.model import Classifier
+from gapfc.model.classifier import Classifier
 
 State = Mapping[str, Tensor]
 

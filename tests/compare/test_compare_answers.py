@@ -6,7 +6,7 @@ from asked import answer, row
 from scipy import stats
 from synthetic import write_run
 
-from gapfc.commands.compare import main
+from gapfc.cli.commands.compare import main
 
 
 def test_numbers_equal_scipys_on_the_values_of_the_runs(sweep, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from asked import answer, row
 from synthetic import write_run
 
-from gapfc.commands.compare import main
+from gapfc.cli.commands.compare import main
 from gapfc.errors import UserError
 
 

@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 from synthetic import change, write_run, write_transfer
 
+from gapfc.compare.answer import Question, compare
 from gapfc.compare.baseline import baseline_of, parse_baseline, usual_baseline
 from gapfc.compare.collect import Run, collect, find_runs
-from gapfc.compare.comparison import Question, compare
-from gapfc.compare.convergence import Reached, default_target
+from gapfc.compare.convergence import TimeToTarget, default_target
 from gapfc.compare.curves import Curves, over_seeds, read_metrics
 from gapfc.compare.fields import ABSENT, lookup, metric_of, value_of
-from gapfc.compare.measures import decimals, measure
-from gapfc.compare.reproduce import commands
-from gapfc.compare.table import best_rows, columns, markdown, terminal
+from gapfc.compare.metric import measure
+from gapfc.compare.output.reproduce import commands
+from gapfc.compare.output.table import best_rows, columns, markdown, terminal
 from gapfc.errors import UserError
+from gapfc.formatting import decimals
 
-MODULES = ["fields", "where", "measures", "statistics"]
+MODULES = ["fields", "where", "statistics"]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -167,7 +168,7 @@ def test_medians_of_censored_times():
         (1.0, inf): ">12 (1/2 reached)", (inf, inf, inf): ">12 (0/3 reached)", (): "–",
     }  # fmt: skip
     for times, text in told.items():
-        assert Reached("epochs", dict(enumerate(times)), 12.0).text() == text
+        assert TimeToTarget("epochs", dict(enumerate(times)), 12.0).text() == text
 
 
 def test_the_default_target_is_the_highest_that_half_of_the_runs_reached(tmp_path):

@@ -8,7 +8,7 @@ import time
 import pytest
 from serving import dashboard, names
 
-from gapfc.records.layout import CHARTS
+from gapfc.tensorboard.custom_scalars import CHARTS
 
 HEADS, SEEDS = ("gap", "fc"), (0, 1)
 RUNS = names(HEADS, SEEDS)

@@ -11,12 +11,12 @@ import pytest
 from serving import dashboard, write_run
 from serving import names as expected_names
 
-from gapfc.commands.dashboard import main
+from gapfc.cli.commands.dashboard import main
 from gapfc.dashboard.find import Run, identify
 from gapfc.dashboard.links import Links
 from gapfc.dashboard.names import names
 from gapfc.errors import UserError
-from gapfc.records.margins import Margin, write_margins
+from gapfc.tensorboard.margins import Margin, write_margins
 
 
 def run(head="gap", seed=0, overrides=(), command="train"):
@@ -171,7 +171,7 @@ def test_the_command_line_gives_one_line_and_exit_code_2(gapfc):
 
 def test_neither_torch_nor_matplotlib_is_imported():
     code = (
-        "import sys, gapfc.commands.dashboard, gapfc.dashboard.links, gapfc.dashboard.server\n"
+        "import sys, gapfc.cli.commands.dashboard, gapfc.dashboard.links, gapfc.dashboard.server\n"
         "from tensorboard import default, program\n"
         "print({'torch', 'matplotlib', 'hydra'} & set(sys.modules))"
     )

@@ -235,7 +235,7 @@ def test_auto_residency_streams_what_is_too_large(config, arrays, monkeypatch):
     dataset = arrays()
     training_batches(dataset, config(*FIXED), "cpu")
     assert dataset.residency == "device"
-    monkeypatch.setattr("gapfc.data.residency.CPU_LIMIT", 85 * 120 - 1)
+    monkeypatch.setattr("gapfc.data.loader.CPU_LIMIT", 85 * 120 - 1)
     dataset = arrays()
     training_batches(dataset, config(*FIXED), "cpu")
     assert dataset.residency == "stream"

@@ -9,7 +9,6 @@ from torch.nn import functional as F
 
 from gapfc.engine.device import choose_precision
 from gapfc.engine.fit import Settings, fit
-from gapfc.engine.interruption import Interrupted
 from gapfc.engine.losses import Diverged
 from gapfc.engine.mixing import Mixing
 from gapfc.engine.optimizer import build_optimizer
@@ -17,7 +16,8 @@ from gapfc.engine.schedule import Cosine, Plateau
 from gapfc.engine.training import Training, averaged
 from gapfc.errors import UserError
 from gapfc.heads import GAP
-from gapfc.model import Classifier
+from gapfc.model.classifier import Classifier
+from gapfc.system.interruption import Interrupted
 
 FP32 = choose_precision("fp32", torch.device("cpu"))
 

@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from gapfc.engine.losses import Diverged, Losses, Outcome
+from gapfc.engine.losses import Diverged, Losses, StepOutput
 from gapfc.engine.training import Progress
 
 
 def outcome(loss, predicted, wanted):
-    return Outcome(torch.tensor(loss), torch.tensor(predicted), torch.tensor(wanted))
+    return StepOutput(torch.tensor(loss), torch.tensor(predicted), torch.tensor(wanted))
 
 
 def test_means_weigh_batches_by_their_images():

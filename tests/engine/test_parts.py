@@ -10,13 +10,13 @@ from torch import nn
 
 from gapfc.engine import checkpoint
 from gapfc.engine.device import choose_device, choose_precision
-from gapfc.engine.interruption import Interrupted, Interruption
 from gapfc.engine.mixing import Mixing
 from gapfc.engine.optimizer import build_optimizer, set_learning_rate
 from gapfc.engine.training import averaged
 from gapfc.errors import UserError
 from gapfc.heads import GAP
-from gapfc.model import Classifier
+from gapfc.model.classifier import Classifier
+from gapfc.system.interruption import Interrupted, Interruption
 
 SGD = {"_target_": "torch.optim.SGD", "name": "sgd", "lr": 0.1, "weight_decay": 0.01}
 ADAMW = {"_target_": "torch.optim.AdamW", "name": "adamw", "lr": 0.01, "weight_decay": 0.1}

@@ -7,7 +7,7 @@ from gapfc.backbones import ConvNet
 from gapfc.engine.device import choose_precision
 from gapfc.errors import UserError
 from gapfc.heads import FC, GAP, NIN, SPPF, GeM
-from gapfc.model import Classifier
+from gapfc.model.classifier import Classifier
 from gapfc.transfer.features import cached_features
 from gapfc.transfer.weights import extend_last_layer, last_layer, load_backbone, load_head
 

@@ -1,0 +1,224 @@
+"""`gapfc compare`: which group is better, by how much, and how sure. Reads runs, needs no torch."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from gapfc.compare.answer import Comparison, Question, compare
+from gapfc.compare.collect import collect
+from gapfc.compare.output.export import csv_text, json_text
+from gapfc.compare.output.sentences import sentences, unusable_lines
+from gapfc.compare.output.table import markdown, terminal
+from gapfc.compare.where import apply, parse_condition, split_outside_brackets
+from gapfc.errors import UserError
+
+DESCRIPTION = """\
+Finds every run below the directories, groups them, and compares each group with a baseline,
+paired by seed: mean difference with its confidence interval, p corrected for the number of
+comparisons (Holm), and the share of seeds in which the group was better.
+"""
+EXAMPLES = """\
+examples:
+  gapfc compare outputs --baseline fc
+  gapfc compare outputs --where dataset=digits --where trainer.epochs=12 --target 0.9
+  gapfc compare outputs --metric test.nll --by head,optimizer.lr
+  gapfc compare outputs --by head,head.hidden --baseline head=fc,head.hidden=[]
+  gapfc compare outputs --choose optimizer.lr     (each head at the rate validation prefers)
+  gapfc compare outputs/transfer --by source.head,protocol --baseline protocol=scratch
+  gapfc compare outputs --html report.html --out comparison
+
+--by, --where and --choose take any key of config.yaml (head.hidden, optimizer.lr, …), and head,
+backbone, dataset, command, device, precision, protocol, source.head, source.dataset.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of `gapfc compare`."""
+    made = argparse.ArgumentParser(
+        prog="gapfc compare",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("directories", nargs="+", metavar="DIR", help="where to look for runs")
+    made.add_argument(
+        "--baseline",
+        metavar="GROUP",
+        help="what to compare with: a value (fc), or key=value,key=value; default: scratch or fc",
+    )
+    made.add_argument(
+        "--metric", default="test.accuracy", metavar="PATH", help="a number of results.json"
+    )
+    made.add_argument("--by", default="head", metavar="KEYS", help="keys that make a group: head")
+    made.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="keep these runs only; KEY=A,B for either, KEY!=A for all others; repeatable",
+    )
+    made.add_argument(
+        "--choose",
+        metavar="KEY",
+        help="keep each group's runs at the value of KEY with the best mean val.accuracy",
+    )
+    made.add_argument("--confidence", type=float, default=0.95, metavar="C", help="0.95")
+    made.add_argument(
+        "--interval",
+        choices=("auto", "t", "bootstrap"),
+        default="auto",
+        help="of differences; auto: Student's t below 10 seeds, where no bootstrap is wide enough, "
+        "then bootstrap",
+    )
+    made.add_argument(
+        "--target",
+        type=float,
+        metavar="A",
+        help="validation accuracy in (0, 1] to be reached; default: the highest that half did",
+    )
+    made.add_argument(
+        "--direction", choices=("higher", "lower"), help="which way the metric is better"
+    )
+    for name, what in (("json", "all numbers"), ("csv", "the table"), ("markdown", "the table")):
+        made.add_argument(f"--{name}", metavar="FILE", help=f"write {what}; - for standard output")
+    made.add_argument("--html", metavar="FILE", help="write a self-contained page with pictures")
+    made.add_argument("--out", metavar="FOLDER", help="write tables, and pictures as PNG and SVG")
+    return made
+
+
+def main(argv: list[str]) -> int:
+    """Compares, prints and writes; 0 when there was something to compare.
+
+    Raises UserError for whatever the user can mend.
+    """
+    options = parser().parse_args(argv)
+    question = _question(options)
+    conditions = [parse_condition(text) for text in question.where]
+    collection = collect(options.directories)
+    found = len(collection.runs) + len(collection.unusable)
+    comparison = compare(apply(collection, conditions), question, found)
+
+    to_stdout = "-" in (options.json, options.csv, options.markdown)
+    out = sys.stderr if to_stdout else sys.stdout
+    bold = out.isatty() and "NO_COLOR" not in os.environ
+    width = shutil.get_terminal_size((120, 40)).columns if out.isatty() else 120
+    print(summary(comparison, width, bold), file=out)
+    for target, make in (
+        (options.json, json_text),
+        (options.csv, csv_text),
+        (options.markdown, markdown),
+    ):
+        if target == "-":
+            sys.stdout.write(make(comparison))
+        elif target is not None:
+            _write(Path(target), make(comparison))
+            print(f"Wrote {target}", file=out)
+    if options.html is not None or options.out is not None:
+        _write_pictures(comparison, options.html, options.out, out)
+    for problem in comparison.curves.problems:
+        print(f"Note: {problem}", file=out)
+    return 0
+
+
+def _question(options: argparse.Namespace) -> Question:
+    by = tuple(dict.fromkeys(key for key in split_outside_brackets(options.by) if key))
+    if not by:
+        raise UserError("--by: give at least one key, as in --by head")
+    if not 0 < options.confidence < 1:
+        raise UserError(f"--confidence {options.confidence:g}: give a share in (0, 1), as 0.95")
+    if options.target is not None and not 0 < options.target <= 1:
+        raise UserError(f"--target {options.target:g}: give an accuracy in (0, 1], as 0.9 for 90%")
+    if options.choose in by:
+        raise UserError(f"--choose {options.choose}: it is in --by already; leave it out there")
+    return Question(
+        metric=options.metric,
+        by=by,
+        baseline=options.baseline,
+        where=tuple(options.where),
+        choose=options.choose,
+        confidence=options.confidence,
+        interval=options.interval,
+        target=options.target,
+        direction=options.direction,
+    )
+
+
+def summary(comparison: Comparison, width: int = 120, bold: bool = False) -> str:
+    """What is printed: the question, what differs, the table, the sentences, what is missing."""
+    metric = comparison.measure
+    lines = [
+        f"{metric.path} ({metric.direction}) by {', '.join(comparison.by)}: "
+        f"{comparison.compared} of {comparison.found} runs found"
+        + (
+            f", where {' and '.join(comparison.question.where)}"
+            if comparison.question.where
+            else ""
+        )
+    ]
+    lines.append(
+        f"Baseline: {comparison.baseline}"
+        + ("" if comparison.baseline_given else " (none was given: --baseline chooses)")
+    )
+    if comparison.constants:
+        lines.append(
+            "The same for all: " + ", ".join(f"{k}={v}" for k, v in comparison.constants.items())
+        )
+    lines += [f"Note: {note}" for note in comparison.notes]
+    lines += ["", terminal(comparison, width, bold), "", *sentences(comparison)]
+    missing = unusable_lines(comparison)
+    if missing:
+        lines += ["", *missing]
+    return "\n".join(lines)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _write_pictures(
+    comparison: Comparison, html: str | None, folder: str | None, out: TextIO
+) -> None:
+    # Here, as matplotlib takes longer to import than the rest of a comparison to compute.
+    from gapfc.compare.output.plots import draw, save_all
+    from gapfc.compare.output.report import report
+
+    pictures = draw(comparison, png=folder is not None)
+    if html is not None:
+        _write(Path(html), report(comparison, pictures))
+        print(f"Wrote {html}", file=out)
+    if folder is not None:
+        texts = {
+            "comparison.json": json_text(comparison),
+            "table.csv": csv_text(comparison),
+            "table.md": markdown(comparison),
+        }
+        for name, text in texts.items():
+            _write(Path(folder) / name, text)
+        written = save_all(pictures, Path(folder))
+        print(f"Wrote {len(texts) + len(written)} files to {folder}", file=out)
+        _write_margins(comparison, folder, out)
+
+
+def _write_margins(comparison: Comparison, folder: str, out: TextIO) -> None:
+    from gapfc.compare.output.margins import margins
+    from gapfc.tensorboard.margins import write_margins
+
+    try:
+        written = write_margins(list(margins(comparison)), folder)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}") from error
+    if written:
+        shown = list(comparison.directories)
+        if not any(Path(folder).resolve().is_relative_to(Path(d).resolve()) for d in shown):
+            shown.append(folder)
+        print(f"Wrote curves for TensorBoard: gapfc dashboard {shlex.join(shown)}", file=out)

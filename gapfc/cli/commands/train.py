@@ -1,0 +1,15 @@
+"""`gapfc train`: one run in a directory of its own, or the rest of one."""
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from gapfc.experiment.begin import begin, resume
+from gapfc.experiment.experiment import Experiment
+
+
+def run(config: DictConfig) -> int:
+    """Train as `config` says; returns the exit code: 0, 1 failed, 130 or 143 interrupted."""
+    overrides = list(HydraConfig.get().overrides.task)
+    if config.resume is not None:
+        return resume("train", config.resume, overrides, Experiment)
+    return begin("train", config, overrides, Experiment)

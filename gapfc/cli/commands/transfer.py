@@ -1,0 +1,34 @@
+"""`gapfc transfer`: one run on a target from a source's features, or the rest of one."""
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from gapfc.experiment.begin import begin, resume
+from gapfc.system.interruption import Interrupted
+from gapfc.transfer.experiment import Transfer
+from gapfc.transfer.protocols import protocol_of
+from gapfc.transfer.source import complete
+from gapfc.transfer.source_run import resolve_source
+
+
+def run(config: DictConfig) -> int:
+    """Transfer as `config` says; returns the exit code: 0, 1 failed, 130 or 143 interrupted."""
+    overrides = list(HydraConfig.get().overrides.task)
+    if config.resume is not None:
+        return resume("transfer", config.resume, overrides, _rebuild)
+    protocol = protocol_of(config.protocol)
+    try:
+        source = resolve_source(config, weights=protocol.transfers)
+    except Interrupted as stop:
+        return stop.exit_code
+    return begin(
+        "transfer",
+        complete(config, source),
+        overrides,
+        lambda completed: Transfer(completed, source),
+    )
+
+
+def _rebuild(config: DictConfig) -> Transfer:
+    source = resolve_source(config, weights=protocol_of(config.protocol).transfers)
+    return Transfer(config, source)

@@ -1,0 +1,114 @@
+"""Run a command under Hydra, with errors and exit codes that a shell and a person can use."""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import hydra
+from hydra.core.plugins import Plugins
+from omegaconf import DictConfig
+
+from gapfc.settings.arguments import check_arguments
+from gapfc.settings.compose import CompositionError
+from gapfc.settings.explain import explain, explain_in_run
+from gapfc.settings.paths import SEARCH_PATH
+from gapfc.system.allocator import keep_freed_memory
+from gapfc.system.terminal import die_with_reader, print_error
+
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+
+# Hydra's options that print settings and run nothing.
+_QUESTIONS = {"--cfg", "-c", "--info", "-i", "--hydra-help"}
+
+
+def asks_about_settings(arguments: list[str]) -> bool:
+    """Whether these arguments only ask Hydra to print something."""
+    return any(word.partition("=")[0] in _QUESTIONS for word in arguments)
+
+
+def launch(name: str, config_name: str, module: str, arguments: list[str]) -> int:
+    """Run `module.run(config)` once, or once a combination with -m, and return the exit code."""
+    task = Task(name, module)
+    # argparse gives up on settings that stand on both sides of an option: `a=1 -m b=2,3`.
+    arguments = sorted(arguments, key=lambda text: "=" in text and not text.startswith("-"))
+
+    # Hydra otherwise prints configuration errors itself, and cuts tracebacks down.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    # A sweeper of another name would have to be installed into the package hydra_plugins.
+    plugins = Plugins.instance()
+    # Not before: Hydra loads its plugins' modules anew when it looks for them.
+    from gapfc.sweep import Sweeper
+    from gapfc.sweep.launchers import prefer_own_configs
+
+    prefer_own_configs()
+    plugins.class_name_to_class[BASIC_SWEEPER] = Sweeper
+    sys.argv = [f"gapfc {name}", *arguments]
+    if asks_about_settings(arguments):
+        die_with_reader()
+    try:
+        check_arguments(name, config_name, arguments)
+        hydra.main(config_path=SEARCH_PATH, config_name=config_name, version_base="1.3")(task)()
+    except BrokenPipeError:
+        raise
+    except CompositionError as error:
+        # Runs catch their own errors: what arrives here was raised while Hydra read the settings.
+        print_error(explain(error, name, config_name, arguments))
+        return 2
+    return task.code
+
+
+@dataclass
+class Task:
+    """What Hydra calls with the settings; a sweep sends copies of it to other processes.
+
+    Attributes:
+        command: its name.
+        module: dotted name of the module whose `run(config)` it is.
+        code: the exit code of the last run in this process.
+    """
+
+    command: str
+    module: str
+    code: int = 0
+
+    def __call__(self, config: DictConfig) -> int:
+        """Run, printing an error; the exit code."""
+        self.code = run_once(self.module, config)
+        return self.code
+
+    def attempt(self, config: DictConfig, show: Callable[[object], None]) -> tuple[int, str | None]:
+        """Run, handing an error of the user's to `show`; the exit code, and why it failed."""
+        return _attempt(self.module, config, show)
+
+
+def run_once(module: str, config: DictConfig) -> int:
+    """Run `module.run(config)`; an error is printed and becomes an exit code, as in a shell.
+
+    2: a setting that cannot be (no traceback), 1: anything else (with Python's traceback).
+    """
+    return _attempt(module, config, print_error)[0]
+
+
+def _attempt(
+    module: str, config: DictConfig, show: Callable[[object], None]
+) -> tuple[int, str | None]:
+    try:
+        keep_freed_memory()
+        run: Callable[[DictConfig], int] = importlib.import_module(module).run
+        return run(config), None
+    except BrokenPipeError:
+        # Hydra would take an exception for the result of a run: leave by what it lets through.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:
+        message = explain_in_run(error)
+        if message is not None:
+            show(message)
+            return 2, message
+        sys.stdout.flush()
+        traceback.print_exc()
+        return 1, f"{type(error).__name__}: {error}"

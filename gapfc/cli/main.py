@@ -1,0 +1,91 @@
+"""The command line: from sys.argv to a command, and from its errors to a person.
+
+Nothing here imports torch or Hydra, so that `gapfc --help` answers at once.
+"""
+
+import difflib
+import importlib
+import os
+import sys
+
+from gapfc import __version__
+from gapfc.cli.registry import COMMANDS
+from gapfc.errors import UserError
+from gapfc.system.terminal import print_error
+
+
+def main() -> None:
+    """Run the command in sys.argv and exit with its code: 0 done, 1 failed, 2 not understood."""
+    try:
+        code = dispatch(sys.argv[1:])
+        sys.stdout.flush()
+    except UserError as error:
+        print_error(error)
+        code = 2
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        # The reader left (`| head`). Python would complain again when it closes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code)
+
+
+def dispatch(argv: list[str]) -> int:
+    """Find the command in `argv`, run it, and return its exit code."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if argv[0] in ("-V", "--version"):
+        print(f"gapfc {__version__}")
+        return 0
+    if {"-sc", "--shell-completion"} & set(argv):
+        from gapfc.cli import completion
+
+        return completion.main(argv)
+    name, arguments = argv[0], argv[1:]
+    # Heads and backbones of one's own, in the folder one works in. Last, so that they hide nothing.
+    sys.path.append(os.getcwd())
+    command = COMMANDS.get(name)
+    if command is None:
+        raise UserError(unknown_command(name))
+    if command.config is not None and {"-h", "--help"} & set(arguments):
+        from gapfc.cli.help import help_text
+
+        print(help_text(name, command.summary, command.example, command.config, arguments))
+        return 0
+    if command.under_hydra:
+        from gapfc.cli.launch import launch
+
+        assert command.config is not None
+        return launch(name, command.config, command.module, arguments)
+    run: int = importlib.import_module(command.module).main(arguments)
+    return run
+
+
+def overview() -> str:
+    """What `gapfc --help` prints."""
+    lines = [
+        "gapfc: what should stand between a CNN's last feature map and its logits?",
+        "",
+        "usage: gapfc <command> [group=choice] [key=value] ...",
+        "",
+    ]
+    for name, command in COMMANDS.items():
+        lines += [f"  {name:<10} {command.summary}", f"  {'':<10} $ {command.example}", ""]
+    lines += [
+        "gapfc <command> --help    the groups, choices and keys a command takes",
+        "gapfc --version           the version",
+        'eval "$(gapfc -sc install=bash)"      tab completion, until the shell ends',
+        "    (zsh: install=zsh; fish: gapfc -sc install=fish | source)",
+    ]
+    return "\n".join(lines)
+
+
+def unknown_command(name: str) -> str:
+    """Say what was probably meant by `name`, which is no command."""
+    if "=" in name:
+        return f"{name} is a setting and needs a command before it: gapfc train {name}"
+    near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"no command '{name}'; {hint}There are {', '.join(COMMANDS)} (gapfc --help)"

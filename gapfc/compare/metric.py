@@ -1,0 +1,84 @@
+"""How a metric reads: its unit, its number of decimals, and which way is better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LOWER = [
+    "nll",
+    "ece",
+    "brier",
+    "loss",
+    "error",
+    "train_seconds",
+    "seconds",
+    "epochs",
+    "steps",
+    "peak_memory_bytes",
+    "generalization_gap",
+    "parameters",
+    "macs",
+]
+HIGHER = [
+    "accuracy",
+    "top5",
+    "area_under_curve",
+    "images_per_second",
+    "gain_over_scratch",
+    "gain",
+    "f1",
+    "best_accuracy",
+]
+# How far features moved is neither good nor bad: a direction is taken, and said to be.
+MOVED = ("drift", "drift_head", "drift_total")
+SHARES = ("accuracy", "top5", "gain_over_scratch", "gain")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric's path in results.json, with its direction and unit.
+
+    better: +1 larger is better, -1 smaller is. assumed: neither was known, one was taken.
+    scale: 100 for shares in [0, 1], which are told in percent and differences in points.
+    """
+
+    path: str
+    better: int
+    assumed: bool
+    scale: float
+
+    @property
+    def direction(self) -> str:
+        """Which way is better, in words."""
+        return "higher is better" if self.better > 0 else "lower is better"
+
+    @property
+    def unit(self) -> str:
+        """`%`, `s` or nothing."""
+        if self.scale == 100:
+            return "%"
+        return "s" if self.path.endswith("seconds") else ""
+
+    @property
+    def axis(self) -> str:
+        """The metric as an axis is labelled, `test.accuracy (%)`."""
+        return f"{self.path} ({self.unit})" if self.unit else self.path
+
+
+def measure(path: str, direction: str | None = None) -> Measure:
+    """What is known of the metric at `path`; `direction` ("higher" or "lower") overrides it."""
+    parts = path.split(".")
+    better, assumed = 1, True
+    # A gap or a count of parameters is better small whatever it is a gap or a count of.
+    if any(part in MOVED for part in parts):
+        better = -1
+    elif "cka" in parts:
+        better = +1
+    elif parts[0] in LOWER or parts[-1] in LOWER:
+        better, assumed = -1, False
+    elif parts[-1] in HIGHER or parts[-1].endswith("accuracy"):
+        assumed = False
+    if direction is not None:
+        better, assumed = (1 if direction == "higher" else -1), False
+    share = parts[-1] in SHARES or parts[-1].endswith("accuracy")
+    return Measure(path, better, assumed, 100.0 if share else 1.0)

@@ -1,0 +1,1 @@
+"""What a comparison is told in: table, sentences, files, pictures, page."""

@@ -1,0 +1,155 @@
+"""One look for all pictures: colours that the colour-blind tell apart, and that survive print.
+
+Colours are Okabe and Ito's ("Color Universal Design", 2008) without yellow, which vanishes on
+white, then three of Paul Tol's muted ones. No two groups differ by colour alone: each has a marker
+and, in lines, a dash as well. The baseline is always ink, dashed, with a square.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from gapfc.compare.answer import Comparison, Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#1f2328"
+MUTED = "#6e7781"
+GRID = "#d8dee4"
+PAPER = "#ffffff"
+COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255", "#999933",
+    "#44aa99",
+)  # fmt: skip
+MARKERS = "oDv^P<X>p"
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.2)), (0, (3, 1, 1, 1)), (0, (1.2, 1.2)))
+MOST_LINES = 12  # more groups than that in one picture cannot be told apart
+DPI = 200
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one group is drawn in every picture."""
+
+    colour: str
+    marker: str
+    dash: Any
+    label: str
+
+
+def looks(comparison: Comparison) -> dict[str, Look]:
+    """The look of every group by label: by name order, so that better seeds change no colour."""
+    ordinary = sorted(row.label for row in comparison.rows if not _only_baseline(row, comparison))
+    made = {
+        label: Look(
+            COLOURS[index % len(COLOURS)],
+            MARKERS[index % len(MARKERS)],
+            DASHES[(index // len(COLOURS)) % len(DASHES)],
+            label,
+        )
+        for index, label in enumerate(ordinary)
+    }
+    for row in comparison.rows:
+        if _only_baseline(row, comparison):
+            made[row.label] = Look(INK, "s", (0, (4, 2)), f"{row.label} (baseline)")
+        elif row.is_baseline:
+            look = made[row.label]
+            made[row.label] = Look(look.colour, look.marker, look.dash, f"{row.label} (baseline)")
+    return made
+
+
+def _only_baseline(row: Row, comparison: Comparison) -> bool:
+    return row.is_baseline and sum(other.is_baseline for other in comparison.rows) == 1
+
+
+def shown_rows(comparison: Comparison) -> tuple[list[Row], str]:
+    """The rows one picture can hold, the best MOST_LINES and the baseline, and words for it."""
+    rows = [row for row in comparison.rows if row.mean is not None]
+    if len(rows) <= MOST_LINES:
+        return rows, ""
+    kept, told = rows[:MOST_LINES], f" Shown: the best {MOST_LINES} of {len(rows)} groups"
+    baselines = [row for row in rows if row.is_baseline]
+    if len(baselines) == 1 and baselines[0] not in kept:
+        return kept + baselines, f"{told} and the baseline."
+    return kept, f"{told}."
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """matplotlib set up for these pictures, and left as it was; no display is needed."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    with matplotlib.rc_context(
+        {
+            "font.family": "DejaVu Sans",
+            "font.size": 10,
+            "text.color": INK,
+            "axes.edgecolor": MUTED,
+            "axes.labelcolor": INK,
+            "axes.titlesize": 11,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.titlepad": 10,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "grid.color": GRID,
+            "grid.linewidth": 0.7,
+            "xtick.color": MUTED,
+            "ytick.color": MUTED,
+            "xtick.labelcolor": INK,
+            "ytick.labelcolor": INK,
+            "lines.linewidth": 1.8,
+            "lines.markersize": 6,
+            "legend.frameon": False,
+            "figure.facecolor": PAPER,
+            "axes.facecolor": PAPER,
+            "savefig.dpi": DPI,
+            "svg.fonttype": "path",
+            "figure.constrained_layout.use": True,
+        }
+    ):
+        yield
+
+
+def new_figure(
+    width: float, height: float, columns: int = 1, rows: int = 1, share: Literal["x", "y"] = "y"
+) -> tuple[Figure, Any]:
+    """A figure of width × height inches and its axes, [rows][columns].
+
+    share: "y": axes of a row have one y axis; "x": those of a column have both in common.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height))
+    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.06)
+    if share == "x":
+        return figure, figure.subplots(rows, columns, squeeze=False, sharex="col", sharey="col")
+    return figure, figure.subplots(rows, columns, squeeze=False, sharey="row")
+
+
+def legend_above(figure: Figure, axes: Axes) -> None:
+    """The legend over the plots, where it cannot hide a line; the figure grows by its height."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        inches = 0.68 + 0.07 * max(map(len, labels))
+        columns = max(1, int((figure.get_figwidth() - 0.2) / inches))
+        figure.set_figheight(figure.get_figheight() + 0.19 * -(-len(labels) // columns))
+        figure.legend(
+            handles, labels, loc="outside upper left", ncols=min(columns, len(labels)),
+            handlelength=2.6, columnspacing=1.4, fontsize=9,
+        )  # fmt: skip
+
+
+def caption(figure: Figure, text: str) -> None:
+    """Small words under the plots: what band and whiskers are, and what is left out."""
+    lines = textwrap.fill(text, int(figure.get_figwidth() * 17))
+    figure.supxlabel(lines, fontsize=8, color=MUTED, x=0.015, ha="left")

@@ -1,0 +1,138 @@
+"""The commands that make the compared runs again, from what each run recorded of its own."""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gapfc.compare.answer import Comparison
+from gapfc.compare.collect import Run
+from gapfc.compare.fields import flatten, show, value_of
+
+# Where a run went and how it was shown: the reader's own, not part of what was run.
+PERSONAL = ("seed", "output_root", "data_root", "resume", "rerun", "trainer.progress")
+
+
+def commands(comparison: Comparison) -> list[str]:
+    """The runs as sweeps, then the comparison: `gapfc train -m head=fc,gap seed=0,1,2`.
+
+    From results.json's `overrides` where the run recorded them: then it is what was typed, but for
+    paths. Otherwise from config.yaml: groups by name and every number that is not a path.
+    """
+    seeds: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for row in comparison.rows:
+        for seed, run in row.runs.items():
+            words = (str(run.results.get("command", "train")), *_overrides(run))
+            seeds[words].append(seed)
+    typed = [
+        (command, [*overrides, f"seed={','.join(map(str, sorted(numbers)))}"])
+        for (command, *overrides), numbers in seeds.items()
+    ]
+    lines = []
+    for command, told in _joined(typed):
+        several = "-m " if any("," in word and "[" not in word for word in told) else ""
+        lines.append(f"gapfc {command} {several}{shlex.join(told)}")
+    lines.append(compare_command(comparison))
+    return lines
+
+
+def _joined(typed: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
+    """Commands that differ in the value of one override alone, as one: `head=fc,gap`.
+
+    Override by override, so that a whole matrix of heads and protocols becomes one sweep.
+    """
+    commands = [(command, [_Word.of(word) for word in words]) for command, words in typed]
+    for place in range(max(len(words) for _, words in commands)):
+        joined: dict[tuple[object, ...], tuple[str, list[_Word]]] = {}
+        for command, words in commands:
+            word = words[place] if place < len(words) - 1 else None  # seeds are joined already
+            if word is None or not word.plain:
+                joined[len(joined), command] = command, words
+                continue
+            others = [other.same for other in (*words[:place], *words[place + 1 :])]
+            same = (command, place, word.key, *others)
+            if same in joined:
+                joined[same][1][place].values += word.values
+            else:
+                joined[same] = command, words
+        commands = list(joined.values())
+    return [(command, [word.text() for word in words]) for command, words in commands]
+
+
+@dataclass
+class _Word:
+    """An override, `key=value`, in which several values may be joined; `~key` has none."""
+
+    key: str
+    values: list[str]
+
+    @classmethod
+    def of(cls, text: str) -> _Word:
+        key, equals, value = text.partition("=")
+        return cls(key, [value] if equals else [])
+
+    @property
+    def plain(self) -> bool:
+        """Whether other values may stand beside these, with commas between."""
+        return bool(self.values) and all(
+            value and not set(value) & set(",[]{}()'\"$ ") for value in self.values
+        )
+
+    @property
+    def same(self) -> tuple[str, frozenset[str]]:
+        """Equal for words that say the same, whatever the order of values."""
+        return self.key, frozenset(self.values)
+
+    def text(self) -> str:
+        """The override as typed. Scratch goes first: other protocols are compared with it."""
+        ordered = sorted(self.values, key=lambda value: value != "scratch")
+        return f"{self.key}={','.join(ordered)}" if ordered else self.key
+
+
+def compare_command(comparison: Comparison) -> str:
+    """The `gapfc compare` that made this comparison, without the files it wrote."""
+    question = comparison.question
+    words = ["gapfc", "compare", *comparison.directories, "--metric", question.metric]
+    words += ["--by", ",".join(question.by), "--baseline", comparison.baseline]
+    for condition in question.where:
+        words += ["--where", condition]
+    if question.choose:
+        words += ["--choose", question.choose]
+    if question.target is not None:
+        words += ["--target", f"{question.target:g}"]
+    if question.confidence != 0.95:
+        words += ["--confidence", f"{question.confidence:g}"]
+    if question.interval != "auto":
+        words += ["--interval", question.interval]
+    if question.direction:
+        words += ["--direction", question.direction]
+    return shlex.join(words)
+
+
+def _overrides(run: Run) -> list[str]:
+    recorded = run.results.get("overrides")
+    if isinstance(recorded, Sequence) and not isinstance(recorded, str):
+        return [str(override) for override in recorded if _name(str(override)) not in PERSONAL]
+    return _from_config(run.config, run)
+
+
+def _name(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
+
+
+def _from_config(config: Mapping[str, object], run: Run) -> list[str]:
+    """Every setting of the resolved configuration, so that defaults changed since do no harm."""
+    overrides = []
+    for node in ("dataset", "backbone", "head"):
+        name = value_of(run, node)
+        if isinstance(config.get(node), Mapping):
+            overrides.append(f"{node}={name}")
+    for leaf, value in flatten(config).items():
+        last = leaf.rpartition(".")[2]
+        if leaf in PERSONAL or last in ("name", "_target_") or leaf.startswith("hydra"):
+            continue
+        if isinstance(value, (str, bool, int, float, list)) or value is None:
+            overrides.append(f"{leaf}={show(value)}")
+    return overrides

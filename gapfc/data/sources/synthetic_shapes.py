@@ -1,0 +1,111 @@
+"""Coloured shapes on textured ground, each at a known box, made from a seed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from gapfc.data.arrays import Arrays
+from gapfc.data.raw_dataset import RawDataset
+from gapfc.errors import UserError
+
+SHAPES = ("circle", "square", "triangle", "cross", "ring", "diamond")
+QUADRANTS = ("top_left", "top_right", "bottom_left", "bottom_right")
+CHUNK = 1000
+
+
+def synthetic_shapes(
+    data_root: Path,
+    label: str = "shape",
+    size: int = 32,
+    train_images: int = 4000,
+    test_images: int = 1000,
+    seed: int = 0,
+) -> RawDataset:
+    """One shape an image, of any colour, 30 to 50 % of the side wide, wholly inside one quadrant.
+
+    label: what is to be learnt, "shape" or the "quadrant" it stands in; the other is independent
+    of it. The splits' `boxes` hold the object's (left, top, right, bottom) in pixels.
+    Raises UserError for values out of range.
+    """
+    if label not in ("shape", "quadrant"):
+        raise UserError(f"dataset.label={label} takes shape or quadrant.")
+    if not isinstance(size, int) or size < 16:
+        raise UserError(f"dataset.size={size} must be 16 pixels or more.")
+    if not isinstance(seed, int) or seed < 0:
+        raise UserError(f"dataset.seed={seed} must be a whole number, 0 or more.")
+    for key, count in (("train_images", train_images), ("test_images", test_images)):
+        if not isinstance(count, int) or count < 1:
+            raise UserError(f"dataset.{key}={count} must be 1 or more.")
+    # Split by split, so that more training images leave the test images as they were.
+    train, test = (
+        _draw(count, size, label, Generator().manual_seed(2 * seed + part))
+        for part, count in enumerate((train_images, test_images))
+    )
+    return RawDataset(SHAPES if label == "shape" else QUADRANTS, train, test=test)
+
+
+def _draw(count: int, size: int, label: str, generator: Generator) -> Arrays:
+    # Balanced over both labels at once, then shuffled.
+    order = torch.randperm(count, generator=generator)
+    shape = order % len(SHAPES)
+    quadrant = order // len(SHAPES) % len(QUADRANTS)
+    half = size / 2
+    side = (size * (0.3 + 0.2 * torch.rand(count, generator=generator))).floor()
+    room = half - side
+    corner = (torch.rand(count, 2, generator=generator) * (room[:, None] + 1)).floor()
+    corner = torch.minimum(corner, room[:, None].floor())
+    origin = torch.stack([quadrant % 2, quadrant // 2], dim=1) * math.ceil(half)
+    left_top = origin + corner
+    boxes = torch.cat([left_top, left_top + side[:, None]], dim=1)
+    images = torch.cat(
+        [
+            _paint(boxes[rows], shape[rows], size, generator)
+            for rows in torch.arange(count).split(CHUNK)
+        ]
+    )
+    return Arrays(images, shape if label == "shape" else quadrant, boxes)
+
+
+def _paint(boxes: Tensor, shape: Tensor, size: int, generator: Generator) -> Tensor:
+    """boxes: [n, 4]; shape: int64 [n] -> uint8 [n, 3, size, size]."""
+    count = len(boxes)
+    coarse = torch.rand(count, 3, 5, 5, generator=generator)
+    ground = functional.interpolate(coarse, size=(size, size), mode="bilinear")
+    ground = 0.2 + 0.6 * ground + 0.1 * torch.randn(count, 3, size, size, generator=generator)
+    # A colour at least 0.35 from the ground's mean in some channel, or the shape could vanish.
+    colour = torch.rand(count, 3, generator=generator)
+    mean = ground.mean(dim=(2, 3))
+    away = torch.where(mean < 0.5, mean + 0.4, mean - 0.4)
+    near = (colour - mean).abs().amax(dim=1) < 0.35
+    colour = torch.where(near[:, None], away, colour)[:, :, None, None]
+    inside = _mask(boxes, shape, size)[:, None]
+    return torch.where(inside, colour, ground).clamp(0, 1).mul(255).round().to(torch.uint8)
+
+
+def _mask(boxes: Tensor, shape: Tensor, size: int) -> Tensor:
+    """Pixels that belong to the object: bool [n, size, size]; they touch all sides of the box."""
+    centre = torch.arange(size) + 0.5
+    left, top, right, _ = boxes.unbind(dim=1)
+    half = (right - left)[:, None, None] / 2
+    x = (centre[None, None, :] - left[:, None, None]) / half - 1  # -1 .. 1 within the box
+    y = (centre[None, :, None] - top[:, None, None]) / half - 1
+    step = 1 / half  # one pixel's half width more, so that the outermost pixels are painted
+    radius = (x**2 + y**2).sqrt()
+    box = (x.abs() <= 1) & (y.abs() <= 1)
+    masks = torch.stack(
+        torch.broadcast_tensors(
+            radius <= 1,
+            box,
+            x.abs() <= (y + 1) / 2 + step / 2,
+            (x.abs() <= 0.35 + step / 2) | (y.abs() <= 0.35 + step / 2),
+            (radius <= 1) & (radius >= 0.55),
+            x.abs() + y.abs() <= 1 + step / 2,
+        ),
+        dim=1,
+    )
+    return masks[torch.arange(len(boxes)), shape] & box

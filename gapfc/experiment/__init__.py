@@ -1,0 +1,1 @@
+"""One run: what a config describes, carried out in a run directory."""

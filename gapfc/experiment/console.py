@@ -1,0 +1,98 @@
+"""What the terminal says at the beginning and at the end of a run."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gapfc.experiment.experiment import Experiment
+from gapfc.formatting import from_here, times
+
+log = logging.getLogger(__name__)
+
+
+def beginning(experiment: Experiment, folder: Path) -> None:
+    """Log what is about to be trained, on what, and where it will lie."""
+    config, dataset, progress = experiment.config, experiment.dataset, experiment.training.progress
+    parameters = experiment.describe()["parameters"]
+    frozen = parameters["total"] - parameters["trainable"]
+    counts = ", ".join(
+        f"{len(images):,} {name}"
+        for name in ("train", "val", "test")
+        if (images := getattr(dataset, name)) is not None
+    )
+    size = times(experiment.input_size)
+    log.info(
+        "%s · %s · %s · seed %d",
+        config.dataset.name,
+        config.backbone.name,
+        config.head.name,
+        config.seed,
+    )
+    log.info("  images    %s, %d classes, %s", counts, dataset.num_classes, size)
+    log.info(
+        "  model     %s parameters: backbone %s, head %s%s; feature map %s",
+        f"{parameters['total']:,}",
+        f"{parameters['backbone']:,}",
+        f"{parameters['head']:,}",
+        f" ({frozen:,} frozen)" if frozen else "",
+        times(experiment.feature_map),
+    )
+    if experiment.model.match is not None:
+        log.info("  matched   %s", experiment.model.match)
+    log.info(
+        "  computes  on %s in %s (%s)",
+        experiment.device.type,
+        experiment.precision.name,
+        experiment.precision.reason,
+    )
+    log.info("  run       %s", from_here(folder))
+    if progress.step:
+        log.info("  resumes   after %d epochs, at step %d", progress.epoch, progress.step)
+
+
+def ending(results: Mapping[str, Any], folder: Path) -> None:
+    """Log what came out: the scores, where the run lies, and how to see it."""
+    where = from_here(folder)
+    if results["status"] == "failed":
+        log.error("failed: %s\n  run       %s", results["error"], where)
+        return
+    if results["status"] == "interrupted":
+        log.warning(
+            "%s after %d epochs, at step %d. To go on:\n  gapfc %s resume=%s",
+            results["error"],
+            results["epochs"],
+            results["steps"],
+            results["command"],
+            where,
+        )
+        return
+    log.info("")
+    log.info("  %-12s %9s %9s %9s %9s", "", "accuracy", "NLL", "ECE", "Brier")
+    for split, name in (("train", "train"), ("val", "validation"), ("test", "test")):
+        rows = {name: results[split]}
+        for size, at_size in (results.get(f"{split}_at_size") or {}).items():
+            rows[f"  at {size.replace('x', '×')}"] = at_size
+        for row, scores in rows.items():
+            if not scores:
+                continue
+            log.info(
+                "  %-12s %9s %9s %9s %9s",
+                row,
+                f"{scores['accuracy']:.2%}",
+                *(_number(scores[key]) for key in ("nll", "ece", "brier")),
+            )
+    log.info("")
+    log.info(
+        "  best epoch %s of %d, %s of training at %.0f images/s",
+        results["best_epoch"],
+        results["epochs"],
+        f"{results['train_seconds']:.1f} s",
+        results["images_per_second"],
+    )
+    log.info("  run          %s", where)
+    log.info("  TensorBoard  tensorboard --logdir %s", where)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -1,0 +1,274 @@
+"""One run, from its config to its measurements: the parts joined."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import torch
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from torch import nn
+
+from gapfc import data
+from gapfc.engine import checkpoint
+from gapfc.engine.device import choose_device, choose_precision, peak_memory, set_determinism
+from gapfc.engine.evaluate import evaluate
+from gapfc.engine.fit import Listener, Settings, fit
+from gapfc.engine.mixing import Mixing
+from gapfc.engine.optimizer import build_optimizer
+from gapfc.engine.training import Training, averaged
+from gapfc.errors import UserError
+from gapfc.measure.complexity import count_parameters, macs
+from gapfc.measure.convergence import convergence
+from gapfc.measure.drift import Drift
+from gapfc.measure.meter import Measures
+from gapfc.model.build import build, dry_run, feature_shape
+from gapfc.model.classifier import Classifier
+from gapfc.records.results import group_hash
+from gapfc.records.run_directory import RunDirectory
+from gapfc.settings.nodes import construct, plain
+from gapfc.system.interruption import Interrupted
+from gapfc.tensorboard.events import TensorBoardLog
+from gapfc.validators import is_number
+
+
+class Experiment:
+    """What a config describes, built and ready to train.
+
+    Everything that wrong settings or missing data can spoil happens here, before a run begins.
+    Another command that trains overrides what it does otherwise, from `load_dataset` on.
+
+    Args:
+        config: the whole config of the command.
+
+    Raises:
+        UserError: where a setting can't be, or the data are not there.
+    """
+
+    def __init__(self, config: DictConfig) -> None:
+        trainer = config.trainer
+        nodes = plain(config)
+        self.config = config
+        self.device = choose_device(trainer.device)
+        self.precision = choose_precision(trainer.precision, self.device)
+        self._check_switches()
+        set_determinism(trainer.deterministic)
+        self._check_reporting()
+        self.settings = Settings(
+            epochs=trainer.epochs,
+            precision=self.precision,
+            seed=config.seed,
+            accumulate=trainer.accumulate,
+            clip_norm=trainer.clip_norm,
+            label_smoothing=trainer.label_smoothing,
+            early_stopping=trainer.early_stopping,
+            mixing=Mixing(config.augment.mixup, config.augment.cutmix),
+            compile=trainer.compile,
+        )
+        self.dataset = self.load_dataset()
+        if self.dataset.num_classes < 2:
+            raise UserError("A classifier needs two classes or more; these data have one.")
+        self.input_size = self.dataset.input_size(config)
+        self.model = self.build_model(nodes)
+        self._check_sizes()
+        self.feature_map = feature_shape(self.model.backbone, self.input_size)
+        self.macs = macs(self.model.backbone, self.model.head, (3, *self.input_size))
+        memory_format = torch.channels_last if trainer.channels_last else torch.contiguous_format
+        self.model.to(self.device).to(memory_format=memory_format)
+        multipliers = {"head": nodes["head"].get("lr_multiplier", 1.0)}
+        self.training = Training(
+            self.model,
+            build_optimizer(self.model, nodes["optimizer"], multipliers),
+            construct(nodes["schedule"]),
+            self.precision.scaler(),
+            averaged(self.model, trainer.ema),
+        )
+        self.batches = data.training_batches(self.dataset, config, self.device)
+        # Before a checkpoint is loaded: also a resumed run drifts from where it began.
+        self.take_start()
+
+    def load_dataset(self) -> data.Dataset:
+        """The images to train and measure on."""
+        return data.load(self.config.dataset, self.config.data_root)
+
+    def build_model(self, nodes: dict[str, Any]) -> Classifier:
+        """The model as training begins, on the CPU. nodes: the config as plain containers."""
+        return build(nodes, self.dataset.num_classes, self.input_size, self.config.seed)
+
+    def take_start(self) -> None:
+        """Remember the weights as they are: `drifts` tells how far they have moved since."""
+        self.drifts = {name: Drift(child) for name, child in self.model.named_children()}
+
+    @property
+    def group(self) -> str:
+        """What the runs that differ only in seed and paths share."""
+        return group_hash(plain(self.config))
+
+    @property
+    def takes_epochs(self) -> bool:
+        """Whether a complete run can be trained on, by more of `trainer.epochs`."""
+        return True
+
+    def resume(self, directory: RunDirectory) -> None:
+        """Continue from the last checkpoint in `directory`, if it has one."""
+        state = checkpoint.load_last(directory.checkpoints)
+        if state is not None:
+            self.training.load_state_dict(state)
+        directory.truncate_metrics(self.training.progress.epoch)
+
+    def fit(self, directory: RunDirectory, listener: Listener, check: Callable[[], None]) -> None:
+        """Train, from wherever `training` stands, saving to `directory` as it goes.
+
+        Args:
+            directory: of the run, for its checkpoints.
+            listener: is told of steps and epochs.
+            check: raises Interrupted when it is time to stop; `last.pt` then holds the state.
+        """
+        try:
+            fit(
+                self.training,
+                self.batches,
+                lambda model: self.measure_epoch(model, check),
+                self.settings,
+                listener,
+                lambda improved: self.save(directory, improved),
+                check,
+            )
+        except Interrupted:
+            self.save(directory, improved=False)
+            raise
+
+    def save(self, directory: RunDirectory, improved: bool) -> None:
+        """Write last.pt, and best.pt if validation never was better."""
+        if improved:
+            best = {"model": self.training.evaluated.state_dict(), "config": self._yaml()}
+            checkpoint.save(directory.checkpoints / checkpoint.BEST, best)
+        checkpoint.save_last(directory.checkpoints, self.training.state_dict())
+
+    def load_best(self, directory: RunDirectory) -> None:
+        """Load the weights that validation chose into `model`."""
+        self.model.load_state_dict(
+            checkpoint.load(directory.checkpoints / checkpoint.BEST)["model"]
+        )
+
+    def evaluate(
+        self,
+        split: str,
+        model: nn.Module | None = None,
+        check: Callable[[], None] = lambda: None,
+        image_size: tuple[int, int] | None = None,
+    ) -> Measures | None:
+        """Measure `model` (by default the run's own) on train, val or test; None without tests."""
+        if getattr(self.dataset, split) is None:
+            return None
+        return evaluate(
+            model or self.model,
+            data.evaluation_batches(self.dataset, split, self.config, self.device, image_size),
+            self.dataset.num_classes,
+            self.precision,
+            check,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """The fields of results.json that are known before training."""
+        children = dict(self.model.named_children())
+        counts = {name: count_parameters(child)[0] for name, child in children.items()}
+        total, trainable = count_parameters(self.model)
+        if self.model.match is not None:
+            counts["head_target"] = self.model.match.target
+        return {
+            "device": str(self.device.type),
+            "precision": self.precision.name,
+            "torch": torch.__version__,
+            "parameters": {**counts, "total": total, "trainable": trainable},
+            "macs": self.macs,
+            "feature_map": list(self.feature_map),
+            "input": [3, *self.input_size],
+        }
+
+    def progress(self) -> dict[str, Any]:
+        """The fields of results.json that training gave, so far."""
+        progress = self.training.progress
+        history = progress.history
+        steps, seconds, accuracies = (
+            [row[key] for row in history] for key in ("step", "seconds", "val_accuracy")
+        )
+        targets = self.config.trainer.targets
+        return {
+            "epochs": progress.epoch,
+            "steps": progress.step,
+            "train_seconds": progress.seconds,
+            "images_per_second": progress.images / progress.seconds if progress.seconds else None,
+            "peak_memory_bytes": peak_memory(self.device),
+            "best_epoch": progress.best_epoch or None,
+            "convergence": convergence(steps, seconds, accuracies, targets) if history else None,
+        }
+
+    def extra_results(
+        self, scores: Mapping[str, Measures | None], check: Callable[[], None]
+    ) -> dict[str, Any]:
+        """Fields of results.json that this command alone has, of the final weights.
+
+        Args:
+            scores: of the final weights, by split.
+            check: raises Interrupted when it is time to stop.
+        """
+        return {}
+
+    def log_extra(self, tensorboard: TensorBoardLog, results: Mapping[str, Any]) -> None:
+        """Write what `extra_results` found to TensorBoard."""
+
+    def measure_epoch(self, model: nn.Module, check: Callable[[], None]) -> dict[str, Any]:
+        """The columns of metrics.csv that need a pass over the validation images."""
+        measures = cast(Measures, self.evaluate("val", model, check))
+        return {
+            "val_loss": measures["nll"],
+            "val_accuracy": measures["accuracy"],
+            "val_top5": measures["top5"],
+            **{f"drift_{name}": drift.total() for name, drift in self.drifts.items()},
+        }
+
+    def _check_switches(self) -> None:
+        for key in ("channels_last", "compile", "deterministic"):
+            if not isinstance(self.config.trainer[key], bool):
+                raise UserError(
+                    f"trainer.{key} takes true or false; got {self.config.trainer[key]}"
+                )
+
+    def _check_reporting(self) -> None:
+        targets, progress = self.config.trainer.targets, self.config.trainer.progress
+        if not isinstance(targets, ListConfig) or not all(
+            is_number(target) and 0 < target <= 1 for target in targets
+        ):
+            raise UserError(
+                "trainer.targets takes accuracies above 0, at most 1, such as [0.5, 0.9]; "
+                f"got {targets}"
+            )
+        if progress not in ("auto", True, False):
+            raise UserError(f"trainer.progress takes auto, true or false; got {progress}")
+
+    def _check_sizes(self) -> None:
+        dataset = self.config.dataset
+        sizes = {
+            key: data.parse_sizes(dataset.get(key), f"dataset.{key}")
+            for key in ("train_sizes", "eval_sizes")
+        }
+        many = [
+            f"dataset.{key}={dataset[key]}"
+            for key in ("train_sizes", "eval_sizes")
+            if dataset.get(key)
+        ]
+        if dataset.image_size == "native":
+            many.append("dataset.image_size=native")
+        if many and not self.model.head.accepts_any_size:
+            raise UserError(
+                f"{' and '.join(many)}: several image sizes, but head={self.config.head.name} "
+                "takes the one it was built for. Heads that accept any: gap, gmp, gapgmp, gem, "
+                "nin, spp, sppf, spp_fixed."
+            )
+        for key, (height, width) in ((k, size) for k, given in sizes.items() for size in given):
+            try:
+                dry_run(self.model, (height, width))
+            except UserError as error:
+                raise UserError(f"dataset.{key} has {height}x{width}: {error}") from error
+
+    def _yaml(self) -> str:
+        return OmegaConf.to_yaml(self.config, resolve=True)

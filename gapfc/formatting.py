@@ -1,0 +1,99 @@
+"""Numbers, times, shapes and paths as a person reads them."""
+
+import math
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+NOTHING = "–"  # where there is no value
+
+
+def count(number: float | None) -> str:
+    """A count in at most four characters and a letter.
+
+    >>> [count(n) for n in (0, 999, 1234, 56_700, 1.2e9)]
+    ['0', '999', '1.23k', '56.7k', '1.20G']
+    """
+    if number is None:
+        return NOTHING
+    for letter, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(number) >= size * 0.9995:
+            return f"{_three_digits(number / size)}{letter}"
+    return f"{number:.0f}"
+
+
+def short_time(seconds: float) -> str:
+    """The time of a step, in three digits and a unit.
+
+    >>> [short_time(s) for s in (2.5, 0.01234, 12e-6)]
+    ['2.50 s', '12.3 ms', '12.0 µs']
+    """
+    if seconds >= 1:
+        return f"{_three_digits(seconds)} s"
+    if seconds >= 1e-3:
+        return f"{_three_digits(seconds * 1e3)} ms"
+    return f"{_three_digits(seconds * 1e6)} µs"
+
+
+def duration(seconds: float) -> str:
+    """The time of a run, as one would say it.
+
+    >>> [duration(s) for s in (45, 720, 12_000)]
+    ['45 s', '12 min', '3 h 20 min']
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def probability(p: float | None) -> str:
+    """A p value in three digits.
+
+    >>> probability(0.0004), probability(0.0312), probability(1.0), probability(None)
+    ('<0.001', '0.031', '1.00', '–')
+    """
+    if p is None:
+        return NOTHING
+    if p < 0.001:
+        return "<0.001"
+    return f"{p:.3f}" if p < 0.0995 else f"{p:.2f}"
+
+
+def decimals(spread: float | None, value: float, least: int = 0, most: int = 4) -> int:
+    """Decimals that show two digits of the spread, or three of the value where there is none."""
+    size = abs(spread) if spread else abs(value) / 10
+    if not size or not math.isfinite(size):
+        return 2
+    return min(most, max(least, 1 - math.floor(math.log10(size) + 1e-9)))
+
+
+def times(shape: Iterable[int]) -> str:
+    """A shape.
+
+    >>> times((512, 4, 4))
+    '512×4×4'
+    """
+    return "×".join(map(str, shape))
+
+
+def from_here(path: str | Path) -> str:
+    """A path, relative where it lies below the working folder."""
+    try:
+        return str(Path(path).resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def first_line(text: str) -> str:
+    """The first line that holds anything."""
+    return text.strip().partition("\n")[0].rstrip()
+
+
+def folder_name(text: str) -> str:
+    """`text` as the name of one folder: no separator, nothing hidden, never empty."""
+    return re.sub(r"[\\/:\x00-\x1f]+", "_", text).strip(" .") or "unnamed"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"

@@ -1,0 +1,1 @@
+"""What models cost, without training them."""

@@ -1,0 +1,137 @@
+"""What a model costs: shapes, parameters, MACs and times, from its config, without training."""
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig
+from torch import nn
+
+from gapfc import data
+from gapfc.data.sizes import parse_size
+from gapfc.data.sources.published_sets import classes_and_side
+from gapfc.engine.device import choose_device, choose_precision, set_determinism
+from gapfc.engine.optimizer import build_optimizer
+from gapfc.errors import UserError
+from gapfc.measure.complexity import count_parameters, macs
+from gapfc.measure.timing import median_time
+from gapfc.model.build import build, feature_shape
+from gapfc.model.classifier import Classifier
+from gapfc.settings.explain import explain_in_run
+from gapfc.settings.nodes import plain
+
+
+@dataclass
+class ModelCost:
+    """A model and its measures; `error` says why there are none. Seconds are of one batch."""
+
+    label: str
+    backbone: str
+    head: str
+    dataset: str
+    classes: int = 0
+    input: tuple[int, ...] = ()
+    batch_size: int = 0
+    device: str = ""
+    precision: str = ""
+    feature_map: tuple[int, ...] = ()
+    parameters: dict[str, int] = field(default_factory=dict)
+    macs: dict[str, int] = field(default_factory=dict)
+    share: dict[str, dict[str, float]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    error: str | None = None
+
+
+def measure_cost(config: DictConfig, label: str = "") -> ModelCost:
+    """Build what `config` describes and measure it; what cannot be built is the row's error."""
+    row = ModelCost(
+        label or config.head.name, config.backbone.name, config.head.name, config.dataset.name
+    )
+    try:
+        _measure(config, row)
+    except (UserError, InstantiationException) as error:
+        message = explain_in_run(error)
+        if message is None:
+            raise
+        row.error = " ".join(message.split())
+    return row
+
+
+def _measure(config: DictConfig, row: ModelCost) -> None:
+    if not isinstance(config.repeats, int) or config.repeats < 1:
+        raise UserError(f"repeats={config.repeats} takes a whole number, 1 or more")
+    device = choose_device(config.trainer.device)
+    precision = choose_precision(config.trainer.precision, device)
+    set_determinism(config.trainer.deterministic)
+    nodes = plain(config)
+    row.device, row.precision = device.type, precision.name
+    row.batch_size = config.trainer.batch_size
+    row.classes, size = _classes_and_size(config)
+    row.input = (3, *size)
+    model = build(nodes, row.classes, size, config.seed)
+    row.feature_map = feature_shape(model.backbone, size)
+    total, trainable = count_parameters(model)
+    backbone, _ = count_parameters(model.backbone)
+    head, _ = count_parameters(model.head)
+    row.parameters = {"backbone": backbone, "head": head, "total": total, "trainable": trainable}
+    row.macs = macs(model.backbone, model.head, row.input)
+    row.share = {
+        name: {part: counts[part] / max(1, counts["total"]) for part in ("backbone", "head")}
+        for name, counts in (("parameters", row.parameters), ("macs", row.macs))
+    }
+    row.seconds = _times(config, nodes, model, row, device)
+
+
+def _times(
+    config: DictConfig,
+    nodes: dict[str, Any],
+    model: Classifier,
+    row: ModelCost,
+    device: torch.device,
+) -> dict[str, float]:
+    """Median seconds of a forward in inference mode, and of a training step, of one batch."""
+    precision = choose_precision(config.trainer.precision, device)
+    layout = torch.channels_last if config.trainer.channels_last else torch.contiguous_format
+    model.to(device).to(memory_format=layout)
+    generator = torch.Generator().manual_seed(config.seed)
+    images = torch.randn(row.batch_size, *row.input, generator=generator)
+    images = images.to(device).contiguous(memory_format=layout)
+    labels = torch.arange(row.batch_size, device=device) % row.classes
+    multipliers = {"head": nodes["head"].get("lr_multiplier", 1.0)}
+    optimizer = build_optimizer(model, nodes["optimizer"], multipliers)
+    scaler = precision.scaler()
+
+    @torch.inference_mode()
+    def forward() -> None:
+        with precision.autocast():
+            model(images)
+
+    def step() -> None:
+        with precision.autocast():
+            loss = nn.functional.cross_entropy(model(images), labels)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad(set_to_none=True)
+
+    model.eval()
+    forward_seconds = median_time(forward, config.repeats, device)
+    model.train()
+    return {"forward": forward_seconds, "step": median_time(step, config.repeats, device)}
+
+
+def _classes_and_size(config: DictConfig) -> tuple[int, tuple[int, int]]:
+    """K and (h, w): from what is published where it can be, since nothing is to be downloaded."""
+    known = classes_and_side(config.dataset)
+    if known is None:
+        dataset = data.load(config.dataset, config.data_root)
+        return dataset.num_classes, dataset.input_size(config)
+    classes, side = known
+    size = parse_size(config.dataset.image_size, "dataset.image_size")
+    if size is None and side is None:
+        raise UserError(
+            "dataset.image_size=native: these photos have many sizes. "
+            "Give the one to describe: dataset.image_size=224"
+        )
+    return classes, size or (cast(int, side), cast(int, side))

@@ -1,0 +1,1 @@
+"""Settings: how they are composed, checked, explained, and built into objects."""

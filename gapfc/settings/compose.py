@@ -1,0 +1,95 @@
+"""Compose settings outside a run: for help, for errors, and for tables of several models."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.object_type import ObjectType
+from hydra.errors import HydraException
+from hydra.plugins.completion_plugin import CompletionPlugin
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from gapfc.settings.paths import SEARCH_PATH
+
+# What Hydra raises for settings it cannot compose.
+CompositionError = (HydraException, OmegaConfBaseException, ValueError)
+
+
+class Composer:
+    """gapfc's groups, and those of `--config-dir`, for the settings on one command line."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        options, _ = get_args_parser().parse_known_args(list(arguments))
+        self.overrides: list[str] = options.overrides
+        search_path = create_config_search_path(SEARCH_PATH)
+        if options.config_dir is not None:
+            search_path.prepend(
+                provider="command-line",
+                path=f"file://{Path(options.config_dir).resolve()}",
+                anchor=SearchPathQuery(provider="schema"),
+            )
+        self.loader: ConfigLoader = ConfigLoaderImpl(config_search_path=search_path)
+
+    def compose(
+        self,
+        config_name: str,
+        overrides: list[str] | None = None,
+        run_mode: RunMode = RunMode.MULTIRUN,
+    ) -> DictConfig:
+        """The settings under `overrides` (those of the command line, unless given).
+
+        RunMode.MULTIRUN leaves out values that are swept over, RunMode.RUN refuses them.
+        Raises one of CompositionError.
+        """
+        chosen = self.overrides if overrides is None else overrides
+        config = self.loader.load_configuration(config_name, chosen, run_mode=run_mode)
+        with read_write(config), open_dict(config):
+            del config["hydra"]
+        OmegaConf.set_struct(config, True)
+        return config
+
+    def matches(self, config_name: str, word: str) -> list[str]:
+        """Keys that begin with `word`, and the value in force for `key=`; for tab completion.
+
+        Raises one of CompositionError.
+        """
+        return [
+            str(found) for found in CompletionPlugin._get_matches(self.compose(config_name), word)
+        ]
+
+    def files(self, config_name: str) -> list[tuple[str, str]]:
+        """Every file that went into the settings, in order, as (path, package)."""
+        defaults = self.loader.compute_defaults_list(config_name, self.overrides, RunMode.MULTIRUN)
+        return [(str(entry.config_path), entry.package or "") for entry in defaults.defaults]
+
+    def text(self, config_path: str) -> str:
+        """The YAML text of a config file, or nothing where it is not a file."""
+        for source in self.loader.get_sources():
+            if source.scheme() == "pkg":
+                file = files(source.path).joinpath(f"{config_path}.yaml")
+            elif source.scheme() == "file":
+                file = Path(source.path).joinpath(f"{config_path}.yaml")
+            else:
+                continue
+            if file.is_file():
+                return file.read_text(encoding="utf-8")
+        return ""
+
+    def groups(self) -> dict[str, list[str]]:
+        """Group -> its choices, without Hydra's own."""
+        return {
+            group: listed(self.loader.get_group_options(group, ObjectType.CONFIG))
+            for group in sorted(self.loader.list_groups(""))
+            if group != "hydra" and not group.startswith("_")
+        }
+
+
+def listed(choices: Sequence[str]) -> list[str]:
+    """The choices of a group in order, without those that others only start from (`_base`)."""
+    return sorted(choice for choice in choices if not choice.startswith("_"))

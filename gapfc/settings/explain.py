@@ -1,0 +1,132 @@
+"""Hydra's and OmegaConf's errors in the words of someone who mistyped a setting."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from hydra.errors import (
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import (
+    InterpolationKeyError,
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+)
+
+from gapfc.errors import UserError
+from gapfc.formatting import first_line
+from gapfc.settings.compose import Composer, CompositionError, listed
+
+
+def explain(error: BaseException, command: str, config_name: str, arguments: list[str]) -> str:
+    """Say in one or two lines what was wrong with the settings in `arguments`."""
+    first = _said(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        return _unknown_choice(error.missing_cfg_file, error.options or (), Composer(arguments))
+    if isinstance(error, OverrideParseException):
+        return (
+            f"cannot read {error.override!r}: settings are written key=value.\n"
+            "Quote what holds spaces, brackets or commas, for the shell: 'head.levels=[1,2,4]'"
+        )
+    if found := re.match(r"Could not override '(.+?)'", first):
+        return unknown_key(found[1], command, config_name, Composer(arguments))
+    if found := re.match(r"Override (\S+) looks like a config group", first):
+        group = found[1].lstrip("+~").split("=")[0]
+        near = _near(group, Composer(arguments).groups())
+        return f"no group '{group}'{near} (gapfc {command} --help)"
+    if found := re.match(r"Ambiguous value for argument '(.+)'", first):
+        key, _, values = found[1].partition("=")
+        return (
+            f"{found[1]} is several values: add -m to run once for each, "
+            f"or write '{key}=[{values}]' for a list"
+        )
+    if found := re.match(r"Could not append to config.*'(.+)'", first):
+        return f"'{found[1]}' is there already: leave out the + to change it"
+    if found := re.match(r"Error merging override (.+)", first):
+        return f"{found[1]} cannot be set: {_said(error.__cause__ or error)}"
+    return explain_in_run(error) or first
+
+
+def explain_in_run(error: BaseException) -> str | None:
+    """The message of an error the user can mend, or None where a traceback is due."""
+    for link in _causes(error):
+        if isinstance(link, UserError):
+            return str(link)
+    if isinstance(error, InstantiationException):
+        return _instantiation(error)
+    if isinstance(error, MissingMandatoryValue):
+        return f"a setting needs a value: {_said(error)}"
+    if isinstance(error, InterpolationKeyError | InterpolationResolutionError):
+        return _said(error)
+    return None
+
+
+def _instantiation(error: InstantiationException) -> str | None:
+    text = str(error)
+    full_key = re.search(r"full_key: (\S+)", text)
+    where = f"{full_key[1]}: " if full_key else ""
+    if found := re.match(r"Error locating target '(.+?)'", text):
+        return f"{where}there is no {found[1]} (_target_ is a dotted name that Python can import)"
+    cause_text = str(error.__cause__)
+    if isinstance(error.__cause__, TypeError) and re.search(
+        r"unexpected keyword argument|required (positional|keyword-only) argument", cause_text
+    ):
+        return f"{where}{cause_text}"
+    return None
+
+
+def _unknown_choice(path: str, options: Sequence[str], composer: Composer) -> str:
+    group, _, choice = path.rpartition("/")
+    choices = listed(options)
+    if not choices:
+        return f"no group '{group}'{_near(group, composer.groups())}"
+    near = _near(choice, choices)
+    return f"{group}={choice}: no such {group}{near}\n{group} takes {', '.join(choices)}"
+
+
+def unknown_key(key: str, command: str, config_name: str, composer: Composer) -> str:
+    """Say that nothing reads `key`, and what stands near it."""
+    rest = [text for text in composer.overrides if not text.lstrip("+~").startswith(f"{key}=")]
+    try:
+        config = composer.compose(config_name, rest)
+    except CompositionError:
+        config = composer.compose(config_name, [])  # another setting is wrong too
+    parent, _, leaf = key.rpartition(".")
+    siblings = OmegaConf.select(config, parent) if parent else config
+    if parent and isinstance(siblings, DictConfig):
+        names = [str(name) for name in siblings if not str(name).startswith("_")]
+        chosen = f" ({siblings.get('name')})" if "name" in siblings else ""
+        return (
+            f"no setting '{key}'{_near(leaf, names, f'{parent}.')}\n"
+            f"{parent}{chosen} takes {', '.join(names)}"
+        )
+    below = [name for name in _keys(config) if name.endswith(f".{key}")][:3]
+    near = f"; did you mean {' or '.join(below)}?" if below else ""
+    near = near or _near(key, {*map(str, config), *composer.groups()})
+    return f"no setting '{key}'{near}\ngapfc {command} --help lists all of them"
+
+
+def _near(word: str, words: Iterable[str], prefix: str = "") -> str:
+    near = difflib.get_close_matches(word, list(words), n=2, cutoff=0.55)
+    return f"; did you mean {' or '.join(prefix + name for name in near)}?" if near else ""
+
+
+def _keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    for key in map(str, config):
+        yield f"{prefix}{key}"
+        node = config._get_node(key)
+        if isinstance(node, DictConfig) and not node._is_none() and not node._is_interpolation():
+            yield from _keys(node, f"{prefix}{key}.")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _said(error: BaseException) -> str:
+    return first_line(str(error)) or type(error).__name__

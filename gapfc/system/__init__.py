@@ -1,0 +1,1 @@
+"""The process, its memory, its signals and its terminal."""

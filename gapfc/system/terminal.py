@@ -1,0 +1,39 @@
+"""What is written to a terminal or a pipe."""
+
+import logging
+import signal
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:
+    _StreamHandler = logging.StreamHandler  # on Python 3.10 it takes no type
+
+
+class TerminalHandler(_StreamHandler):
+    """A stream handler that lets a closed pipe (`gapfc train | head`) end the program.
+
+    Python's own prints a traceback for every further line instead.
+    """
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Raise BrokenPipeError; report every other error as Python does."""
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            raise
+        super().handleError(record)
+
+
+def die_with_reader() -> None:
+    """Let a closed pipe end the process silently, as other Unix tools end.
+
+    Not for training: a data worker that died would take the run with it, without a word.
+    """
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+def print_error(error: object) -> None:
+    """Write `gapfc: error: …` to stderr, after whatever stdout still holds."""
+    sys.stdout.flush()
+    print(f"gapfc: error: {error}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""What TensorBoard shows of runs, written in its own protos and record format."""

@@ -1,0 +1,271 @@
+"""Pictures and page: what is drawn where, nothing overlapping, nothing from the network."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
+from synthetic import change, write_run, write_transfer
+
+from gapfc.compare.answer import Question, compare
+from gapfc.compare.collect import collect
+from gapfc.compare.output.plots import DRAW, draw, figures, save_all, svg
+from gapfc.compare.output.plots.labels import label_points
+from gapfc.compare.output.plots.scatter import _apart
+from gapfc.compare.output.plots.style import COLOURS, INK, looks, new_figure, styled
+from gapfc.compare.output.report import inline, report
+
+
+@pytest.fixture
+def found(sweep):
+    return compare(collect([sweep]), Question())
+
+
+def boxes(figure, texts):
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return [text.get_window_extent(canvas.get_renderer()) for text in texts if text.get_text()]
+
+
+def test_every_picture_is_written_as_png_and_svg(found, tmp_path):
+    written = save_all(draw(found), tmp_path)
+    names = {"differences", "learning_curves", "accuracy_over_seconds", "convergence",
+             "against_parameters", "against_macs"}  # fmt: skip
+    assert {path.name for path in written} == {
+        f"{n}.{end}" for n in names for end in ("png", "svg")
+    }
+    with Image.open(tmp_path / "differences.png") as image:
+        assert image.info["dpi"][0] >= 150
+        assert image.width >= 1400
+
+
+@pytest.mark.parametrize("name", ["differences", "convergence"])
+def test_pictures_repeat_to_the_byte(found, name):
+    with styled():
+        first, second = (svg(DRAW[name](found), name) for _ in "ab")
+    assert first == second
+
+
+def test_axes_have_names_with_units(found):
+    told = {
+        "differences": ("difference to fc in test.accuracy (points)", None),
+        "accuracy_over_seconds": ("training time without evaluation (s, on cpu)", "accuracy (%)"),
+        "learning_curves": ("epoch", "accuracy (%)"),
+        "convergence": ("epoch", "share of the group's runs (%)"),
+        "against_parameters": ("parameters of backbone and head, logarithmic", "test.accuracy (%)"),
+        "against_macs": ("multiply-accumulates (MACs) an image", "test.accuracy (%)"),
+    }
+    for name, figure in figures(found):
+        x, y = told[name]
+        assert figure.axes[0].get_xlabel() == x
+        if y is not None:
+            assert figure.axes[0].get_ylabel() == y
+
+
+def test_the_forest_plot_shows_each_interval_and_the_baseline(found):
+    with styled():
+        axes = DRAW["differences"](found).axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == [row.label for row in found.rows if not row.is_baseline]
+    bars = [tuple(c.get_segments()[0][:, 0]) for c in axes.collections]
+    expected = [(100 * r.paired.interval.low, 100 * r.paired.interval.high)
+                for r in found.rows if r.paired]  # fmt: skip
+    assert [pytest.approx(bar) for bar in bars] == expected
+    assert list(axes.lines[0].get_xdata()) == [0, 0]
+
+
+def test_the_curves_are_the_means_of_the_runs(found):
+    with styled():
+        axes = DRAW["learning_curves"](found).axes[1]
+    lines = {line.get_label(): line.get_ydata() for line in axes.lines}
+    runs = found.row("gap").runs.values()
+    expected = sum(found.curves.of(run)["val_accuracy"] for run in runs) / 3
+    assert lines["gap"] == pytest.approx(100 * expected)
+    assert "fc (baseline)" in lines
+
+
+def test_convergence_ends_at_the_share_that_reached_it(found):
+    with styled():
+        axes = DRAW["convergence"](found).axes[0]
+    for line in axes.lines:
+        label = line.get_label().split(" ")[0].rstrip(":")
+        row = found.row(label)
+        share = 100 * row.epochs.count / row.epochs.total
+        assert line.get_ydata()[-1] == pytest.approx(share, abs=1)
+        assert f"{row.epochs.count}/3 reached" in line.get_label()
+
+
+def test_no_two_groups_look_alike_and_the_baseline_is_ink(found):
+    made = looks(found)
+    assert made["fc"].colour == INK
+    assert len({(look.colour, look.marker, str(look.dash)) for look in made.values()}) == len(made)
+
+
+def test_colours_differ_in_lightness_or_hue_on_white():
+    assert len(set(COLOURS)) == len(COLOURS)
+    for colour in COLOURS:  # light enough colours vanish on paper
+        r, g, b = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+        assert 0.2126 * r + 0.7152 * g + 0.0722 * b < 0.75
+
+
+@pytest.mark.parametrize("spread", [1.0, 0.02])
+def test_names_of_points_do_not_overlap(spread):
+    names = [f"group_{i}" for i in range(12)]
+    points = [(1 + spread * (i % 4) / 4, 1 + spread * (i // 4) / 3) for i in range(12)]
+    with styled():
+        figure, grid = new_figure(7.4, 4.6)
+        axes = grid[0][0]
+        axes.plot(*zip(*points, strict=True), "o")
+        axes.set_xlim(0.5, 2.5)
+        axes.set_ylim(0.5, 2.5)
+        label_points(axes, points, names, ["k"] * 12)
+        placed = boxes(figure, axes.texts)
+    assert len(placed) == 12
+    pairs = [(a, b) for i, a in enumerate(placed) for b in placed[i + 1 :]]
+    assert not any(a.overlaps(b) for a, b in pairs)
+
+
+def test_groups_of_equal_cost_are_set_apart_and_others_stay():
+    spots = _apart([100.0, 100.0, 1000.0], logarithmic=False)
+    assert spots[0] != spots[1]
+    assert sum(spots[:2]) == pytest.approx(200)
+    assert spots[2] == 1000.0
+
+
+def test_many_groups_are_cut_and_it_is_said(tmp_path):
+    for lr in range(1, 20):
+        write_run(tmp_path, "gap", 0, config={"optimizer.lr": lr / 100})
+    many = compare(collect([tmp_path]), Question(by=("optimizer.lr",)))
+    with styled():
+        figure = DRAW["learning_curves"](many)
+    assert len(figure.axes[1].get_legend_handles_labels()[1]) in (12, 13)
+    assert "the best 12 of 19 groups" in figure._supxlabel.get_text().replace("\n", " ")
+
+
+def test_heat_map_and_drift_of_transfer(transfers):
+    found = compare(collect([transfers]), Question(by=("source.head", "protocol")))
+    drawn = dict(figures(found))
+    axes = drawn["transfer"].axes[0]
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["scratch", "linear probe", "lp ft",
+                                                              "finetune"]  # fmt: skip
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["fc", "gap", "spp"]
+    table = axes.images[0].get_array()
+    assert table[0][1] == pytest.approx(100 * found.row("fc, linear_probe").mean)
+    assert len(axes.texts) == 12
+    drift = drawn["drift"]
+    titles = [a.get_title(loc="left") for a in drift.axes]
+    assert titles == [name for name in ("linear probe", "lp ft", "finetune") for _ in "ab"]
+    gap = next(line for line in drift.axes[4].lines if line.get_label() == "gap")
+    runs = found.row("gap, finetune").runs.values()
+    last = [run.results["transfer"]["cka"]["stages.3"] for run in runs]
+    assert gap.get_ydata()[-1] == pytest.approx(sum(last) / 3)
+
+
+def test_a_cell_of_the_heat_map_holds_seeds_alone(tmp_path):
+    for shots, accuracy in ((10, 0.8), (5, 0.6), (None, 0.9)):
+        for protocol in ("scratch", "finetune"):
+            for seed in range(2):
+                run = write_transfer(tmp_path / str(shots), "gap", protocol, seed)
+                change(run, {"dataset.shots": shots}, {"test.accuracy": accuracy})
+    found = compare(collect([tmp_path]), Question(by=("protocol", "dataset.shots")))
+    drawn = dict(figures(found))
+    panels = [axes for axes in drawn["transfer"].axes if axes.get_title(loc="left")]
+    assert [axes.get_title(loc="left") for axes in panels] == [
+        f"Target: mnist, shots {shots}" for shots in (5, 10, "null")
+    ]
+    means = [axes.images[0].get_array().tolist() for axes in panels]
+    assert means == [[[pytest.approx(v)] * 2] for v in (60.0, 80.0, 90.0)]
+    lines = {line.get_label() for line in drawn["drift"].axes[0].lines}
+    assert {"gap → mnist, shots 5", "gap → mnist, shots 10"} < lines
+
+
+def test_pretrained_weights_under_several_heads_are_rows(tmp_path):
+    for head in ("gap", "spp"):
+        for protocol in ("scratch", "finetune"):
+            run = write_transfer(tmp_path, head, protocol, 0)
+            change(run, {}, {"transfer.source.head": "pretrained"})
+    drawn = dict(figures(compare(collect([tmp_path]), Question(by=("head", "protocol")))))
+    axes = drawn["transfer"].axes[0]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["gap", "spp"]
+    assert axes.get_ylabel() == "head"
+    assert axes.get_title(loc="left") == "Target: mnist"
+
+
+def test_another_backbone_has_layers_of_its_own_in_the_drift(tmp_path):
+    for seed in range(2):
+        write_transfer(tmp_path / "a", "gap", "finetune", seed)
+        run = write_transfer(tmp_path / "b", "gap", "finetune", seed)
+        block = {"transfer.cka": {"stem": 0.5}, "transfer.source.backbone": "other"}
+        change(run, {"backbone.name": "other"}, {"backbone": "other"} | block)
+    by = ("source.head", "protocol", "backbone", "source.backbone")
+    drawn = dict(figures(compare(collect([tmp_path]), Question(by=by))))
+    axes = drawn["drift"].axes[0]
+    names = [tick.get_text() for tick in axes.get_xticklabels()]
+    other = next(line for line in axes.lines if "other" in line.get_label())
+    assert names.index("stem") == 4
+    assert other.get_ydata()[4] == 0.5
+    assert np.isnan(other.get_ydata()[:4]).all()
+
+
+class Page(HTMLParser):
+    """Collects what a browser would fetch, the ids, and the text."""
+
+    def __init__(self):
+        super().__init__()
+        self.fetched, self.ids, self.refs, self.text, self.tags = [], [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("src", "href", "xlink:href", "action"):
+                if str(value).startswith("#"):
+                    self.refs.append(value[1:])
+                elif not str(value).startswith("data:"):
+                    self.fetched.append(value)
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_the_page_is_whole_and_asks_for_nothing(found):
+    text = report(found, draw(found, png=False))
+    page = Page()
+    page.feed(text)
+    assert page.fetched == []
+    assert "@import" not in text
+    assert not re.search(r"url\((?!#)", text)
+    assert len(page.ids) == len(set(page.ids))
+    assert set(page.refs) <= set(page.ids)
+    assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(page.ids)
+    assert page.tags.count("svg") == 6
+    words = "".join(page.text)
+    for wanted in ("Which head? test.accuracy", "points better than fc", "gapfc compare",
+                   "gapfc train", "No run failed", "Student's t"):  # fmt: skip
+        assert wanted in words
+
+
+def test_the_page_escapes_what_runs_hold(sweep):
+    write_run(sweep, "gap", 9, status="failed", error="<script>alert(1)</script>")
+    text = report(compare(collect([sweep]), Question()), [])
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
+
+
+def test_colours_become_variables_and_ids_get_a_name():
+    drawing = (
+        '<?xml version="1.0"?>\n<svg height="9pt" width="9pt" viewBox="0 0 9 9" xmlns="x">'
+        '<g id="axes_1"><path id="m1" style="fill: #0072b2"/><use xlink:href="#m1"/>'
+        '<path stroke="#1f2328" clip-path="url(#m1)"/></g></svg>'
+    )
+    made = inline(drawing, "pic", "A & B")
+    assert made.startswith('<svg role="img" aria-label="A &amp; B"')
+    assert 'id="pic-m1" style="fill: var(--c0)"' in made
+    assert 'href="#pic-m1"' in made
+    assert "url(#pic-m1)" in made
+    assert 'style="stroke: var(--ink)"' in made
+    assert "axes_1" not in made
+    assert "9pt" not in made

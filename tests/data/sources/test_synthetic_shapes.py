@@ -1,0 +1,96 @@
+"""Synthetic shapes: where they stand, that their boxes are right and that labels can be learnt."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from gapfc.data import load
+from gapfc.data.sources.synthetic_shapes import QUADRANTS, SHAPES, _mask, synthetic_shapes
+from gapfc.errors import UserError
+
+NOWHERE = Path("nowhere")
+
+
+@pytest.mark.parametrize("size", [16, 32, 45])
+def test_boxes_lie_in_the_labelled_quadrant(size):
+    source = synthetic_shapes(NOWHERE, "quadrant", size, 600, 10)
+    assert source.classes == QUADRANTS
+    half = size / 2
+    for box, label in zip(source.train.boxes, source.train.labels.tolist(), strict=True):
+        left, top, right, bottom = box.tolist()
+        assert 0 <= left < right <= size
+        assert 0 <= top < bottom <= size
+        assert (left >= half) if label % 2 else (right <= half + 0.5)
+        assert (top >= half) if label // 2 else (bottom <= half + 0.5)
+
+
+@pytest.mark.parametrize("shape", range(len(SHAPES)))
+def test_a_shape_touches_all_sides_of_its_box(shape):
+    boxes = torch.tensor([[3.0, 5.0, 15.0, 17.0], [0.0, 0.0, 11.0, 11.0]])
+    for box, mask in zip(
+        boxes.int().tolist(), _mask(boxes, torch.tensor([shape] * 2), 32), strict=True
+    ):
+        rows, columns = mask.nonzero().unbind(1)
+        assert [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] == box
+
+
+def test_shapes_differ_and_are_balanced():
+    boxes = torch.tensor([[4.0, 4.0, 18.0, 18.0]]).expand(6, 4)
+    masks = _mask(boxes, torch.arange(6), 32).flatten(1).float()
+    assert len(masks.unique(dim=0)) == 6
+    source = synthetic_shapes(NOWHERE, "shape", 32, 2400, 240)
+    assert source.train.labels.bincount().tolist() == [400] * 6
+    assert source.test.labels.bincount().tolist() == [40] * 6
+
+
+def test_labels_say_nothing_of_each_other():
+    shapes = synthetic_shapes(NOWHERE, "shape", 32, 2400, 10).train
+    quadrants = synthetic_shapes(NOWHERE, "quadrant", 32, 2400, 10).train
+    assert torch.equal(shapes.images, quadrants.images)
+    pairs = (shapes.labels * 4 + quadrants.labels).bincount()
+    assert pairs.tolist() == [100] * 24
+
+
+def test_the_object_stands_out_inside_its_box_only():
+    train = synthetic_shapes(NOWHERE, "shape", 32, 300, 10).train
+    square = train.take((train.labels == 1).nonzero().flatten())
+    for image, box in zip(square.images, square.boxes.int().tolist(), strict=True):
+        left, top, right, bottom = box
+        inside = image[:, top:bottom, left:right].flatten(1)
+        assert (inside == inside[:, :1]).all()
+        around = image.float().mean(dim=(1, 2)) - inside[:, 0].float()
+        assert around.abs().max() > 30
+
+
+def test_the_seed_decides_and_more_training_images_leave_the_test_alone():
+    first, again = (
+        synthetic_shapes(NOWHERE, seed=3, train_images=50, test_images=20) for _ in "ab"
+    )
+    assert torch.equal(first.train.images, again.train.images)
+    more = synthetic_shapes(NOWHERE, seed=3, train_images=70, test_images=20)
+    other = synthetic_shapes(NOWHERE, seed=4, train_images=50, test_images=20)
+    assert torch.equal(first.test.images, more.test.images)
+    assert not torch.equal(first.test.images, other.test.images)
+
+
+def test_boxes_follow_their_images_through_the_splits(config):
+    dataset = load(config("dataset=synthetic_shapes", "dataset.train_images=200").dataset, ".")
+    whole = synthetic_shapes(NOWHERE, train_images=200).train
+    number = {image.numpy().tobytes(): index for index, image in enumerate(whole.images)}
+    for split in (dataset.train, dataset.val):
+        for image, box in zip(split.images, split.boxes, strict=True):
+            assert torch.equal(box, whole.boxes[number[image.numpy().tobytes()]])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"label": "colour"}, "shape or quadrant"),
+        ({"size": 8}, "dataset.size=8"),
+        ({"train_images": 0}, "dataset.train_images=0"),
+    ],
+)
+def test_bad_settings_are_named(options, words):
+    with pytest.raises(UserError, match=words):
+        synthetic_shapes(NOWHERE, **options)

@@ -1,0 +1,23 @@
+"""Memory that does not suffice, on the CPU."""
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from gapfc.errors import UserError
+from gapfc.experiment.begin import built
+from gapfc.experiment.out_of_memory import is_out_of_memory
+
+
+def test_running_out_of_memory_while_building_names_what_to_try():
+    config = OmegaConf.create({"trainer": {"batch_size": 7, "device": "cpu"}})
+    with pytest.raises(
+        UserError, match=r"Out of memory on cpu at trainer\.batch_size=7\. Try half"
+    ):
+        built(lambda config: torch.empty(10**16), config)  # refused by the allocator at once
+
+
+def test_another_error_is_not_taken_for_it():
+    with pytest.raises(RuntimeError, match="shape") as caught:
+        built(lambda config: torch.empty(2).view(3), OmegaConf.create({}))
+    assert not is_out_of_memory(caught.value)

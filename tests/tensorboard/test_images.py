@@ -1,0 +1,95 @@
+"""Pictures, pixel by pixel."""
+
+import io
+
+import pytest
+import torch
+from PIL import Image
+
+from gapfc.tensorboard.confusion_matrix import confusion_picture
+from gapfc.tensorboard.images import grid, overlay, png
+
+
+def test_grid_puts_images_in_reading_order():
+    images = torch.arange(5, dtype=torch.uint8).reshape(5, 1, 1, 1).expand(5, 3, 4, 6) * 10
+    sheet = grid(images, gap=1, smallest=1)
+    assert sheet.shape == (3, 2 * 5 - 1, 3 * 7 - 1)
+    corners = sheet[0, ::5, ::7]
+    assert corners.tolist() == [[0, 10, 20], [30, 40, 255]]
+    assert (sheet[:, 4, :] == 255).all()
+    assert (sheet[:, :, 6] == 255).all()
+
+
+def test_grid_enlarges_small_images_without_smoothing():
+    image = torch.tensor([[0, 255], [255, 0]], dtype=torch.uint8).reshape(1, 1, 2, 2)
+    sheet = grid(image, smallest=5)
+    assert sheet.shape == (3, 6, 6)
+    assert sheet[0].unique().tolist() == [0, 255]
+    assert (sheet[:, :3, :3] == 0).all()
+    assert (sheet[:, :3, 3:] == 255).all()
+
+
+def test_grid_takes_fractions_as_they_are():
+    images = torch.tensor([0.0, 0.5, 1.0, 7.0]).reshape(4, 1, 1, 1)
+    assert grid(images, columns=4, gap=0, smallest=1)[1].tolist() == [[0, 128, 255, 255]]
+
+
+def test_overlay_is_red_where_high_and_blue_where_low():
+    images = torch.zeros(1, 1, 8, 8)
+    maps = torch.zeros(1, 2, 2)
+    maps[0, 0, 1] = 1
+    got = overlay(images, maps, strength=1.0)[0]
+    assert got.shape == (3, 8, 8)
+    assert got[:, 0, 7].tolist() == [128, 0, 0]
+    assert got[:, 7, 0].tolist() == [0, 0, 128]
+    middle = overlay(images, torch.full((1, 2, 2), 0.5), strength=1.0)[0]
+    assert middle[:, 3, 3].tolist() == [128, 255, 128]
+
+
+def test_overlay_of_no_strength_is_the_image():
+    images = torch.randint(0, 256, (2, 3, 5, 6), dtype=torch.uint8)
+    assert torch.equal(overlay(images, torch.rand(2, 2, 3), strength=0.0), images)
+
+
+def test_png_keeps_every_pixel():
+    image = torch.randint(0, 256, (3, 4, 9), dtype=torch.uint8)
+    opened = Image.open(io.BytesIO(png(image)))
+    assert (opened.size, opened.mode) == ((9, 4), "RGB")
+    assert list(opened.tobytes()) == image.permute(1, 2, 0).flatten().tolist()
+
+
+@pytest.mark.parametrize("classes", [2, 10, 41, 100])
+def test_confusion_is_dark_on_the_diagonal_alone(classes):
+    picture = confusion_picture(
+        torch.eye(classes, dtype=torch.long) * 9, [f"c{i}" for i in range(classes)]
+    )
+    assert picture.dtype == torch.uint8
+    dark = (picture[0] < 30) & (picture[2] > 80)  # the end of the blue scale
+    rows, columns = dark.nonzero().unbind(1)
+    height, width = rows.max() - rows.min() + 1, columns.max() - columns.min() + 1
+    # Of a K x K square the diagonal is 1/K, less what the counts cover.
+    assert dark.sum() / (height * width) == pytest.approx(1 / classes, rel=0.4)
+    down, across = (rows - rows.min()) / height, (columns - columns.min()) / width
+    assert (down - across).abs().max() <= 1 / classes + 0.02
+
+
+def test_confusion_labels_are_text_and_not_formulas():
+    names = ["$5 bill$", "a_b^c", "a name that is far too long for an axis", "d" * 3]
+    plain = confusion_picture(torch.zeros(4, 4, dtype=torch.long), names)
+    other = confusion_picture(torch.zeros(4, 4, dtype=torch.long), ["", "", "", ""])
+    assert plain.shape[0] == 3
+    # Names take room beside the axes, and do not push the matrix out of the picture.
+    assert (plain < 128).sum() > (other < 128).sum()
+
+
+def test_confusion_refuses_other_classes():
+    with pytest.raises(ValueError, match="2 classes"):
+        confusion_picture(torch.zeros(3, 3, dtype=torch.long), ["a", "b"])
+
+
+def test_confusion_leaves_matplotlib_as_it_was():
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    confusion_picture(torch.eye(3, dtype=torch.long), ["a", "b", "c"])
+    assert dict(matplotlib.rcParams) == before
