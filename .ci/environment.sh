@@ -1,5 +1,5 @@
 # Environments that outlive a run, one for each purpose, pyproject.toml and Python. Sourced by .ci/run,
-# which holds the lock of $cache.
+# which holds the lock of $cache and has a copy of the sources in $temporary/source.
 
 # Whether $1 is Python $2 (such as 3.10) and can make environments. Shims of pyenv, and Debian's
 # python3 without python3-venv, may not.
@@ -36,7 +36,7 @@ environment() {
     rm -rf "$cache/$purpose-$version-"*
     "$python" -m venv "$venv"
     "$venv/bin/python" -m pip install -qq --upgrade pip
-    "$venv/bin/pip" install -qq --no-compile ".[$extras]"
+    "$venv/bin/pip" install -qq --no-compile "$temporary/source[$extras]"
     # What is tested is the wheel of this run.
     "$venv/bin/pip" uninstall -qq -y gapfc
     fit_torch
