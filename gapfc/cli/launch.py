@@ -19,8 +19,6 @@ from gapfc.system.allocator import keep_freed_memory
 from gapfc.system.terminal import die_with_reader, print_error
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
-
-
 # Hydra's options that print settings and run nothing.
 _QUESTIONS = {"--cfg", "-c", "--info", "-i", "--hydra-help"}
 
@@ -32,7 +30,7 @@ def asks_about_settings(arguments: list[str]) -> bool:
 
 def launch(name: str, config_name: str, module: str, arguments: list[str]) -> int:
     """Run `module.run(config)` once, or once a combination with -m, and return the exit code."""
-    task = Task(name, module)
+    task = CommandTask(name, module)
     # argparse gives up on settings that stand on both sides of an option: `a=1 -m b=2,3`.
     arguments = sorted(arguments, key=lambda text: "=" in text and not text.startswith("-"))
 
@@ -62,7 +60,7 @@ def launch(name: str, config_name: str, module: str, arguments: list[str]) -> in
 
 
 @dataclass
-class Task:
+class CommandTask:
     """What Hydra calls with the settings; a sweep sends copies of it to other processes.
 
     Attributes:
@@ -75,40 +73,29 @@ class Task:
     module: str
     code: int = 0
 
-    def __call__(self, config: DictConfig) -> int:
-        """Run, printing an error; the exit code."""
-        self.code = run_once(self.module, config)
-        return self.code
+    def __call__(
+        self, config: DictConfig, show: Callable[[object], None] = print_error
+    ) -> tuple[int, str | None]:
+        """Run; the exit code, and why it failed. Errors become exit codes, as in a shell.
 
-    def attempt(self, config: DictConfig, show: Callable[[object], None]) -> tuple[int, str | None]:
-        """Run, handing an error of the user's to `show`; the exit code, and why it failed."""
-        return _attempt(self.module, config, show)
-
-
-def run_once(module: str, config: DictConfig) -> int:
-    """Run `module.run(config)`; an error is printed and becomes an exit code, as in a shell.
-
-    2: a setting that cannot be (no traceback), 1: anything else (with Python's traceback).
-    """
-    return _attempt(module, config, print_error)[0]
-
-
-def _attempt(
-    module: str, config: DictConfig, show: Callable[[object], None]
-) -> tuple[int, str | None]:
-    try:
-        keep_freed_memory()
-        run: Callable[[DictConfig], int] = importlib.import_module(module).run
-        return run(config), None
-    except BrokenPipeError:
-        # Hydra would take an exception for the result of a run: leave by what it lets through.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    except Exception as error:
-        message = explain_in_run(error)
-        if message is not None:
-            show(message)
-            return 2, message
-        sys.stdout.flush()
-        traceback.print_exc()
-        return 1, f"{type(error).__name__}: {error}"
+        2: a setting that cannot be, which is handed to `show`; 1: anything else, with Python's
+        traceback.
+        """
+        try:
+            keep_freed_memory()
+            run: Callable[[DictConfig], int] = importlib.import_module(self.module).run
+            self.code, reason = run(config), None
+        except BrokenPipeError:
+            # Hydra would take an exception for the result of a run: leave by what it lets through.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
+        except Exception as error:
+            reason = explain_in_run(error)
+            if reason is not None:
+                self.code = 2
+                show(reason)
+            else:
+                self.code, reason = 1, f"{type(error).__name__}: {error}"
+                sys.stdout.flush()
+                traceback.print_exc()
+        return self.code, reason

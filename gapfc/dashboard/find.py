@@ -1,32 +1,14 @@
 """Folders that TensorBoard can show: runs, and the margins that `gapfc compare --out` writes."""
 
-import json
 import os
-import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from gapfc.records.results import RESULTS
+from gapfc.records.run import NAMED, Run, read_run
 from gapfc.records.run_directory import CONFIG
 from gapfc.tensorboard.margins import FOLDER as MARGINS
 
 EVENTS = "events.out.tfevents."
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a run is called by. overrides: as typed, `key=value`."""
-
-    command: str
-    dataset: str
-    backbone: str
-    head: str
-    seed: int
-    overrides: tuple[str, ...]
 
 
 def event_folders(root: Path) -> Iterator[Path]:
@@ -43,16 +25,14 @@ def event_folders(root: Path) -> Iterator[Path]:
             subfolders.clear()
 
 
-def identify(folder: Path) -> Run | None:
+def known_run(folder: Path) -> Run | None:
     """The run in `folder`; None if it is none, or not one that says what it is."""
+    run = read_run(folder)
     try:
-        return _from_results(folder)
-    except (OSError, ValueError, KeyError, TypeError):
-        # Not ended yet, or killed: the slower way to the same.
-        try:
-            return _from_config(folder)
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-            return None
+        names = [run.name(part) for part in NAMED]
+        return run if run.command and names and run.seed is not None else None
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def margins_of(folder: Path) -> tuple[str, str] | None:
@@ -61,26 +41,3 @@ def margins_of(folder: Path) -> tuple[str, str] | None:
     if folder.parent.name != MARGINS:
         return None
     return folder.parent.parent.name, folder.name
-
-
-def _from_results(folder: Path) -> Run:
-    return _run(json.loads((folder / RESULTS).read_text(encoding="utf-8")))
-
-
-def _from_config(folder: Path) -> Run:
-    text = (folder / CONFIG).read_text(encoding="utf-8")
-    config = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    _, command, *overrides = shlex.split(text.partition("\n")[0].removeprefix("#"))
-    names = {group: config[group]["name"] for group in ("dataset", "backbone", "head")}
-    return _run({"command": command, "seed": config["seed"], "overrides": overrides, **names})
-
-
-def _run(fields: dict[str, Any]) -> Run:
-    return Run(
-        command=str(fields["command"]),
-        dataset=str(fields["dataset"]),
-        backbone=str(fields["backbone"]),
-        head=str(fields["head"]),
-        seed=int(fields["seed"]),
-        overrides=tuple(fields.get("overrides") or ()),
-    )

@@ -4,10 +4,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from gapfc.dashboard.find import Run, event_folders, identify, margins_of
+from gapfc.dashboard.find import event_folders, known_run, margins_of
 from gapfc.dashboard.names import names, unique
 from gapfc.errors import UserError
 from gapfc.formatting import folder_name
+from gapfc.records.run import Run
 
 
 class Links:
@@ -31,7 +32,7 @@ class Links:
         self._runs = {
             folder: run
             for folder in folders
-            if (run := self._runs.get(folder) or identify(folder)) is not None
+            if (run := self._runs.get(folder) or known_run(folder)) is not None
         }
         wanted = names(self._runs, self._names)
         for folder in folders:

@@ -4,12 +4,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from gapfc.dashboard.find import Run
 from gapfc.formatting import folder_name
+from gapfc.records.identity import is_identity
+from gapfc.records.run import NAMED, Run
 
-# Said by the name already, or nothing that a result depends on.
-UNSAID = {"dataset", "backbone", "head", "seed", "data_root", "output_root", "resume", "rerun"}
-UNSAID_GROUPS = ("hydra", "trainer.progress", "trainer.device")
 LONGEST = 120
 
 
@@ -49,7 +47,7 @@ def unique(name: str, others: Iterable[str]) -> str:
 
 
 def _base(run: Run) -> str:
-    parts = [run.dataset, run.backbone, run.head]
+    parts = [run.name(part) for part in NAMED]
     return "/".join(map(folder_name, parts if run.command == "train" else [run.command, *parts]))
 
 
@@ -58,7 +56,7 @@ def _settings(run: Run) -> list[str]:
     for override in run.overrides:
         setting = override.lstrip("+")
         key = setting.partition("=")[0]
-        if key not in UNSAID and not key.startswith(UNSAID_GROUPS):
+        if key not in NAMED and is_identity(key):  # the others are said, or change nothing
             kept.append(setting)
     return kept
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gapfc.experiment.experiment import Experiment
+from gapfc.experiment.results import parameter_counts
 from gapfc.formatting import from_here, times
 
 log = logging.getLogger(__name__)
@@ -14,7 +15,7 @@ log = logging.getLogger(__name__)
 def beginning(experiment: Experiment, folder: Path) -> None:
     """Log what is about to be trained, on what, and where it will lie."""
     config, dataset, progress = experiment.config, experiment.dataset, experiment.training.progress
-    parameters = experiment.describe()["parameters"]
+    parameters = parameter_counts(experiment)
     frozen = parameters["total"] - parameters["trainable"]
     counts = ", ".join(
         f"{len(images):,} {name}"

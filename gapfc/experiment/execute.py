@@ -1,23 +1,21 @@
 """An experiment carried out in a run directory, to an end that is always recorded."""
 
 import logging
-import shlex
 from contextlib import nullcontext
 from logging.handlers import MemoryHandler
-from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from gapfc.engine.losses import Diverged
 from gapfc.errors import UserError
 from gapfc.experiment import console, scores
 from gapfc.experiment.experiment import Experiment
+from gapfc.experiment.invocation import Invocation
 from gapfc.experiment.journal import Journal
 from gapfc.experiment.out_of_memory import advice, is_out_of_memory
-from gapfc.records.results import Status, build_results, group_hash
-from gapfc.records.revision import git_revision
+from gapfc.experiment.results import results_of
+from gapfc.records.results import Status
 from gapfc.records.run_directory import RunDirectory
 from gapfc.records.run_log import recording
 from gapfc.settings.nodes import plain
@@ -28,61 +26,18 @@ from gapfc.tensorboard.images import grid
 log = logging.getLogger(__name__)
 
 
-def identify(command: str, config: DictConfig, overrides: list[str]) -> dict[str, Any]:
-    """The fields of results.json that say which run it is."""
-    return {
-        "command": command,
-        "seed": config.seed,
-        "group": group_hash(plain(config)),
-        "dataset": config.dataset.name,
-        "backbone": config.backbone.name,
-        "head": config.head.name,
-        "git": git_revision(),
-        "overrides": overrides,
-    }
-
-
-def create_directory(command: str, config: DictConfig, overrides: list[str]) -> RunDirectory:
-    """A new run directory for `config`, with the resolved config in it."""
-    directory = RunDirectory.create(
-        config.output_root,
-        command,
-        config.dataset.name,
-        config.backbone.name,
-        config.head.name,
-        config.seed,
-    )
-    write_config(directory, command, config, overrides)
-    return directory
-
-
-def write_config(
-    directory: RunDirectory, command: str, config: DictConfig, overrides: list[str]
-) -> None:
-    """Write config.yaml: the command that was typed, as a comment, and the resolved config."""
-    typed = shlex.join(["gapfc", command, *overrides])
-    directory.write_config(f"# {typed}\n{OmegaConf.to_yaml(config, resolve=True)}")
-
-
-def typed(config_file: Path) -> tuple[str, list[str]]:
-    """The command and the overrides in the first line of a config.yaml."""
-    with config_file.open(encoding="utf-8") as file:
-        words = shlex.split(file.readline().removeprefix("# "))
-    return (words[1] if len(words) > 1 else ""), words[2:]
-
-
 def execute(
+    asked: Invocation,
     experiment: Experiment,
     directory: RunDirectory,
-    identity: dict[str, Any],
     held: MemoryHandler | None = None,
 ) -> int:
     """Train, measure, and write results.json, however it ends.
 
     Args:
+        asked: what the experiment was built from.
         experiment: ready to train, or resumed.
         directory: owned; closed at the end.
-        identity: of `identify`.
         held: what was logged while the experiment was built.
 
     Returns:
@@ -94,7 +49,7 @@ def execute(
     journal = Journal(directory, tensorboard, experiment.settings.epochs, bar)
     status: Status = "failed"
     message, code = None, 1
-    fields: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     with (
         Interruption() as interruption,
         recording(directory.path, held),
@@ -104,14 +59,14 @@ def execute(
         try:
             console.beginning(experiment, directory.path)
             if not step:
-                tensorboard.hparams(plain(experiment.config), identity["group"])
+                tensorboard.hparams(plain(experiment.config), experiment.group)
                 tensorboard.image("training images", grid(experiment.batches.preview(16)), 0)
             experiment.fit(directory, journal, interruption.check)
             experiment.load_best(directory)
             journal.close()
             measured = scores.measure(experiment, interruption.check)
-            fields = scores.fields(experiment, measured, interruption.check)
-            fields |= experiment.extra_results(measured, interruption.check)
+            found = scores.fields(experiment, measured, interruption.check)
+            found |= experiment.extra_results(measured, interruption.check)
             status, code = "completed", 0
         except Interrupted as stop:
             status, message, code = "interrupted", str(stop), stop.exit_code
@@ -126,14 +81,7 @@ def execute(
             message = advice(experiment.config, experiment.device.type)
         finally:
             journal.close()
-            results = build_results(
-                **identity,
-                status=status,
-                error=message,
-                **experiment.describe(),
-                **experiment.progress(),
-                **fields,
-            )
+            results = results_of(asked, status, message, experiment, found)
             directory.write_results(results)
             if status == "completed":
                 scores.log_scores(tensorboard, experiment, measured, results)

@@ -9,20 +9,19 @@ from torch import nn
 
 from gapfc import data
 from gapfc.engine import checkpoint
-from gapfc.engine.device import choose_device, choose_precision, peak_memory, set_determinism
+from gapfc.engine.device import choose_device, choose_precision, set_determinism
 from gapfc.engine.evaluate import evaluate
 from gapfc.engine.fit import Listener, Settings, fit
 from gapfc.engine.mixing import Mixing
 from gapfc.engine.optimizer import build_optimizer
 from gapfc.engine.training import Training, averaged
 from gapfc.errors import UserError
-from gapfc.measure.complexity import count_parameters, macs
-from gapfc.measure.convergence import convergence
+from gapfc.measure.complexity import macs
 from gapfc.measure.drift import Drift
 from gapfc.measure.meter import Measures
 from gapfc.model.build import build, dry_run, feature_shape
 from gapfc.model.classifier import Classifier
-from gapfc.records.results import group_hash
+from gapfc.records.identity import group_hash
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.nodes import construct, plain
 from gapfc.system.interruption import Interrupted
@@ -166,41 +165,6 @@ class Experiment:
             self.precision,
             check,
         )
-
-    def describe(self) -> dict[str, Any]:
-        """The fields of results.json that are known before training."""
-        children = dict(self.model.named_children())
-        counts = {name: count_parameters(child)[0] for name, child in children.items()}
-        total, trainable = count_parameters(self.model)
-        if self.model.match is not None:
-            counts["head_target"] = self.model.match.target
-        return {
-            "device": str(self.device.type),
-            "precision": self.precision.name,
-            "torch": torch.__version__,
-            "parameters": {**counts, "total": total, "trainable": trainable},
-            "macs": self.macs,
-            "feature_map": list(self.feature_map),
-            "input": [3, *self.input_size],
-        }
-
-    def progress(self) -> dict[str, Any]:
-        """The fields of results.json that training gave, so far."""
-        progress = self.training.progress
-        history = progress.history
-        steps, seconds, accuracies = (
-            [row[key] for row in history] for key in ("step", "seconds", "val_accuracy")
-        )
-        targets = self.config.trainer.targets
-        return {
-            "epochs": progress.epoch,
-            "steps": progress.step,
-            "train_seconds": progress.seconds,
-            "images_per_second": progress.images / progress.seconds if progress.seconds else None,
-            "peak_memory_bytes": peak_memory(self.device),
-            "best_epoch": progress.best_epoch or None,
-            "convergence": convergence(steps, seconds, accuracies, targets) if history else None,
-        }
 
     def extra_results(
         self, scores: Mapping[str, Measures | None], check: Callable[[], None]

@@ -1,6 +1,5 @@
 """results.json, schema 1: what a run found, in the form that everything after it reads."""
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -50,11 +49,6 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "generalization_gap": (dict, _NULL),
     "convergence": (dict, _NULL),
 }
-
-# What does not change what a run computes: who runs it where, and how it is shown.
-_NOT_IN_GROUP = ("seed", "data_root", "output_root", "resume", "rerun", "hydra")
-_NOT_IN_TRAINER = ("progress", "eval_batch_size")
-_NOT_IN_DATASET = ("residency", "workers", "download")
 
 
 class ResultsError(UserError):
@@ -111,25 +105,6 @@ def read_results(path: str | Path) -> dict[str, Any]:
     return results
 
 
-def group_hash(config: Mapping[str, Any]) -> str:
-    """What the runs of one group share: 12 hex digits of the config without seed and paths.
-
-    config: the resolved config as plain dicts, lists and scalars. Paths below `data_root` count
-    from there, so that a group may be trained on several machines.
-    """
-    dropped = {"trainer": _NOT_IN_TRAINER, "dataset": _NOT_IN_DATASET}
-    shared = {
-        name: {k: v for k, v in value.items() if k not in dropped.get(name, ())}
-        if isinstance(value, Mapping)
-        else value
-        for name, value in config.items()
-        if name not in _NOT_IN_GROUP
-    }
-    shared = _without_prefix(shared, str(config.get("data_root") or "").rstrip("/") + "/")
-    text = json.dumps(shared, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
 def finite(value: Any) -> Any:
     """`value` as JSON has it: nan and infinities become None, array scalars plain numbers."""
     if isinstance(value, Mapping):
@@ -140,14 +115,4 @@ def finite(value: Any) -> Any:
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value
-
-
-def _without_prefix(value: Any, prefix: str) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without_prefix(item, prefix) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_prefix(item, prefix) for item in value]
-    if isinstance(value, str) and len(prefix) > 1:
-        return value.removeprefix(prefix)
     return value

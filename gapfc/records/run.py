@@ -1,75 +1,210 @@
-"""Which run directory already holds a run: the same settings, the same seed."""
+"""A run as its directory tells it: the one reader for all that comes after training."""
 
+import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+import yaml
 
-from gapfc.records.results import RESULTS, ResultsError, group_hash, read_results
-from gapfc.records.run_directory import CONFIG, RunDirectory
+from gapfc.errors import UserError
+from gapfc.records.identity import group_hash
+from gapfc.records.renamed_targets import with_present_targets
+from gapfc.records.results import RESULTS, ResultsError, read_results
+from gapfc.records.run_directory import CHECKPOINTS, CONFIG, parent_folder
+
+try:
+    from yaml import CSafeLoader as Loader
+except ImportError:  # PyYAML built without libyaml: the same result, about ten times slower
+    from yaml import SafeLoader as Loader
+
+Config = dict[str, Any]
+NAMED = ("dataset", "backbone", "head")
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """A run directory of the settings that were asked for.
+class Run:
+    """What lies in a run directory. Nothing in it is trusted to be right, or to be there.
 
     Attributes:
         path: of the directory.
-        status: completed, failed, interrupted, or unfinished: running still, or killed.
-        error: what results.json gives as the reason, if there is one.
-        data_root: that it was begun with.
+        status: completed, failed or interrupted, as results.json says; unfinished without one
+            (running still, or killed); broken where a file cannot be read.
+        reason: why it is not completed; None where it is.
+        command: that was typed: train or transfer; empty where it is not known.
+        overrides: that were typed behind it, such as `head=gap`.
+        results: of results.json; empty without one.
+        config: of config.yaml, resolved, with `_target_`s as they are called today; empty where it
+            cannot be read.
     """
 
     path: Path
     status: str
-    error: str | None
-    data_root: str
+    reason: str | None = None
+    command: str = ""
+    overrides: tuple[str, ...] = ()
+    results: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def completed(self) -> bool:
+        """Whether it came to its end."""
+        return self.status == "completed"
+
+    @property
+    def seed(self) -> int:
+        """The seed, by which runs of two groups are paired. Raises KeyError where it is not known.
+
+        From results.json first: the config may be that of another run of the same group.
+        """
+        return int(self.results["seed"] if self.results else self.config["seed"])
+
+    def name(self, part: str) -> str:
+        """The name of its dataset, backbone or head. Raises KeyError where it is not known."""
+        return str(self.results[part] if self.results else self.config[part]["name"])
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of last.pt and best.pt."""
+        return self.path / CHECKPOINTS
+
+    @property
+    def when(self) -> tuple[str, float]:
+        """Sorts runs by age: the directory's name starts with its time, which copying keeps."""
+        return self.path.name, (self.path / RESULTS).stat().st_mtime
 
 
-def earlier_run(command: str, config: Mapping[str, Any]) -> Earlier | None:
-    """The run of `config` below its output_root: a completed one, else the newest, else None.
+def find_runs(root: Path) -> Iterator[Path]:
+    """Run directories at or below `root`, in name order; hidden directories are passed over.
 
-    config: resolved, as plain containers. Runs are told apart by what `group_hash` covers and by
-    the seed; how results.json says they ended does not matter to that.
+    A directory that cannot be read, or is gone by now, is passed over as well: runs come and go
+    while this looks.
     """
-    folder = RunDirectory.parent(
-        config["output_root"],
-        command,
-        *(config[part]["name"] for part in ("dataset", "backbone", "head")),
-    )
+    try:
+        with os.scandir(root) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+    except OSError:
+        return
+    if {RESULTS, CONFIG} & {entry.name for entry in entries}:
+        yield root
+        return
+    for entry in entries:
+        if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+            yield from find_runs(Path(entry.path))
+
+
+def read_run(path: Path, configs: dict[str, Config] | None = None) -> Run:
+    """The run in `path`; whatever is wrong with it is its `status` and `reason`.
+
+    configs: configs by the group that results.json names, kept from call to call. Runs of a group
+    have one config but for their seed and place, so a hundred seeds cost one parse of YAML.
+    """
+    results: dict[str, Any] = {}
+    broken = None
+    try:
+        results = read_results(path) if (path / RESULTS).exists() else {}
+    except ResultsError as error:
+        broken = str(error)
+    typed: tuple[str, tuple[str, ...]] = ("", ())
+    group = results.get("group")
+    if configs is not None and group in configs:
+        config = configs[group]
+    else:
+        try:
+            text = (path / CONFIG).read_text(encoding="utf-8")
+            typed, config = _typed(text), parse_config(text)
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            said = str(error).splitlines()[0]
+            config = {}
+            broken = broken or (
+                f"{CONFIG} cannot be read ({said}): what the run differs in is unknown"
+            )
+        if configs is not None and group is not None:
+            configs[group] = config
+    if results:
+        typed = results["command"], tuple(map(str, results.get("overrides") or ()))
+    status: str = results.get("status", "unfinished")
+    reason: str | None = f"no {RESULTS}: running still, or killed"
+    if results:
+        reason = None if status == "completed" else results["error"] or "no reason recorded"
+    # A run that failed before its config could be written says so itself.
+    if broken and status in ("completed", "unfinished"):
+        status, reason = "broken", broken
+    return Run(path, status, reason, *typed, results, config)
+
+
+def open_run(path: str | Path) -> Run:
+    """The run at `path`, as a user named it.
+
+    Raises:
+        UserError: where there is none, or its config.yaml cannot be read.
+    """
+    folder = Path(path).expanduser()
+    if not folder.exists():
+        raise UserError(f"{folder} does not exist: give the path of a run directory.")
+    if not (folder / CONFIG).is_file():
+        raise UserError(
+            f"{folder} is not a run directory (it has no {CONFIG}): give the folder that "
+            "holds config.yaml and metrics.csv, as printed at the start and end of a run."
+        )
+    run = read_run(folder.resolve())
+    if not run.config:
+        raise UserError(f"{folder}: {run.reason}")
+    return run
+
+
+def runs_of(command: str, config: Mapping[str, Any], besides: Iterable[str] = ()) -> list[Run]:
+    """The runs of `config` and its seed below its output_root, oldest first.
+
+    config: resolved, as plain containers. Runs are told apart by their identity and seed, whatever
+    results.json says; besides: keys that may differ, too.
+    """
+    folder = parent_folder(config["output_root"], command, config)
     if not folder.is_dir():
-        return None
-    wanted = group_hash(config)
-    found: list[Earlier] = []
+        return []
+    wanted = group_hash(_without(config, besides))
+    found = []
     for path in sorted(folder.iterdir()):
         seed = re.search(r"-s(-?\d+)(-\d+)?$", path.name)
         if seed is None or int(seed[1]) != config["seed"]:
             continue
-        theirs = _config(path)
-        if theirs is not None and group_hash(theirs) == wanted:
-            found.append(Earlier(path, *_ending(path), str(theirs.get("data_root"))))
-    completed = [run for run in found if run.status == "completed"]
-    best = completed or found
+        run = read_run(path)
+        if run.config and group_hash(_without(run.config, besides)) == wanted:
+            found.append(run)
+    return found
+
+
+def earlier_run(command: str, config: Mapping[str, Any]) -> Run | None:
+    """Of `runs_of` a completed one, else the newest, else None."""
+    found = runs_of(command, config)
+    best = [run for run in found if run.completed] or found
     return best[-1] if best else None
 
 
-def _config(path: Path) -> dict[str, Any] | None:
-    try:
-        config = OmegaConf.to_container(OmegaConf.load(path / CONFIG))
-    except (OSError, ValueError, OmegaConfBaseException):
-        return None  # no run yet, or none that could be told to be the same
-    return cast(dict[str, Any], config) if isinstance(config, dict) else None
+def parse_config(text: str) -> Config:
+    """The content of a config.yaml, with `_target_`s as they are called today.
+
+    Raises yaml.YAMLError, or ValueError where it holds no settings.
+    """
+    config = yaml.load(text, Loader)
+    if not isinstance(config, dict):
+        raise ValueError("it holds no settings")
+    present: Config = with_present_targets(config)
+    return present
 
 
-def _ending(path: Path) -> tuple[str, str | None]:
-    if not (path / RESULTS).exists():
-        return "unfinished", None
+def _typed(text: str) -> tuple[str, tuple[str, ...]]:
+    """The command and the overrides in the first line of a config.yaml."""
     try:
-        results = read_results(path)
-    except ResultsError as error:
-        return "unfinished", str(error)
-    return results["status"], results["error"]
+        _, command, *overrides = shlex.split(text.partition("\n")[0].removeprefix("#"))
+    except ValueError:
+        return "", ()
+    return command, tuple(overrides)
+
+
+def _without(config: Mapping[str, Any], keys: Iterable[str]) -> Config:
+    dropped = set(keys)
+    return {key: value for key, value in config.items() if key not in dropped}

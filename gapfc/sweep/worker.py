@@ -25,7 +25,9 @@ class Task(Protocol):
 
     command: str
 
-    def attempt(self, config: DictConfig, show: Callable[[object], None]) -> tuple[int, str | None]:
+    def __call__(
+        self, config: DictConfig, show: Callable[[object], None]
+    ) -> tuple[int, str | None]:
         """Run; the exit code, and the reason of a failure. `show` is given errors of the user."""
 
 
@@ -63,7 +65,7 @@ class Worker:
                 self.share.take(self.outcomes.folder)
             if self.quiet:
                 _silence(config)
-            code, reason = self.task.attempt(config, _nothing if self.quiet else print_error)
+            code, reason = self.task(config, _nothing if self.quiet else print_error)
         finally:
             path, recorded = _recorded(self.task.command, config)
             if code:
@@ -85,7 +87,7 @@ def _recorded(command: str, config: DictConfig) -> tuple[str | None, str | None]
         found = earlier_run(command, without_hydra(config))
     except Exception:  # how a run ended must not be lost to what only adorns it
         return None, None
-    return (str(found.path), found.error) if found else (None, None)
+    return (str(found.path), found.results.get("error")) if found else (None, None)
 
 
 def _silence(config: DictConfig) -> None:

@@ -19,7 +19,7 @@ from gapfc.experiment.experiment import Experiment
 from gapfc.measure.cka import Representations
 from gapfc.measure.meter import Measures
 from gapfc.model.classifier import Classifier
-from gapfc.records.results import group_hash
+from gapfc.records.identity import group_hash
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.nodes import plain
 from gapfc.tensorboard.events import TensorBoardLog
@@ -127,7 +127,7 @@ class Transfer(Experiment):
         target = target_hash(plain(self.config))
         scratch = None
         if self.protocol.transfers:
-            scratch = find_scratch(self.config.output_root, target, self.config.seed)
+            scratch = find_scratch(plain(self.config))
         test = scores["test"]
         accuracy = None if test is None else test["accuracy"]
         moves = self.protocol.trains

@@ -1,37 +1,34 @@
 """The reference: the same target, budget and seed without a source."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from gapfc.measure.convergence import convergence
-from gapfc.records.results import ResultsError, group_hash, read_results
+from gapfc.records.identity import group_hash
+from gapfc.records.run import Run, runs_of
 
 SCRATCH = "scratch"
+# What says where the features come from, and how they are taken.
+FROM_ELSEWHERE = ("source", "protocol")
 
 
 def target_hash(config: Mapping[str, Any]) -> str:
     """What runs of all protocols and sources share that have one target, head and budget."""
-    return group_hash({k: v for k, v in config.items() if k not in ("source", "protocol")})
+    return group_hash({k: v for k, v in config.items() if k not in FROM_ELSEWHERE})
 
 
-def find_scratch(output_root: str, target: str, seed: int) -> tuple[Path, dict[str, Any]] | None:
-    """The newest completed scratch run of a target hash and seed, and its results."""
-    found = []
-    for folder in Path(output_root).expanduser().glob(f"transfer/*/*/*/*-s{seed}*"):
-        try:
-            results = read_results(folder)
-        except ResultsError:
-            continue
-        transfer = results.get("transfer") or {}
-        wanted = (transfer.get("protocol"), transfer.get("target"), results["seed"])
-        if wanted == (SCRATCH, target, seed) and results["status"] == "completed":
-            found.append((folder, results))
-    return max(found, key=lambda entry: entry[0].name, default=None)
+def find_scratch(config: Mapping[str, Any]) -> Run | None:
+    """The newest completed scratch run of the target, head, budget and seed in `config`."""
+    found = [
+        run
+        for run in runs_of("transfer", config, besides=FROM_ELSEWHERE)
+        if run.completed and run.config.get("protocol") == SCRATCH
+    ]
+    return found[-1] if found else None
 
 
 def against_scratch(
-    scratch: tuple[Path, Mapping[str, Any]] | None,
+    scratch: Run | None,
     accuracy: float | None,
     history: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
@@ -47,7 +44,7 @@ def against_scratch(
     """
     if scratch is None:
         return {"gain_over_scratch": None, "scratch": None, "convergence_against_scratch": None}
-    path, results = scratch
+    results = scratch.results
     theirs = (results["test"] or {}).get("accuracy")
     best = (results["val"] or {}).get("accuracy")
     measured = [row for row in history if row["val_accuracy"] is not None]
@@ -64,6 +61,6 @@ def against_scratch(
         }
     return {
         "gain_over_scratch": None if accuracy is None or theirs is None else accuracy - theirs,
-        "scratch": str(path.resolve()),
+        "scratch": str(scratch.path.resolve()),
         "convergence_against_scratch": convergence_fields,
     }

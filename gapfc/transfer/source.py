@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import Tensor
 
 from gapfc.engine import checkpoint
 from gapfc.errors import UserError
-from gapfc.records.results import RESULTS, group_hash, read_results
-from gapfc.records.run_directory import CONFIG, RunDirectory
+from gapfc.records.identity import group_hash
+from gapfc.records.run import Run, open_run, parse_config, read_run
 from gapfc.settings.nodes import plain
 
 PRETRAINED = "pretrained"
@@ -46,7 +46,7 @@ class Source:
         return str(self.facts["path"] or f"source.dataset={self.facts['dataset']}")
 
 
-def read_source(path: str) -> Source:
+def read_source(path: str | Path) -> Source:
     """The source at `path`, a run directory or a checkpoint in one.
 
     Raises:
@@ -55,12 +55,11 @@ def read_source(path: str) -> Source:
     given = Path(path).expanduser()
     if given.is_file():
         return _read_checkpoint(given)
-    directory = RunDirectory.open(given)
-    results = read_results(directory.path)
-    _check_completed(results, path)
-    state = checkpoint.load(directory.checkpoints / checkpoint.BEST)
-    config = cast(DictConfig, OmegaConf.load(directory.path / CONFIG))
-    return Source(_facts(str(directory.path), config, results), config, state["model"])
+    run = open_run(given)
+    _check_completed(run)
+    state = checkpoint.load(run.checkpoints / checkpoint.BEST)
+    config = OmegaConf.create(dict(run.config))
+    return Source(_facts(str(run.path), config, run.results), config, state["model"])
 
 
 def untrained_source(config: DictConfig) -> Source:
@@ -137,26 +136,26 @@ def complete(config: DictConfig, source: Source) -> DictConfig:
 
 def _read_checkpoint(path: Path) -> Source:
     state = checkpoint.load(path)
-    folder = path.resolve().parent.parent
+    run = read_run(path.resolve().parent.parent)
     if "config" in state:
-        config = cast(DictConfig, OmegaConf.create(state["config"]))
-    elif (folder / CONFIG).is_file():
-        config = cast(DictConfig, OmegaConf.load(folder / CONFIG))
+        config = parse_config(state["config"])
+    elif run.config:
+        config = dict(run.config)
     else:
         raise UserError(f"{path} does not say which model it is of: take best.pt, which does")
-    results = read_results(folder) if (folder / RESULTS).is_file() else {}
-    if results:
-        _check_completed(results, str(path))
-    return Source(_facts(str(path.resolve()), config, results), config, state["model"])
+    if run.results:
+        _check_completed(run)
+    made = OmegaConf.create(config)
+    return Source(_facts(str(path.resolve()), made, run.results), made, state["model"])
 
 
-def _check_completed(results: Mapping[str, Any], path: str) -> None:
-    if results["status"] == "failed":
-        raise UserError(f"The source {path} failed: {results['error']}")
-    if results["status"] != "completed":
+def _check_completed(run: Run) -> None:
+    if run.status == "failed":
+        raise UserError(f"The source {run.path} failed: {run.reason}")
+    if not run.completed:
         raise UserError(
-            f"The source {path} is not finished ({results['error']}). Finish it: "
-            f"gapfc {results['command']} resume={path}"
+            f"The source {run.path} is not finished ({run.reason}). Finish it: "
+            f"gapfc {run.command} resume={run.path}"
         )
 
 

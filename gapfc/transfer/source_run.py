@@ -11,11 +11,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from gapfc.engine import checkpoint
+from gapfc.engine.checkpoint import BEST
 from gapfc.errors import UserError
-from gapfc.experiment.execute import create_directory, execute, identify
+from gapfc.experiment.execute import execute
 from gapfc.experiment.experiment import Experiment
-from gapfc.records.results import ResultsError, group_hash, read_results
+from gapfc.experiment.invocation import Invocation
+from gapfc.records.run import earlier_run
 from gapfc.records.run_log import holding
 from gapfc.settings.compose import Composer, CompositionError
 from gapfc.settings.explain import explain
@@ -58,28 +59,11 @@ def resolve_source(config: DictConfig, weights: bool = True) -> Source:
     overrides, train_config = _training_config(config)
     if not weights:
         return untrained_source(train_config)
-    found = find_run(train_config)
-    if found is None:
-        found = _train(train_config, overrides)
-    else:
-        log.info("source: %s is there already", found)
-    return read_source(str(found))
-
-
-def find_run(config: DictConfig) -> Path | None:
-    """The newest completed run of `config` (of `gapfc train`, with its seed) in its output root."""
-    group = group_hash(plain(config))
-    found = []
-    for file in Path(config.output_root).expanduser().glob(f"train/*/*/*/*-s{config.seed}*"):
-        try:
-            results = read_results(file)
-        except ResultsError:
-            continue
-        same = (results["group"], results["seed"]) == (group, config.seed)
-        best = file / "checkpoints" / checkpoint.BEST
-        if same and results["status"] == "completed" and best.exists():
-            found.append(file)
-    return max(found, key=lambda path: path.name, default=None)
+    earlier = earlier_run("train", plain(train_config))
+    if earlier is not None and earlier.completed and (earlier.checkpoints / BEST).exists():
+        log.info("source: %s is there already", earlier.path)
+        return read_source(earlier.path)
+    return read_source(_train(train_config, overrides))
 
 
 def _training_config(config: DictConfig) -> tuple[list[str], DictConfig]:
@@ -124,11 +108,11 @@ def _as_overrides(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]
 
 def _train(config: DictConfig, overrides: list[str]) -> Path:
     log.info("source: %s under %s, trained first", config.dataset.name, config.head.name)
-    identity = identify("train", config, overrides)
+    asked = Invocation("train", config, overrides)
     with holding() as held:
         experiment = Experiment(config)
-    directory = create_directory("train", config, overrides)
-    code = execute(experiment, directory, identity, held)
+    directory = asked.new_directory()
+    code = execute(asked, experiment, directory, held)
     if code > 128:
         raise Interrupted(code - 128)
     if code:

@@ -87,9 +87,12 @@ def test_a_wrong_setting_is_named_in_one_or_two_lines(gapfc, arguments, words):
 
 
 def test_an_unexpected_error_keeps_its_traceback():
-    code = "import gapfc.cli.launch as app; app.importlib = None; print(app.run_once('x', {}))"
+    code = (
+        "import gapfc.cli.launch as app; app.importlib = None\n"
+        "print(*app.CommandTask('train', 'nowhere')({}))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout == "1\n"
+    assert done.stdout.startswith("1 AttributeError: 'NoneType'")
     assert "Traceback (most recent call last)" in done.stderr
     assert "AttributeError: 'NoneType'" in done.stderr
 

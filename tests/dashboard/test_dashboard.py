@@ -12,15 +12,18 @@ from serving import dashboard, write_run
 from serving import names as expected_names
 
 from gapfc.cli.commands.dashboard import main
-from gapfc.dashboard.find import Run, identify
+from gapfc.dashboard.find import known_run
 from gapfc.dashboard.links import Links
 from gapfc.dashboard.names import names
 from gapfc.errors import UserError
+from gapfc.records.run import Run
 from gapfc.tensorboard.margins import Margin, write_margins
 
 
 def run(head="gap", seed=0, overrides=(), command="train"):
-    return Run(command, "digits", "convnet", head, seed, tuple(overrides))
+    config = {"dataset": {"name": "digits"}, "backbone": {"name": "convnet"}}
+    config |= {"head": {"name": head}, "seed": seed}
+    return Run(Path("/run"), "unfinished", None, command, tuple(overrides), config=config)
 
 
 def named(*runs, taken=None):
@@ -91,15 +94,15 @@ def test_a_run_that_has_not_ended_is_known_by_its_config(tmp_path):
         "# gapfc train head=gap 'head.hidden=[8, 8]' seed=2\n"
         "dataset: {name: digits}\nbackbone: {name: convnet}\nhead: {name: gap}\nseed: 2\n"
     )
-    assert identify(tmp_path) == Run(
-        "train", "digits", "convnet", "gap", 2, ("head=gap", "head.hidden=[8, 8]", "seed=2")
-    )
+    run = known_run(tmp_path)
+    assert (run.command, run.name("head"), run.seed) == ("train", "gap", 2)
+    assert run.overrides == ("head=gap", "head.hidden=[8, 8]", "seed=2")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "seed: 1", "# gapfc train 'x\nseed: 1"])
 def test_a_config_that_says_nothing_is_no_run(tmp_path, text):
     (tmp_path / "config.yaml").write_text(text)
-    assert identify(tmp_path) is None
+    assert known_run(tmp_path) is None
 
 
 def test_links_follow_the_runs(tmp_path):

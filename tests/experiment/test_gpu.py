@@ -5,8 +5,9 @@ import csv
 import pytest
 import torch
 
-from gapfc.experiment.execute import create_directory, execute, identify
+from gapfc.experiment.execute import execute
 from gapfc.experiment.experiment import Experiment
+from gapfc.experiment.invocation import Invocation
 from gapfc.records.results import read_results
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.compose import Composer
@@ -50,8 +51,9 @@ def train(folder, *overrides):
     """Experiment, results, weights of best.pt and untimed rows of a run that must complete."""
     chosen = config(folder, *overrides)
     experiment = Experiment(chosen)
-    directory = create_directory("train", chosen, list(overrides))
-    assert execute(experiment, directory, identify("train", chosen, list(overrides))) == 0
+    asked = Invocation("train", chosen, list(overrides))
+    directory = asked.new_directory()
+    assert execute(asked, experiment, directory) == 0
     return experiment, *outcome(directory.path)
 
 
@@ -158,7 +160,8 @@ def test_interrupted_and_resumed_equals_uninterrupted(precision, tmp_path):
 
     chosen = config(tmp_path / "parts", *options)
     first = Experiment(chosen)
-    directory = create_directory("train", chosen, options)
+    asked = Invocation("train", chosen, options)
+    directory = asked.new_directory()
     listener, path = Rows(directory), directory.path
 
     def check():
@@ -172,7 +175,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(precision, tmp_path):
     second = Experiment(chosen)
     directory = RunDirectory.resume(path)
     second.resume(directory)
-    assert execute(second, directory, identify("train", chosen, options)) == 0
+    assert execute(asked, second, directory) == 0
     _, resumed_weights, resumed_rows = outcome(path)
     assert resumed_rows == rows
     assert equal(resumed_weights, weights)
@@ -197,7 +200,8 @@ class Rows:
 def test_out_of_memory_names_the_batch_size_and_what_to_try(tmp_path):
     chosen = config(tmp_path)
     experiment = Experiment(chosen)
-    directory = create_directory("train", chosen, [])
+    asked = Invocation("train", chosen, [])
+    directory = asked.new_directory()
 
     class Hungry:
         steps = 1
@@ -208,7 +212,7 @@ def test_out_of_memory_names_the_batch_size_and_what_to_try(tmp_path):
             yield torch.empty(2**50, dtype=torch.uint8, device="cuda"), None
 
     experiment.batches = Hungry()
-    assert execute(experiment, directory, identify("train", chosen, [])) == 1
+    assert execute(asked, experiment, directory) == 1
     error = read_results(directory.path)["error"]
     assert "Out of memory on cuda at trainer.batch_size=32" in error
     assert "trainer.accumulate=2" in error

@@ -14,13 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gapfc.errors import UserError
+from gapfc.records.metrics_csv import COLUMNS, METRICS, read_rows
 from gapfc.records.results import build_results, read_results
-from gapfc.records.run_directory import COLUMNS, RunDirectory, _safe
+from gapfc.records.run_directory import RunDirectory, _safe
 
 
-def create(root, **changes):
-    names = {"command": "train", "dataset": "digits", "backbone": "convnet", "head": "gap"}
-    return RunDirectory.create(root, **(names | {"seed": 3} | changes))
+def create(root, command="train", **changes):
+    names = {"dataset": "digits", "backbone": "convnet", "head": "gap"} | changes
+    config = {part: {"name": name} for part, name in names.items()}
+    return RunDirectory.create(command, {"output_root": root, "seed": 3, **config})
 
 
 def results(**changes):
@@ -91,36 +93,19 @@ def test_an_output_root_without_permission_is_said(tmp_path, monkeypatch):
         tmp_path.chmod(0o700)
 
 
-def test_open_refuses_what_is_no_run(tmp_path):
-    with pytest.raises(UserError, match="does not exist"):
-        RunDirectory.open(tmp_path / "nowhere")
-    with pytest.raises(UserError, match=r"config\.yaml"):
-        RunDirectory.open(tmp_path)
-
-
-def test_who_opens_for_reading_cannot_write(tmp_path):
+def test_the_config_opens_with_what_was_typed(tmp_path):
     run = create(tmp_path)
-    run.write_config("seed: 3\n")
-    reader = RunDirectory.open(run.path)
-    assert reader.path == run.path
-    assert reader.metrics() == []
-    for write in (
-        lambda: reader.write_config(""),
-        lambda: reader.write_results(results()),
-        lambda: reader.append_metrics({}),
-        lambda: reader.truncate_metrics(0),
-    ):
-        with pytest.raises(RuntimeError, match="for reading"):
-            write()
-    assert (run.path / "config.yaml").read_text() == "seed: 3\n"
+    run.write_config("gapfc train seed=3", "seed: 3\n")
+    assert (run.path / "config.yaml").read_text() == "# gapfc train seed=3\nseed: 3\n"
 
 
 RESUME = """
     import sys
+    from pathlib import Path
     from gapfc.errors import UserError
     from gapfc.records.run_directory import RunDirectory
     try:
-        RunDirectory.resume(sys.argv[1])
+        RunDirectory.resume(Path(sys.argv[1]))
     except UserError as error:
         sys.exit(f"refused: {error}")
 """
@@ -129,7 +114,7 @@ RESUME = """
 @pytest.mark.skipif(os.name == "nt", reason="no file locks on Windows")
 def test_a_run_has_one_owner_at_a_time(tmp_path):
     run = create(tmp_path)
-    run.write_config("")
+    run.write_config("gapfc train", "")
     refused = run_python(RESUME, run.path)
     assert refused.stderr.startswith("refused: ")
     assert "another process" in refused.stderr
@@ -143,8 +128,9 @@ def test_a_killed_run_can_be_resumed_while_its_workers_live(tmp_path):
         """
         import os, signal, sys, time
         from gapfc.records.run_directory import RunDirectory
-        run = RunDirectory.create(sys.argv[1], "train", "d", "b", "h", 0)
-        run.write_config("")
+        parts = {part: {"name": "x"} for part in ("dataset", "backbone", "head")}
+        run = RunDirectory.create("train", {"output_root": sys.argv[1], "seed": 0, **parts})
+        run.write_config("gapfc train", "")
         worker = os.fork()
         if not worker:
             os.close(1), os.close(2)  # the parent of this test waits for them
@@ -158,14 +144,14 @@ def test_a_killed_run_can_be_resumed_while_its_workers_live(tmp_path):
     path, worker = killed.stdout.split()
     try:
         assert killed.returncode == -9
-        RunDirectory.resume(path).close()
+        RunDirectory.resume(Path(path)).close()
     finally:
         os.kill(int(worker), 9)
 
 
 def test_metrics_have_one_header_and_survive_a_resume(tmp_path):
     run = create(tmp_path)
-    run.write_config("")
+    run.write_config("gapfc train", "")
     run.append_metrics({"epoch": 1, "step": 10, "val_accuracy": 0.1 + 0.2, "val_top5": None})
     run.append_metrics({"epoch": 2, "step": 20, "val_loss": float("nan")})
     run.close()
@@ -174,7 +160,7 @@ def test_metrics_have_one_header_and_survive_a_resume(tmp_path):
     lines = (run.path / "metrics.csv").read_text().splitlines()
     assert lines[0].split(",") == list(COLUMNS)
     assert len(lines) == 4
-    first, second, third = again.metrics()
+    first, second, third = read_rows(again.path / METRICS)
     assert (first["epoch"], first["step"]) == (1, 10)
     assert first["val_accuracy"] == 0.1 + 0.2  # exactly: a resume compares bits
     assert first["val_top5"] is None
@@ -186,7 +172,8 @@ def test_a_row_can_be_read_as_soon_as_it_is_appended(tmp_path):
     program = """
         import os, sys
         from gapfc.records.run_directory import RunDirectory
-        run = RunDirectory.create(sys.argv[1], "train", "d", "b", "h", 0)
+        parts = {part: {"name": "x"} for part in ("dataset", "backbone", "head")}
+        run = RunDirectory.create("train", {"output_root": sys.argv[1], "seed": 0, **parts})
         run.append_metrics({"epoch": 1})
         print(run.path, flush=True)
         os.kill(os.getpid(), 9)
@@ -202,14 +189,14 @@ def test_truncate_drops_later_epochs_and_a_torn_row(tmp_path):
     before = (run.path / "metrics.csv").read_text()
     with (run.path / "metrics.csv").open("a") as file:
         file.write("5,35,0.0")
-    assert len(run.metrics()) == 4
+    assert len(read_rows(run.path / METRICS)) == 4
     run.truncate_metrics(9)
     assert (run.path / "metrics.csv").read_text() == before
     run.truncate_metrics(2)
     assert (run.path / "metrics.csv").read_text() == "".join(before.splitlines(True)[:3])
     run.truncate_metrics(0)
     run.append_metrics({"epoch": 1})
-    assert [row["epoch"] for row in run.metrics()] == [1]
+    assert [row["epoch"] for row in read_rows(run.path / METRICS)] == [1]
 
 
 def test_an_unknown_column_is_refused(tmp_path):
@@ -235,7 +222,7 @@ def test_results_that_are_not_schema_1_are_not_written(tmp_path):
 
 def test_a_resume_replaces_the_results_of_an_interrupted_run(tmp_path):
     run = create(tmp_path)
-    run.write_config("")
+    run.write_config("gapfc train", "")
     run.write_results(results(status="interrupted"))
     run.close()
     RunDirectory.resume(run.path).write_results(results(status="completed"))

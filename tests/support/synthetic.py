@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from gapfc.records.results import build_results, group_hash
+from gapfc.records.identity import group_hash
+from gapfc.records.results import build_results
 
 HEADS: dict[str, dict[str, Any]] = {
     "fc": {"name": "fc", "_target_": "gapfc.heads.FC", "hidden": [512], "dropout": 0.5},

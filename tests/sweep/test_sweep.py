@@ -12,12 +12,14 @@ import pytest
 from processes import start, until
 
 from gapfc.errors import UserError
-from gapfc.records.results import build_results, group_hash
+from gapfc.formatting import duration
+from gapfc.records.identity import group_hash
+from gapfc.records.results import build_results
 from gapfc.records.run import earlier_run
 from gapfc.records.run_directory import RunDirectory
 from gapfc.sweep.launchers import check_installed
 from gapfc.sweep.outcomes import Outcome, key, outcomes_below
-from gapfc.sweep.progress import duration, ends, failures, until_end
+from gapfc.sweep.progress import ends, failures, until_end
 from gapfc.sweep.share import Share, divide, gpus
 
 TINY = (
@@ -274,10 +276,8 @@ def config(root, **changes):
 def begin(config, status=None):
     import yaml
 
-    directory = RunDirectory.create(
-        config["output_root"], "train", "digits", "convnet", "gap", config["seed"]
-    )
-    directory.write_config("# gapfc train\n" + yaml.safe_dump(config))
+    directory = RunDirectory.create("train", config)
+    directory.write_config("gapfc train", yaml.safe_dump(config))
     if status:
         names = dict.fromkeys(("dataset", "backbone", "head"), "x")
         fields = {"command": "train", "seed": config["seed"], "group": group_hash(config)}
@@ -294,14 +294,14 @@ def test_the_earlier_run_is_found_by_settings_and_seed(tmp_path):
     assert earlier_run("train", wanted) is None
     killed = begin(config(tmp_path, data_root="elsewhere"))
     found = earlier_run("train", wanted)
-    assert (found.path.resolve(), found.status, found.data_root) == (
+    assert (found.path.resolve(), found.status, found.config["data_root"]) == (
         killed,
         "unfinished",
         "elsewhere",
     )
     failed = begin(config(tmp_path), "failed")
     assert earlier_run("train", wanted).path.resolve() == failed
-    assert earlier_run("train", wanted).error == "why"
+    assert earlier_run("train", wanted).reason == "why"
     done = begin(config(tmp_path, trainer={"epochs": 3, "progress": False}), "completed")
     begin(config(tmp_path), "interrupted")
     assert earlier_run("train", wanted).path.resolve() == done

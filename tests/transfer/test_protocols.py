@@ -1,6 +1,7 @@
 """What a protocol makes of a config, new classes beside old ones, and the scratch reference."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -75,29 +76,38 @@ def test_old_images_are_those_of_classes_that_are_still_there():
     assert old_classes(dataset(("d", "e"), [0, 1]), source) is None
 
 
-def scratch_run(root, name, target, seed=0, status="completed", protocol="scratch", accuracy=0.6):
-    folder = root / "transfer" / "d" / "b" / "h" / name
+def target(root, **changes):
+    names = {part: {"name": part} for part in ("dataset", "backbone", "head")}
+    places = {"output_root": str(root), "seed": 0, "source": "a", "protocol": "finetune"}
+    return names | places | {"trainer": {"epochs": 3}} | changes
+
+
+def scratch_run(config, name, status="completed", accuracy=0.6):
+    config = {"protocol": "scratch", "source": "b"} | config
+    folder = Path(config["output_root"], "transfer", "dataset", "backbone", "head", name)
     folder.mkdir(parents=True)
     results = build_results(
-        status=status, command="transfer", seed=seed, group="g", dataset="d", backbone="b",
-        head="h", test={"accuracy": accuracy}, val={"accuracy": 0.7}, best_epoch=4,
-        transfer={"protocol": protocol, "target": target},
+        status=status, command="transfer", seed=config["seed"], group="g", dataset="dataset",
+        backbone="backbone", head="head", test={"accuracy": accuracy}, val={"accuracy": 0.7},
+        best_epoch=4,
     )  # fmt: skip
     (folder / "results.json").write_text(json.dumps(results))
+    (folder / "config.yaml").write_text(json.dumps(config))  # JSON is YAML, too
     return folder
 
 
 def test_the_scratch_run_is_of_the_same_target_and_seed_and_the_newest(tmp_path):
-    scratch_run(tmp_path, "20260101-000000-s0", "t")
-    newest = scratch_run(tmp_path, "20260102-000000-s0", "t")
-    scratch_run(tmp_path, "20260103-000000-s0", "other")
-    scratch_run(tmp_path, "20260104-000000-s0", "t", status="failed")
-    scratch_run(tmp_path, "20260105-000000-s0", "t", protocol="finetune")
-    scratch_run(tmp_path, "20260106-000000-s1", "t", seed=1)
-    found = find_scratch(str(tmp_path), "t", 0)
+    wanted, scratch = target(tmp_path), target(tmp_path, protocol="scratch", source="b")
+    scratch_run(scratch, "20260101-000000-s0")
+    newest = scratch_run(scratch, "20260102-000000-s0")
+    scratch_run(scratch | {"trainer": {"epochs": 4}}, "20260103-000000-s0")
+    scratch_run(scratch, "20260104-000000-s0", status="failed")
+    scratch_run(scratch | {"protocol": "finetune"}, "20260105-000000-s0")
+    scratch_run(scratch | {"seed": 1}, "20260106-000000-s1")
+    found = find_scratch(wanted)
     assert found is not None
-    assert found[0] == newest
-    assert find_scratch(str(tmp_path), "t", 2) is None
+    assert found.path == newest
+    assert find_scratch(wanted | {"seed": 2}) is None
 
 
 def test_the_target_is_the_same_for_all_protocols_and_sources_alone():
@@ -108,12 +118,13 @@ def test_the_target_is_the_same_for_all_protocols_and_sources_alone():
 
 
 def test_gain_and_convergence_against_scratch_by_hand(tmp_path):
-    scratch = scratch_run(tmp_path, "20260101-000000-s0", "t")
+    wanted = target(tmp_path)
+    scratch = scratch_run(wanted | {"protocol": "scratch"}, "20260101-000000-s0")
     history = [
         {"val_accuracy": 0.5, "step": 10, "seconds": 1.0},
         {"val_accuracy": 0.9, "step": 20, "seconds": 2.0},
     ]
-    found = against_scratch(find_scratch(str(tmp_path), "t", 0), 0.8, history)
+    found = against_scratch(find_scratch(wanted), 0.8, history)
     assert found["gain_over_scratch"] == pytest.approx(0.2)
     assert found["scratch"] == str(scratch)
     reached = found["convergence_against_scratch"]

@@ -5,6 +5,7 @@ from omegaconf import DictConfig
 
 from gapfc.experiment.begin import begin, resume
 from gapfc.experiment.experiment import Experiment
+from gapfc.experiment.invocation import Invocation
 
 
 def run(config: DictConfig) -> int:
@@ -12,4 +13,4 @@ def run(config: DictConfig) -> int:
     overrides = list(HydraConfig.get().overrides.task)
     if config.resume is not None:
         return resume("train", config.resume, overrides, Experiment)
-    return begin("train", config, overrides, Experiment)
+    return begin(Invocation("train", config, overrides), Experiment)

@@ -4,6 +4,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from gapfc.experiment.begin import begin, resume
+from gapfc.experiment.invocation import Invocation
 from gapfc.system.interruption import Interrupted
 from gapfc.transfer.experiment import Transfer
 from gapfc.transfer.protocols import protocol_of
@@ -21,12 +22,8 @@ def run(config: DictConfig) -> int:
         source = resolve_source(config, weights=protocol.transfers)
     except Interrupted as stop:
         return stop.exit_code
-    return begin(
-        "transfer",
-        complete(config, source),
-        overrides,
-        lambda completed: Transfer(completed, source),
-    )
+    asked = Invocation("transfer", complete(config, source), overrides)
+    return begin(asked, lambda completed: Transfer(completed, source))
 
 
 def _rebuild(config: DictConfig) -> Transfer:

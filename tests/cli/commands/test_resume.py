@@ -201,6 +201,21 @@ def test_epochs_can_grow_and_it_is_the_run_that_was_longer_from_the_start(tmp_pa
     assert "trainer.epochs=abc" in err
 
 
+def test_a_run_from_before_its_data_set_moved_is_continued_and_taken_as_a_source(copy):
+    """Until 0.2.0: see records/renamed_targets.py."""
+    config = copy / "config.yaml"
+    old = config.read_text().replace("gapfc.data.sources.digits.", "gapfc.data.digits.")
+    assert old != config.read_text()
+    config.write_text(old)
+    code, _, err = resume(copy, "trainer.epochs=13", "trainer.device=cpu")
+    assert (code, err) == (0, "")
+    assert "gapfc.data.sources.digits." in config.read_text()
+    config.write_text(old)
+    target = ["dataset=digits", "protocol=linear_probe", *TINY[3:]]
+    code, _, err = run("transfer", f"source={copy}", *target, folder=copy.parents[5])
+    assert (code, err) == (0, "")
+
+
 def test_a_run_that_is_trained_on_has_no_results_until_it_ends(copy):
     """Or its old ones, if it is killed, would say that the new epochs were complete."""
     command = start("train", f"resume={copy}", "trainer.epochs=500", folder=copy.parents[5])

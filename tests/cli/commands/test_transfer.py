@@ -236,7 +236,7 @@ def test_an_interrupted_fine_tuning_after_a_probe_continues_to_the_same_end(fold
         (["source=pretrained"], "source=pretrained has no backbone of its own"),
         (["source.dataset=nothing"], "dataset=nothing: no such dataset"),
         (["source={failed}"], "failed: The loss became nan"),
-        (["source={unfinished}"], "has not ended"),
+        (["source={unfinished}"], "is not finished (no results.json: running still, or killed)"),
         (
             ["source={miscounted}", "keep_classes=true"],
             "[5, 16], and its 4 classes need [4, 16]",

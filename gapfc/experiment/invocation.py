@@ -1,0 +1,37 @@
+"""What a user asked for, from which a run directory is made."""
+
+import shlex
+from dataclasses import dataclass, field
+
+from omegaconf import DictConfig, OmegaConf
+
+from gapfc.records.revision import git_revision
+from gapfc.records.run_directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """A command, as it was typed.
+
+    Attributes:
+        command: train or transfer.
+        config: the whole config that the command line gives.
+        overrides: that were typed behind the command, such as `head=gap`.
+        git: the revision that the user's project was at when it began, or None.
+    """
+
+    command: str
+    config: DictConfig
+    overrides: list[str]
+    git: str | None = field(default_factory=git_revision)
+
+    def new_directory(self) -> RunDirectory:
+        """A run directory of its own. Raises UserError where none can be made."""
+        directory = RunDirectory.create(self.command, self.config)
+        self.write_config(directory)
+        return directory
+
+    def write_config(self, directory: RunDirectory) -> None:
+        """Write config.yaml: what was typed, as a comment, and the resolved config."""
+        typed = shlex.join(["gapfc", self.command, *self.overrides])
+        directory.write_config(typed, OmegaConf.to_yaml(self.config, resolve=True))

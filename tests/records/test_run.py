@@ -1,0 +1,103 @@
+"""Reading run directories: whole ones, cut ones, and those of earlier versions."""
+
+import json
+
+import pytest
+from synthetic import write_run
+
+from gapfc.errors import UserError
+from gapfc.records.renamed_targets import RENAMED, with_present_targets
+from gapfc.records.run import find_runs, open_run, parse_config, read_run, runs_of
+
+CONFIG = "# gapfc train head=gap 'head.hidden=[8, 8]' seed=2\nseed: 2\nhead: {name: gap}\n"
+
+
+def test_a_completed_run(tmp_path):
+    path = write_run(tmp_path, "gap", 1)
+    run = read_run(path)
+    assert (run.status, run.completed, run.reason) == ("completed", True, None)
+    assert (run.command, run.seed, run.name("head")) == ("train", 1, "gap")
+    assert run.results["head"] == run.config["head"]["name"] == "gap"
+    assert open_run(str(path)).results == run.results
+
+
+def test_a_run_that_has_not_ended_is_known_by_its_config(tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    run = read_run(tmp_path)
+    assert (run.status, run.seed, run.name("head")) == ("unfinished", 2, "gap")
+    assert (run.command, run.overrides) == ("train", ("head=gap", "head.hidden=[8, 8]", "seed=2"))
+    assert run.reason == "no results.json: running still, or killed"
+
+
+def test_a_broken_result_is_named_and_the_config_still_read(tmp_path):
+    path = write_run(tmp_path, "gap", 1)
+    (path / "results.json").write_text('{"schema": 1, "sta')
+    run = read_run(path)
+    assert run.status == "broken"
+    assert "results.json cannot be read" in run.reason
+    assert run.config["head"]["name"] == "gap"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "head: [", "\x00"])
+def test_a_completed_run_without_its_config_is_broken(text, tmp_path):
+    path = write_run(tmp_path, "gap", 1)
+    (path / "config.yaml").write_text(text)
+    run = read_run(path)
+    assert (run.status, run.config) == ("broken", {})
+    assert run.reason.startswith("config.yaml cannot be read (")
+    with pytest.raises(UserError, match=r"config\.yaml cannot be read"):
+        open_run(path)
+
+
+def test_a_failed_run_tells_its_own_reason_though_its_config_is_gone(tmp_path):
+    path = write_run(tmp_path, "gap", 1, status="failed", error="diverged")
+    (path / "config.yaml").unlink()
+    assert (read_run(path).status, read_run(path).reason) == ("failed", "diverged")
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        open_run(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"config\.yaml"):
+        open_run(tmp_path)
+
+
+def test_runs_of_a_group_share_one_config_where_that_is_asked_for(tmp_path):
+    paths = [write_run(tmp_path, "gap", seed) for seed in (0, 1)]
+    configs = {}
+    first, second = (read_run(path, configs) for path in paths)
+    assert first.config is second.config
+    assert (first.seed, second.seed) == (0, 1)
+
+
+def test_runs_are_found_in_order_and_hidden_folders_passed_over(tmp_path):
+    paths = [write_run(tmp_path / root, "gap", 0) for root in ("b", "a", ".trash")]
+    assert list(find_runs(tmp_path)) == [paths[1], paths[0]]
+    assert list(find_runs(tmp_path / "nowhere")) == []
+
+
+def test_runs_of_one_config_are_told_apart_by_what_they_are(tmp_path):
+    path = write_run(tmp_path, "gap", 0)
+    config = dict(read_run(path).config) | {"output_root": str(tmp_path)}
+    assert [run.path for run in runs_of("train", config)] == [path]
+    assert runs_of("train", config | {"seed": 1}) == []
+    assert runs_of("train", config | {"protocol": "scratch"}) == []
+    assert len(runs_of("train", config | {"protocol": "scratch"}, besides=["protocol"])) == 1
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_targets_that_moved_are_read_at_their_new_places(old):
+    from hydra.utils import get_method
+
+    config = parse_config(f"dataset: {{_target_: {old}, list: [{{_target_: {old}}}]}}")
+    new = RENAMED[old]
+    assert config == {"dataset": {"_target_": new, "list": [{"_target_": new}]}}
+    assert with_present_targets(config) == config
+    assert callable(get_method(new))
+
+
+def test_what_json_may_hold_is_no_reason_to_stop(tmp_path):
+    path = write_run(tmp_path, "gap", 1)
+    results = json.loads((path / "results.json").read_text()) | {"overrides": None}
+    (path / "results.json").write_text(json.dumps(results))
+    assert read_run(path).overrides == ()
