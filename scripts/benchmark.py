@@ -74,8 +74,8 @@ def train_gapfc(model: str, precision: str, options: argparse.Namespace, turn: T
     """Train by the engine, with everything on, and by the bare loop in between."""
     from torch.nn import functional
 
-    from gapfc.experiment.execute import create_directory
     from gapfc.experiment.experiment import Experiment
+    from gapfc.experiment.invocation import Invocation
     from gapfc.experiment.journal import Journal
     from gapfc.system.allocator import keep_freed_memory
     from gapfc.tensorboard.events import TensorBoardLog
@@ -84,7 +84,7 @@ def train_gapfc(model: str, precision: str, options: argparse.Namespace, turn: T
     config = compose(model, precision, options)
     config.output_root = tempfile.mkdtemp()
     experiment = Experiment(config)
-    directory = create_directory("train", config, [])
+    directory = Invocation("train", config, []).new_directory()
     journal = Journal(directory, TensorBoardLog(directory.path), config.trainer.epochs, bar=True)
     net, optimizer = experiment.model, experiment.training.optimizer
     ready = itertools.cycle(list(experiment.batches.epoch(0)))
@@ -117,7 +117,8 @@ def train_gapfc(model: str, precision: str, options: argparse.Namespace, turn: T
         counted["steps"] = progress.step
         counted["seconds"] = progress.seconds + time.perf_counter() - paused
 
-    experiment.fit(directory, journal, check)
+    experiment.interruption.check = check
+    experiment.fit(directory, journal)
 
 
 def train_usual(model: str, workers: int, options: argparse.Namespace, turn: Turn) -> None:

@@ -7,17 +7,16 @@ Applying one takes only exact steps (integers, or one rounded float operation at
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
 from torch import Generator, Tensor
 
 from gapfc.data.random_crop import RandomResizedCrop
-from gapfc.errors import UserError
+from gapfc.validators import flag, number, whole
 
 
 class Operation(Protocol):
@@ -140,26 +139,36 @@ class Augmentation:
     mean: 3 values in [0, 1], what cutout fills with. Raises UserError for values out of range.
     """
 
-    def __init__(self, augment: DictConfig, mean: Sequence[float]) -> None:
+    def __init__(self, augment: Mapping[str, Any], mean: Sequence[float]) -> None:
+        def given(key: str, off: Any) -> Any:
+            value = augment.get(key)
+            return off if value is None else value
+
+        def fraction(key: str) -> float:
+            return number(f"augment.{key}", given(key, 0.0), least=0, below=1)
+
+        def pixels(key: str) -> int:
+            return whole(f"augment.{key}", given(key, 0), 0, takes="whole pixels, 0 or more")
+
         operations: list[Operation] = []
         scale = augment.get("resized_crop")
         if scale is not None:
-            operations.append(RandomResizedCrop(_scale(scale)))
-        translate = _fraction(augment, "translate")
-        if translate:
+            share = (
+                "the smallest share of the image's area that a crop keeps, above 0 to 1, or null"
+            )
+            smallest = number("augment.resized_crop", scale, above=0, most=1, takes=share)
+            operations.append(RandomResizedCrop(smallest))
+        if translate := fraction("translate"):
             operations.append(Shift(fraction=translate))
-        if _pixels(augment, "crop_padding"):
-            operations.append(Shift(pixels=augment.crop_padding))
-        flip = augment.get("flip") or False
-        if not isinstance(flip, bool):
-            raise UserError(f"augment.flip={flip} takes true or false.")
-        if flip:
+        if padding := pixels("crop_padding"):
+            operations.append(Shift(pixels=padding))
+        if flag("augment.flip", given("flip", False)):
             operations.append(Flip())
-        brightness, contrast = _fraction(augment, "brightness"), _fraction(augment, "contrast")
+        brightness, contrast = fraction("brightness"), fraction("contrast")
         if brightness or contrast:
             operations.append(Light(brightness, contrast))
-        if _pixels(augment, "cutout"):
-            operations.append(Cutout(augment.cutout, tuple(round(255 * value) for value in mean)))
+        if side := pixels("cutout"):
+            operations.append(Cutout(side, tuple(round(255 * value) for value in mean)))
         self.operations = tuple(operations)
 
     def draw(self, count: int, generator: Generator) -> Tensor:
@@ -174,26 +183,3 @@ class Augmentation:
             images = operation(images, random[:, column : column + operation.numbers])
             column += operation.numbers
         return images
-
-
-def _pixels(augment: DictConfig, key: str) -> int:
-    value = augment.get(key) or 0
-    if not isinstance(value, int) or value < 0:
-        raise UserError(f"augment.{key}={value} takes whole pixels, 0 or more (0: off).")
-    return value
-
-
-def _fraction(augment: DictConfig, key: str) -> float:
-    value = augment.get(key) or 0.0
-    if not isinstance(value, (int, float)) or not 0 <= value < 1:
-        raise UserError(f"augment.{key}={value} takes a number from 0 (off) to below 1.")
-    return float(value)
-
-
-def _scale(value: object) -> float:
-    if not isinstance(value, (int, float)) or not 0 < value <= 1:
-        raise UserError(
-            f"augment.resized_crop={value} takes the smallest share of the image's area that a "
-            "crop keeps, above 0 to 1, or null."
-        )
-    return float(value)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 from torch.nn import functional
 
 from gapfc.data.augment import Augmentation
-from gapfc.data.dataset import Dataset
-from gapfc.data.loader import Reader, reader
 from gapfc.data.normalize import Normalize
-from gapfc.data.order import FixedOrder, SizedOrder, epoch_generator, group_by_size
-from gapfc.data.reader import Chunk
-from gapfc.data.resident import Resident
-from gapfc.data.sizes import Size, parse_size, parse_train_sizes
-from gapfc.errors import UserError
+from gapfc.data.order import FixedOrder, SizedOrder, epoch_generator
+from gapfc.data.reader import Chunk, Reader
+from gapfc.data.sizes import Size
 
 Batch = tuple[Tensor, Tensor]
 
@@ -99,69 +94,22 @@ def _shrink(images: Tensor, size: Size | None) -> Tensor:
 class EvaluationBatches:
     """Normalised images in a fixed order; may be iterated again and again.
 
-    Images of native sizes come size by size, all others as the split holds them.
+    check: called after each batch, and may raise to stop there.
     """
 
-    def __init__(self, images: Reader, groups: list[Tensor], batch_size: int, normalize: Normalize):
+    def __init__(
+        self,
+        images: Reader,
+        batch_size: int,
+        normalize: Normalize,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self._images = images
         self._batch_size = batch_size
         self._normalize = normalize
-        self._batches = [batch for group in groups for batch in group.split(batch_size)]
-
-    def __len__(self) -> int:
-        return len(self._batches)
+        self._check = check
 
     def __iter__(self) -> Iterator[Batch]:
-        if isinstance(self._images, Resident):
-            images = self._images.images.split(self._batch_size)
-            every = self._images.labels.split(self._batch_size)
-            for part, labels in zip(images, every, strict=True):
-                yield self._normalize(part), labels
-            return
-        for chunk in self._images.read(self._batches):
-            yield self._normalize(chunk.images), chunk.labels
-
-
-def training_batches(
-    dataset: Dataset, config: DictConfig, device: torch.device | str
-) -> TrainingBatches:
-    """The training split as `config` (of the whole run) wants it. Raises UserError for bad keys."""
-    device = torch.device(device)
-    batch_size = _batch_size(config, "batch_size")
-    _batch_size(config, "eval_batch_size")  # it is first used when an epoch is over
-    train_sizes = parse_train_sizes(config.dataset)
-    augmentation = Augmentation(config.augment, dataset.mean)
-    images = reader(dataset, "train", config, device)
-    if images.sizes is None:
-        order: FixedOrder | SizedOrder = FixedOrder(len(images), batch_size)
-    else:
-        order = SizedOrder(images.sizes, batch_size)
-    normalize = Normalize(dataset.mean, dataset.std, device, config.trainer.channels_last)
-    return TrainingBatches(images, order, augmentation, normalize, train_sizes, config.seed, device)
-
-
-def evaluation_batches(
-    dataset: Dataset,
-    split: str,
-    config: DictConfig,
-    device: torch.device | str,
-    image_size: int | Sequence[int] | None = None,
-) -> EvaluationBatches:
-    """A split ("train", "val" or "test") without augmentation, in batches of eval_batch_size.
-
-    image_size: n or [h, w] instead of dataset.image_size. Raises UserError for bad settings, and
-    ValueError where the data set has no such split.
-    """
-    device = torch.device(device)
-    size = None if image_size is None else parse_size(image_size, "dataset.eval_sizes")
-    images = reader(dataset, split, config, device, size)
-    groups = [torch.arange(len(images))] if images.sizes is None else group_by_size(images.sizes)
-    normalize = Normalize(dataset.mean, dataset.std, device, config.trainer.channels_last)
-    return EvaluationBatches(images, groups, _batch_size(config, "eval_batch_size"), normalize)
-
-
-def _batch_size(config: DictConfig, key: str) -> int:
-    value = config.trainer[key]
-    if not isinstance(value, int) or value < 1:
-        raise UserError(f"trainer.{key}={value} must be 1 or more images.")
-    return value
+        for images, labels in self._images.in_order(self._batch_size):
+            yield self._normalize(images), labels
+            self._check()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from torch import Tensor
 from gapfc.data import splits
 from gapfc.data.arrays import Arrays
 from gapfc.data.raw_dataset import Split
-from gapfc.data.sizes import Size, parse_size
 from gapfc.errors import UserError
+from gapfc.validators import is_number, refuse, whole
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ SHARED_KEYS = {
 }  # fmt: skip
 
 
-@dataclass
+@dataclass(frozen=True)
 class Dataset:
     """Three splits of one data set. `mean` and `std`: 3 values each, in units of [0, 1].
 
@@ -46,8 +46,6 @@ class Dataset:
     test: Split | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    residency: str | None = None  # what residency=auto chose, once batches were asked for
-    readers: dict[Any, Any] = field(default_factory=dict, repr=False)  # see residency.reader
 
     @property
     def num_classes(self) -> int:
@@ -60,33 +58,6 @@ class Dataset:
         if found is None:
             raise ValueError(f"{self.name} has no {name!r} split")
         return found
-
-    def input_size(self, config: DictConfig) -> Size:
-        """Height and width to build and count a model for; for `native` photos their median."""
-        size = parse_size(config.dataset.image_size, "dataset.image_size")
-        if size is not None:
-            return size
-        if isinstance(self.train, Arrays):
-            return self.train.size
-        return self.train.median_size(
-            parse_max_size(config.dataset), parse_multiple(config.dataset)
-        )
-
-
-def parse_max_size(dataset: DictConfig) -> int | None:
-    """`dataset.max_size`: pixels of the longer side at most, or None."""
-    value = dataset.get("max_size")
-    if value is not None and (not isinstance(value, int) or value < 1):
-        raise UserError(f"dataset.max_size={value} must be 1 or more pixels, or null.")
-    return value
-
-
-def parse_multiple(dataset: DictConfig) -> int:
-    """`dataset.size_multiple`: what the sides of a native photo are rounded to."""
-    value = dataset.get("size_multiple", 32)
-    if not isinstance(value, int) or value < 1:
-        raise UserError(f"dataset.size_multiple={value} must be 1 or more pixels.")
-    return value
 
 
 def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
@@ -101,8 +72,7 @@ def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
     if not isinstance(data_root, str | Path):
         raise UserError(f"data_root={data_root} takes the folder where data sets lie.")
     seed = dataset.split_seed
-    if not isinstance(seed, int) or seed < 0:
-        raise UserError(f"dataset.split_seed={seed} takes a whole number, 0 or more.")
+    whole("dataset.split_seed", seed, 0)
     read = get_method(dataset._target_)
     own: dict[str, Any] = {
         str(key): OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
@@ -166,8 +136,8 @@ def _statistics(dataset: DictConfig, train: Split) -> tuple[tuple[float, ...], t
 
 def _three(values: Any, setting: str) -> tuple[float, ...]:
     numbers = list(values) if isinstance(values, (list, tuple, ListConfig)) else [values]
-    if len(numbers) not in (1, 3) or not all(isinstance(n, (int, float)) for n in numbers):
-        raise UserError(f"{setting}={values} takes one number or three, in units of [0, 1].")
+    if len(numbers) not in (1, 3) or not all(map(is_number, numbers)):
+        refuse(setting, "one number or three, in units of [0, 1]", values)
     return tuple(float(number) for number in (numbers * 3 if len(numbers) == 1 else numbers))
 
 

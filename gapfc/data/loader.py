@@ -1,19 +1,24 @@
-"""Whether a data set lives on the device or is streamed to it."""
+"""A data set as batches on the device: what trains a network, and what measures it."""
 
 from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 
 import torch
-from omegaconf import DictConfig
 
 from gapfc.data.arrays import Arrays
-from gapfc.data.dataset import Dataset, parse_max_size, parse_multiple
-from gapfc.data.files import Files
+from gapfc.data.augment import Augmentation
+from gapfc.data.batches import EvaluationBatches, TrainingBatches
+from gapfc.data.dataset import Dataset
+from gapfc.data.normalize import Normalize
+from gapfc.data.order import FixedOrder, SizedOrder
 from gapfc.data.raw_dataset import Split
-from gapfc.data.resident import Resident, make_resident
-from gapfc.data.sizes import Size, parse_size
+from gapfc.data.reader import Reader
+from gapfc.data.resident import make_resident
+from gapfc.data.settings import LoaderSettings
+from gapfc.data.sizes import Size
 from gapfc.data.stream import Stream, count_workers
 from gapfc.errors import UserError
 
@@ -22,78 +27,139 @@ log = logging.getLogger(__name__)
 CPU_LIMIT = 2 * 2**30  # bytes
 CUDA_SHARE = 1 / 4  # of the memory that is free
 
-Reader = Resident | Stream
 
+class Loader:
+    """Reads the splits of `dataset` as `settings` say; each only once, where it is kept resident.
 
-def reader(
-    dataset: Dataset,
-    split: str,
-    config: DictConfig,
-    device: torch.device,
-    size: Size | None = None,
-) -> Reader:
-    """Reads one split at `size`, or at dataset.image_size; kept, so that asking again is free.
-
-    Training and validation images become resident; test images, seen once, do so only when they
-    are arrays. Another `size` than the configured one is never kept.
+    check: called between batches of evaluation, and may raise to stop there.
     """
-    images = dataset.split(split)
-    how = config.dataset.get("resize", "squash")
-    if how not in ("squash", "crop"):
-        raise UserError(f"dataset.resize={how} takes squash or crop.")
-    configured = parse_size(config.dataset.image_size, "dataset.image_size")
-    if configured is None and isinstance(images, Arrays):
-        configured = images.size
-    workers = count_workers(config.dataset.get("workers", "auto"), images)
-    if size is not None and size != configured:
-        return Stream(images, size, how, device, workers)
-    key = (split, configured, how, config.dataset.get("residency"), workers, str(device))
-    if key not in dataset.readers:
-        resident = choose_residency(dataset, config, device) == "device"
-        if configured is None and isinstance(images, Files):
-            native = images.native_sizes(
-                parse_max_size(config.dataset), parse_multiple(config.dataset)
-            )
-            dataset.readers[key] = Stream(images, native, how, device, workers)
-        elif (
-            configured is not None and resident and (split != "test" or isinstance(images, Arrays))
-        ):
-            dataset.readers[key] = make_resident(images, configured, how, device)
-        elif configured is not None:
-            dataset.readers[key] = Stream(images, configured, how, device, workers)
-    return dataset.readers[key]
 
+    def __init__(
+        self,
+        dataset: Dataset,
+        settings: LoaderSettings,
+        device: torch.device,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.dataset = dataset
+        self.settings = settings
+        self.device = device
+        self._check = check
+        self._readers: dict[str, Reader] = {}
+        self._residency: str | None = None
 
-def choose_residency(dataset: Dataset, config: DictConfig, device: torch.device) -> str:
-    """`dataset.residency` as "device" or "stream"; auto: what fits, said once in the log.
+    def over(self, dataset: Dataset) -> Loader:
+        """A loader of other images, which keeps or streams them as this one does."""
+        other = Loader(dataset, self.settings, self.device, self._check)
+        other._residency = self._residency
+        return other
 
-    Raises UserError for another value, and for residency=device with photos of native sizes.
-    """
-    wanted = config.dataset.get("residency", "auto")
-    if wanted not in ("auto", "device", "stream"):
-        raise UserError(f"dataset.residency={wanted} takes auto, device or stream.")
-    size = parse_size(config.dataset.image_size, "dataset.image_size")
-    if size is None and not isinstance(dataset.train, Arrays):
-        if wanted == "device":
-            raise UserError(
-                "dataset.residency=device needs images of one size: set dataset.image_size, "
-                "or dataset.residency=stream."
-            )
-        return "stream"
-    if wanted != "auto":
-        return str(wanted)
-    needed = sum(
-        _bytes(split, size) for split in (dataset.train, dataset.val, dataset.test) if split
-    )
-    limit = CPU_LIMIT
-    if device.type == "cuda":
-        limit = int(torch.cuda.mem_get_info(device)[0] * CUDA_SHARE)
-    choice = "device" if needed <= limit else "stream"
-    message = "residency=auto: %s on %s (%.1f MiB of uint8, limit %.0f MiB)"
-    if choice != dataset.residency:
-        log.info(message, choice, device.type, needed / 2**20, limit / 2**20)
-    dataset.residency = choice
-    return choice
+    @property
+    def input_size(self) -> Size:
+        """Height and width to build and count a model for; for `native` photos their median."""
+        if self.settings.image_size is not None:
+            return self.settings.image_size
+        train = self.dataset.train
+        if isinstance(train, Arrays):
+            return train.size
+        return train.median_size(self.settings.max_size, self.settings.size_multiple)
+
+    def training(self) -> TrainingBatches:
+        """The training images, shuffled and augmented. Raises UserError for a bad `augment`."""
+        settings, dataset = self.settings, self.dataset
+        augmentation = Augmentation(settings.augment, dataset.mean)
+        images = self._reader("train")
+        order = (
+            FixedOrder(len(images), settings.batch_size)
+            if images.sizes is None
+            else SizedOrder(images.sizes, settings.batch_size)
+        )
+        return TrainingBatches(
+            images,
+            order,
+            augmentation,
+            self._normalize(),
+            settings.train_sizes,
+            settings.seed,
+            self.device,
+        )
+
+    def evaluation(self, split: str, size: Size | None = None) -> EvaluationBatches:
+        """A split ("train", "val" or "test") as it is, in batches of eval_batch_size.
+
+        size: (h, w) instead of dataset.image_size. ValueError where there is no such split.
+        """
+        images = self._reader(split, size)
+        return EvaluationBatches(
+            images, self.settings.eval_batch_size, self._normalize(), self._check
+        )
+
+    def _normalize(self) -> Normalize:
+        mean, std = self.dataset.mean, self.dataset.std
+        return Normalize(mean, std, self.device, self.settings.channels_last)
+
+    def _reader(self, split: str, size: Size | None = None) -> Reader:
+        """Reads one split at `size`, or at dataset.image_size; kept, so that asking again is free.
+
+        Training and validation images become resident; test images, seen once, do so only when
+        they are arrays. Another `size` than the configured one is never kept.
+        """
+        images, settings = self.dataset.split(split), self.settings
+        configured = settings.image_size
+        if configured is None and isinstance(images, Arrays):
+            configured = images.size
+        workers = count_workers(settings.workers, images)
+        how = settings.resize
+        if size is not None and size != configured:
+            return Stream(images, size, how, self.device, workers)
+        if split not in self._readers:
+            resident = self._keeps() and (split != "test" or isinstance(images, Arrays))
+            if configured is None:
+                assert not isinstance(images, Arrays)
+                native = images.native_sizes(settings.max_size, settings.size_multiple)
+                reader: Reader = Stream(images, native, how, self.device, workers)
+            elif resident:
+                reader = make_resident(images, configured, how, self.device)
+            else:
+                reader = Stream(images, configured, how, self.device, workers)
+            self._readers[split] = reader
+        return self._readers[split]
+
+    def _keeps(self) -> bool:
+        """Whether images stay on the device; for residency=auto whether they fit, said once.
+
+        Raises UserError for residency=device with photos of native sizes.
+        """
+        if self._residency is None:
+            self._residency = self._choose_residency()
+        return self._residency == "device"
+
+    def _choose_residency(self) -> str:
+        dataset, wanted = self.dataset, self.settings.residency
+        size = self.settings.image_size
+        if size is None and not isinstance(dataset.train, Arrays):
+            if wanted == "device":
+                raise UserError(
+                    "dataset.residency=device needs images of one size: set dataset.image_size, "
+                    "or dataset.residency=stream."
+                )
+            return "stream"
+        if wanted != "auto":
+            return wanted
+        splits = (dataset.train, dataset.val, dataset.test)
+        needed = sum(_bytes(split, size) for split in splits if split)
+        limit = CPU_LIMIT
+        if self.device.type == "cuda":
+            limit = int(torch.cuda.mem_get_info(self.device)[0] * CUDA_SHARE)
+        choice = "device" if needed <= limit else "stream"
+        log.info(
+            "residency=auto: %s on %s (%.1f MiB of uint8, limit %.0f MiB)",
+            choice,
+            self.device.type,
+            needed / 2**20,
+            limit / 2**20,
+        )
+        return choice
 
 
 def _bytes(split: Split, size: Size | None) -> int:

@@ -1,10 +1,14 @@
-"""What a reader hands to the augmentation."""
+"""What reads the images of a split onto the device, and hands them to the augmentation."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
+
+from gapfc.data.sizes import Size
 
 
 @dataclass(frozen=True)
@@ -19,3 +23,21 @@ class Chunk:
     labels: Tensor
     rows: slice | Tensor
     lengths: list[int]
+
+
+class Reader(Protocol):
+    """One split, resident on the device or streamed to it."""
+
+    sizes: list[Size] | None  # of each image; None where all are of one size
+
+    def __len__(self) -> int:
+        """Number of images."""
+
+    def read(self, batches: Sequence[Tensor]) -> Iterator[Chunk]:
+        """The images of `batches` (image numbers on the CPU, of one size within a batch).
+
+        Raises UserError naming a corrupt file when it is met, unless the split skips them.
+        """
+
+    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every image once, always in the same order: uint8 [B, c, h, w], labels int64 [B]."""

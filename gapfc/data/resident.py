@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +12,13 @@ import torch
 from torch import Tensor
 
 from gapfc.data.arrays import Arrays
-from gapfc.data.files import Files, corrupt_message, log
+from gapfc.data.files import Files, corrupt_message
 from gapfc.data.raw_dataset import Split
 from gapfc.data.reader import Chunk
 from gapfc.data.sizes import Size
 from gapfc.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 class Resident:
@@ -47,6 +50,10 @@ class Resident:
             end = rows.stop
             chosen = order[rows]
             yield Chunk(self.images.index_select(0, chosen), self.labels[chosen], rows, lengths)
+
+    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every image once, in batches: uint8 [B, c, h, w], labels int64 [B]."""
+        return zip(self.images.split(batch_size), self.labels.split(batch_size), strict=True)
 
 
 def make_resident(split: Split, size: Size, how: str, device: torch.device) -> Resident:

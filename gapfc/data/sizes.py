@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import ListConfig
 
 from gapfc.errors import UserError
+from gapfc.validators import is_whole
 
 Size = tuple[int, int]
 
@@ -17,7 +18,7 @@ def parse_size(value: Any, setting: str) -> Size | None:
     if value == "native":
         return None
     sides = list(value) if isinstance(value, (ListConfig, Sequence)) else [value, value]
-    whole = all(isinstance(side, int) and not isinstance(side, bool) for side in sides)
+    whole = all(map(is_whole, sides))
     if isinstance(value, str) or len(sides) != 2 or not whole or min(sides) < 1:
         raise UserError(
             f"{setting}={value} is no image size: give pixels as n or [height, width], "
@@ -36,34 +37,3 @@ def parse_sizes(values: Any, setting: str) -> tuple[Size, ...]:
     if None in sizes:
         raise UserError(f"{setting} takes sizes n or [h, w], not native.")
     return tuple(size for size in sizes if size is not None)
-
-
-def parse_train_sizes(dataset: Any) -> tuple[Size, ...]:
-    """`dataset.train_sizes` as (h, w) pairs, none of them above `dataset.image_size`; () for null.
-
-    Raises UserError with `image_size=native`, and for a size that would need more pixels than the
-    crop it is resized from has.
-    """
-    if dataset.get("train_sizes") is None:
-        return ()
-    largest = parse_size(dataset.image_size, "dataset.image_size")
-    if largest is None:
-        raise UserError(
-            "dataset.train_sizes needs a fixed dataset.image_size=n|[h, w], of which the smaller "
-            "sizes are resized; it cannot be used with dataset.image_size=native."
-        )
-    values = dataset.train_sizes
-    if not isinstance(values, (list, tuple, ListConfig)) or not values:
-        raise UserError(f"dataset.train_sizes={values} takes a list of sizes, such as [24, 32].")
-    sizes: list[Size] = []
-    for value in values:
-        size = parse_size(value, "dataset.train_sizes")
-        if size is None:
-            raise UserError("dataset.train_sizes takes sizes n or [h, w], not native.")
-        if size[0] > largest[0] or size[1] > largest[1]:
-            raise UserError(
-                f"dataset.train_sizes has {value}, larger than dataset.image_size="
-                f"{dataset.image_size}: make dataset.image_size the largest of them."
-            )
-        sizes.append(size)
-    return tuple(sizes)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gapfc.data.raw_dataset import RawDataset, Split
 from gapfc.errors import UserError
+from gapfc.validators import number, whole
 
 # Each choice has a random stream of its own, so that changing one leaves the others as they were.
 TEST, VALIDATION, SHOTS, TRAIN_LIMIT, TEST_LIMIT = range(5)
@@ -27,8 +28,7 @@ def stratified(
     A class gives at least one image and keeps at least one. Raises UserError where `fraction` is
     not between 0 and 1 or a class has fewer than two images; `setting` names the key.
     """
-    if not isinstance(fraction, int | float) or not 0 < fraction < 1:
-        raise UserError(f"{setting}={fraction} must lie between 0 and 1 (both excluded).")
+    number(setting, fraction, above=0, below=1)
     random = _random(seed, stream)
     values = labels.numpy()
     held: list[np.ndarray] = []
@@ -86,8 +86,7 @@ def choose_classes(source: RawDataset, wanted: Sequence[str | int]) -> RawDatase
 
 def shots(split: Split, count: int, seed: int, classes: Sequence[str]) -> Split:
     """`count` random images of each class. Raises UserError where a class has fewer."""
-    if not isinstance(count, int) or count < 1:
-        raise UserError(f"dataset.shots={count} must be 1 or more, or null for all images.")
+    whole("dataset.shots", count, 1, takes="1 or more, or null for all images")
     random = _random(seed, SHOTS)
     values = split.labels.numpy()
     picked: list[np.ndarray] = []
@@ -104,8 +103,7 @@ def shots(split: Split, count: int, seed: int, classes: Sequence[str]) -> Split:
 
 def limit(split: Split, count: int, seed: int, stream: int, setting: str) -> Split:
     """The first `count` images after a seeded shuffle; all of them where there are no more."""
-    if not isinstance(count, int) or count < 1:
-        raise UserError(f"{setting}={count} must be 1 or more, or null for all images.")
+    whole(setting, count, 1, takes="1 or more, or null for all images")
     if count >= len(split):
         return split
     index = _random(seed, stream).permutation(len(split))[:count]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from gapfc.data.arrays import Arrays, resize
-from gapfc.data.files import corrupt_message, log
+from gapfc.data.files import corrupt_message
+from gapfc.data.order import group_by_size
 from gapfc.data.raw_dataset import Split
 from gapfc.data.reader import Chunk
 from gapfc.data.sizes import Size
 from gapfc.errors import UserError
+
+log = logging.getLogger(__name__)
 
 MOST_WORKERS = 8
 Read = tuple[Tensor, Tensor, list[tuple[str, str]]]  # images, which were readable, the others
@@ -122,6 +126,12 @@ class Stream:
                 [len(images)],
             )
 
+    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every image once, size by size: uint8 [B, c, h, w], labels int64 [B]."""
+        every = [torch.arange(len(self))] if self.sizes is None else group_by_size(self.sizes)
+        batches = [batch for group in every for batch in group.split(batch_size)]
+        return ((chunk.images, chunk.labels) for chunk in self.read(batches))
+
     def _size_of(self, batch: Tensor) -> Size:
         return self._size if self.sizes is None else self.sizes[int(batch[0])]
 
@@ -132,15 +142,11 @@ class Stream:
         log.warning("Skipped %s", corrupt_message(found, hint=False))
 
 
-def count_workers(setting: int | str, split: Split) -> int:
+def count_workers(setting: int | Literal["auto"], split: Split) -> int:
     """`dataset.workers` as a number; auto: one a usable processor for files, none for arrays."""
-    if setting == "auto":
-        if isinstance(split, Arrays):
-            return 0
-        usable = (
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        )
-        return min(usable or 1, MOST_WORKERS)
-    if not isinstance(setting, int) or setting < 0:
-        raise UserError(f"dataset.workers={setting} takes auto or a number, 0 or more.")
-    return setting
+    if setting != "auto":
+        return setting
+    if isinstance(split, Arrays):
+        return 0
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(usable or 1, MOST_WORKERS)

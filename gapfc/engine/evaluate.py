@@ -1,6 +1,6 @@
 """One pass over a split, without gradients."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +14,10 @@ def evaluate(
     batches: Iterable[tuple[Tensor, Tensor]],
     num_classes: int,
     precision: Precision,
-    check: Callable[[], None] = lambda: None,
 ) -> Measures:
     """Measure `model` in evaluation mode on (images `[B, 3, h, w]`, labels `[B]`) batches.
 
-    `check` is called between batches, and may raise to leave early. The model's mode is restored.
+    Whatever `batches` raise ends it. The model's mode is restored.
     """
     was_training = model.training
     model.eval()
@@ -27,7 +26,6 @@ def evaluate(
         with torch.inference_mode(), precision.autocast():
             for images, labels in batches:
                 meter.update(model(images), labels)
-                check()
     finally:
         model.train(was_training)
     return meter.compute()

@@ -29,7 +29,7 @@ Forward = Callable[[Tensor], Tensor]
 
 
 class Batches(Protocol):
-    """Training batches, as `gapfc.data.training_batches` gives them."""
+    """Training batches, as the data's loader gives them."""
 
     steps: int
 

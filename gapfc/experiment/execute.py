@@ -19,7 +19,7 @@ from gapfc.records.results import Status
 from gapfc.records.run_directory import RunDirectory
 from gapfc.records.run_log import recording
 from gapfc.settings.nodes import plain
-from gapfc.system.interruption import Interrupted, Interruption
+from gapfc.system.interruption import Interrupted
 from gapfc.tensorboard.events import TensorBoardLog
 from gapfc.tensorboard.images import grid
 
@@ -51,7 +51,7 @@ def execute(
     message, code = None, 1
     found: dict[str, Any] = {}
     with (
-        Interruption() as interruption,
+        experiment.interruption,
         recording(directory.path, held),
         # The handler that the bar would draw over is the root logger's.
         logging_redirect_tqdm() if journal.shows_bar else nullcontext(),
@@ -61,12 +61,12 @@ def execute(
             if not step:
                 tensorboard.hparams(plain(experiment.config), experiment.group)
                 tensorboard.image("training images", grid(experiment.batches.preview(16)), 0)
-            experiment.fit(directory, journal, interruption.check)
+            experiment.fit(directory, journal)
             experiment.load_best(directory)
             journal.close()
-            measured = scores.measure(experiment, interruption.check)
-            found = scores.fields(experiment, measured, interruption.check)
-            found |= experiment.extra_results(measured, interruption.check)
+            measured = scores.measure(experiment)
+            found = scores.fields(experiment, measured)
+            found |= experiment.extra_results(measured)
             status, code = "completed", 0
         except Interrupted as stop:
             status, message, code = "interrupted", str(stop), stop.exit_code

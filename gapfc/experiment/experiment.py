@@ -1,13 +1,16 @@
 """One run, from its config to its measurements: the parts joined."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 
-from gapfc import data
+from gapfc.data.dataset import Dataset, load
+from gapfc.data.loader import Loader
+from gapfc.data.settings import LoaderSettings
+from gapfc.data.sizes import Size
 from gapfc.engine import checkpoint
 from gapfc.engine.device import choose_device, choose_precision, set_determinism
 from gapfc.engine.evaluate import evaluate
@@ -24,7 +27,7 @@ from gapfc.model.classifier import Classifier
 from gapfc.records.identity import group_hash
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.nodes import construct, plain
-from gapfc.system.interruption import Interrupted
+from gapfc.system.interruption import Interrupted, Interruption
 from gapfc.tensorboard.events import TensorBoardLog
 from gapfc.validators import is_number
 
@@ -65,7 +68,11 @@ class Experiment:
         self.dataset = self.load_dataset()
         if self.dataset.num_classes < 2:
             raise UserError("A classifier needs two classes or more; these data have one.")
-        self.input_size = self.dataset.input_size(config)
+        self.interruption = Interruption()
+        self.loader = Loader(
+            self.dataset, LoaderSettings.of(config), self.device, self.interruption.check
+        )
+        self.input_size = self.loader.input_size
         self.model = self.build_model(nodes)
         self._check_sizes()
         self.feature_map = feature_shape(self.model.backbone, self.input_size)
@@ -80,13 +87,13 @@ class Experiment:
             self.precision.scaler(),
             averaged(self.model, trainer.ema),
         )
-        self.batches = data.training_batches(self.dataset, config, self.device)
+        self.batches = self.loader.training()
         # Before a checkpoint is loaded: also a resumed run drifts from where it began.
         self.take_start()
 
-    def load_dataset(self) -> data.Dataset:
+    def load_dataset(self) -> Dataset:
         """The images to train and measure on."""
-        return data.load(self.config.dataset, self.config.data_root)
+        return load(self.config.dataset, self.config.data_root)
 
     def build_model(self, nodes: dict[str, Any]) -> Classifier:
         """The model as training begins, on the CPU. nodes: the config as plain containers."""
@@ -113,23 +120,25 @@ class Experiment:
             self.training.load_state_dict(state)
         directory.truncate_metrics(self.training.progress.epoch)
 
-    def fit(self, directory: RunDirectory, listener: Listener, check: Callable[[], None]) -> None:
+    def fit(self, directory: RunDirectory, listener: Listener) -> None:
         """Train, from wherever `training` stands, saving to `directory` as it goes.
 
         Args:
             directory: of the run, for its checkpoints.
             listener: is told of steps and epochs.
-            check: raises Interrupted when it is time to stop; `last.pt` then holds the state.
+
+        Raises:
+            Interrupted: when it was time to stop; `last.pt` then holds the state.
         """
         try:
             fit(
                 self.training,
                 self.batches,
-                lambda model: self.measure_epoch(model, check),
+                self.measure_epoch,
                 self.settings,
                 listener,
                 lambda improved: self.save(directory, improved),
-                check,
+                self.interruption.check,
             )
         except Interrupted:
             self.save(directory, improved=False)
@@ -149,40 +158,31 @@ class Experiment:
         )
 
     def evaluate(
-        self,
-        split: str,
-        model: nn.Module | None = None,
-        check: Callable[[], None] = lambda: None,
-        image_size: tuple[int, int] | None = None,
+        self, split: str, model: nn.Module | None = None, size: Size | None = None
     ) -> Measures | None:
-        """Measure `model` (by default the run's own) on train, val or test; None without tests."""
+        """Measure `model` (by default the run's own) on train, val or test; None without tests.
+
+        size: (h, w) of the images instead of dataset.image_size. Raises Interrupted.
+        """
         if getattr(self.dataset, split) is None:
             return None
         return evaluate(
             model or self.model,
-            data.evaluation_batches(self.dataset, split, self.config, self.device, image_size),
+            self.loader.evaluation(split, size),
             self.dataset.num_classes,
             self.precision,
-            check,
         )
 
-    def extra_results(
-        self, scores: Mapping[str, Measures | None], check: Callable[[], None]
-    ) -> dict[str, Any]:
-        """Fields of results.json that this command alone has, of the final weights.
-
-        Args:
-            scores: of the final weights, by split.
-            check: raises Interrupted when it is time to stop.
-        """
+    def extra_results(self, scores: Mapping[str, Measures | None]) -> dict[str, Any]:
+        """Fields of results.json that this command alone has; scores: final ones, by split."""
         return {}
 
     def log_extra(self, tensorboard: TensorBoardLog, results: Mapping[str, Any]) -> None:
         """Write what `extra_results` found to TensorBoard."""
 
-    def measure_epoch(self, model: nn.Module, check: Callable[[], None]) -> dict[str, Any]:
+    def measure_epoch(self, model: nn.Module) -> dict[str, Any]:
         """The columns of metrics.csv that need a pass over the validation images."""
-        measures = cast(Measures, self.evaluate("val", model, check))
+        measures = cast(Measures, self.evaluate("val", model))
         return {
             "val_loss": measures["nll"],
             "val_accuracy": measures["accuracy"],
@@ -210,17 +210,10 @@ class Experiment:
             raise UserError(f"trainer.progress takes auto, true or false; got {progress}")
 
     def _check_sizes(self) -> None:
-        dataset = self.config.dataset
-        sizes = {
-            key: data.parse_sizes(dataset.get(key), f"dataset.{key}")
-            for key in ("train_sizes", "eval_sizes")
-        }
-        many = [
-            f"dataset.{key}={dataset[key]}"
-            for key in ("train_sizes", "eval_sizes")
-            if dataset.get(key)
-        ]
-        if dataset.image_size == "native":
+        dataset, settings = self.config.dataset, self.loader.settings
+        sizes = {"train_sizes": settings.train_sizes, "eval_sizes": settings.eval_sizes}
+        many = [f"dataset.{key}={dataset[key]}" for key, given in sizes.items() if given]
+        if settings.image_size is None:
             many.append("dataset.image_size=native")
         if many and not self.model.head.accepts_any_size:
             raise UserError(

@@ -1,11 +1,10 @@
 """What a run found: its final weights on every split, as numbers and pictures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
 
-from gapfc import data
 from gapfc.experiment.experiment import Experiment
 from gapfc.measure.activation_map import class_activation_map
 from gapfc.measure.meter import Measures
@@ -19,12 +18,12 @@ PICTURED_IMAGES = 8
 Scores = Mapping[str, Measures | None]
 
 
-def measure(experiment: Experiment, check: Callable[[], None]) -> dict[str, Measures | None]:
+def measure(experiment: Experiment) -> dict[str, Measures | None]:
     """Every split under the model as it is, without augmentation; the test set here alone."""
-    return {split: experiment.evaluate(split, check=check) for split in SPLITS}
+    return {split: experiment.evaluate(split) for split in SPLITS}
 
 
-def fields(experiment: Experiment, scores: Scores, check: Callable[[], None]) -> dict[str, Any]:
+def fields(experiment: Experiment, scores: Scores) -> dict[str, Any]:
     """The fields of results.json that `scores` give, and the scores at `dataset.eval_sizes`.
 
     These are of the test images, `test_at_size`; where there are none of validation's,
@@ -37,14 +36,12 @@ def fields(experiment: Experiment, scores: Scores, check: Callable[[], None]) ->
             "accuracy": train["accuracy"] - held_out["accuracy"],
             "nll": held_out["nll"] - train["nll"],
         }
-    sizes = experiment.config.dataset.get("eval_sizes")
+    sizes = experiment.loader.settings.eval_sizes
     if sizes:
         split = "test" if scores["test"] is not None else "val"
         found[f"{split}_at_size"] = {
-            "x".join(map(str, size)): _numbers(
-                experiment.evaluate(split, check=check, image_size=size)
-            )
-            for size in data.parse_sizes(sizes, "dataset.eval_sizes")
+            f"{height}x{width}": _numbers(experiment.evaluate(split, size=(height, width)))
+            for height, width in sizes
         }
     return found
 
@@ -86,9 +83,7 @@ def log_scores(
 
 def _activation_maps(experiment: Experiment, split: str) -> torch.Tensor:
     """The first images of `split` and, below each, the map of the class the model saw in it."""
-    batches = data.evaluation_batches(
-        experiment.dataset, split, experiment.config, experiment.device
-    )
+    batches = experiment.loader.evaluation(split)
     images = next(iter(batches))[0][:PICTURED_IMAGES]
     model = experiment.model
     maps = class_activation_map(model.backbone, model.head, images)

@@ -8,8 +8,9 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 from torch import nn
 
-from gapfc import data
-from gapfc.data.sizes import parse_size
+from gapfc.data.dataset import load
+from gapfc.data.loader import Loader
+from gapfc.data.settings import LoaderSettings
 from gapfc.data.sources.published_sets import classes_and_side
 from gapfc.engine.device import choose_device, choose_precision, set_determinism
 from gapfc.engine.optimizer import build_optimizer
@@ -20,6 +21,7 @@ from gapfc.model.build import build, feature_shape
 from gapfc.model.classifier import Classifier
 from gapfc.settings.explain import explain_in_run
 from gapfc.settings.nodes import plain
+from gapfc.validators import whole
 
 
 @dataclass
@@ -59,15 +61,14 @@ def measure_cost(config: DictConfig, label: str = "") -> ModelCost:
 
 
 def _measure(config: DictConfig, row: ModelCost) -> None:
-    if not isinstance(config.repeats, int) or config.repeats < 1:
-        raise UserError(f"repeats={config.repeats} takes a whole number, 1 or more")
+    whole("repeats", config.repeats, 1)
     device = choose_device(config.trainer.device)
     precision = choose_precision(config.trainer.precision, device)
     set_determinism(config.trainer.deterministic)
     nodes = plain(config)
     row.device, row.precision = device.type, precision.name
     row.batch_size = config.trainer.batch_size
-    row.classes, size = _classes_and_size(config)
+    row.classes, size = _classes_and_size(config, device)
     row.input = (3, *size)
     model = build(nodes, row.classes, size, config.seed)
     row.feature_map = feature_shape(model.backbone, size)
@@ -121,17 +122,17 @@ def _times(
     return {"forward": forward_seconds, "step": median_time(step, config.repeats, device)}
 
 
-def _classes_and_size(config: DictConfig) -> tuple[int, tuple[int, int]]:
+def _classes_and_size(config: DictConfig, device: torch.device) -> tuple[int, tuple[int, int]]:
     """K and (h, w): from what is published where it can be, since nothing is to be downloaded."""
+    settings = LoaderSettings.of(config)
     known = classes_and_side(config.dataset)
     if known is None:
-        dataset = data.load(config.dataset, config.data_root)
-        return dataset.num_classes, dataset.input_size(config)
+        dataset = load(config.dataset, config.data_root)
+        return dataset.num_classes, Loader(dataset, settings, device).input_size
     classes, side = known
-    size = parse_size(config.dataset.image_size, "dataset.image_size")
-    if size is None and side is None:
+    if settings.image_size is None and side is None:
         raise UserError(
             "dataset.image_size=native: these photos have many sizes. "
             "Give the one to describe: dataset.image_size=224"
         )
-    return classes, size or (cast(int, side), cast(int, side))
+    return classes, settings.image_size or (cast(int, side), cast(int, side))

@@ -6,8 +6,8 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from gapfc import data
-from gapfc.data import Dataset, Split
+from gapfc.data.dataset import Dataset, load
+from gapfc.data.raw_dataset import Split
 
 
 def source_dataset(source: DictConfig, data_root: str) -> Dataset:
@@ -16,7 +16,7 @@ def source_dataset(source: DictConfig, data_root: str) -> Dataset:
     Raises:
         UserError: where they are not below `data_root`.
     """
-    return data.load(source.dataset, data_root)
+    return load(source.dataset, data_root)
 
 
 def extended(target: Dataset, old: tuple[str, ...]) -> Dataset:
@@ -33,7 +33,6 @@ def extended(target: Dataset, old: tuple[str, ...]) -> Dataset:
         train=relabelled(target.train),
         val=relabelled(target.val),
         test=None if target.test is None else relabelled(target.test),
-        readers={},
     )
 
 
@@ -52,4 +51,4 @@ def old_classes(target: Dataset, source: Dataset) -> Dataset | None:
     if not len(index):
         return None
     test = source.test.take(index).relabel(labels[index])
-    return replace(target, test=test, readers={})
+    return replace(target, test=test)

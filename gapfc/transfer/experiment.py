@@ -2,14 +2,15 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, cast
 
 import torch
 from omegaconf import DictConfig
 
-from gapfc import data
+from gapfc.data.batches import EvaluationBatches
+from gapfc.data.dataset import Dataset
 from gapfc.engine import checkpoint
 from gapfc.engine.evaluate import evaluate
 from gapfc.engine.fit import Listener
@@ -66,7 +67,7 @@ class Transfer(Experiment):
             self.settings = replace(self.settings, epochs=1)
         self._representations = self._represent()
 
-    def load_dataset(self) -> data.Dataset:
+    def load_dataset(self) -> Dataset:
         """The target's images, numbered behind the source's classes if those are kept."""
         target = super().load_dataset()
         if not self.config.keep_classes:
@@ -98,7 +99,7 @@ class Transfer(Experiment):
             self.take_start()
         super().resume(directory)
 
-    def fit(self, directory: RunDirectory, listener: Listener, check: Callable[[], None]) -> None:
+    def fit(self, directory: RunDirectory, listener: Listener) -> None:
         """Solve for the probe where the protocol has one, and train where it trains."""
         facts, progress = self.source.facts, self.training.progress
         accuracy = facts["test_accuracy"]
@@ -110,19 +111,17 @@ class Transfer(Experiment):
             "" if accuracy is None else f" ({accuracy:.2%} there)",
         )
         if self.protocol.probes and not progress.step:
-            self._solve_probe(check)
+            self._solve_probe()
             if self.protocol.trains:
                 self.save(directory, improved=False)
                 state = {"model": self.model.head.state_dict(), "probe": self._probe}
                 checkpoint.save(directory.checkpoints / PROBE, state)
         if self.protocol.trains:
-            super().fit(directory, listener, check)
+            super().fit(directory, listener)
         elif not progress.epoch:
-            self._record_probe(directory, listener, check)
+            self._record_probe(directory, listener)
 
-    def extra_results(
-        self, scores: Mapping[str, Measures | None], check: Callable[[], None]
-    ) -> dict[str, Any]:
+    def extra_results(self, scores: Mapping[str, Measures | None]) -> dict[str, Any]:
         """The `transfer` field: protocol, source, gain over scratch, and how features moved."""
         target = target_hash(plain(self.config))
         scratch = None
@@ -147,7 +146,7 @@ class Transfer(Experiment):
                 "drift_head": drifts["head"] if moves else None,
                 "drift_total": {name: drift.total() for name, drift in self.drifts.items()},
                 "probe": self._probe,
-                "old_classes": self._old_classes(check),
+                "old_classes": self._old_classes(),
             }
         }
 
@@ -187,21 +186,16 @@ class Transfer(Experiment):
         old = self._source_dataset().classes
         return [self.dataset.classes.index(name) for name in old]
 
-    def _solve_probe(self, check: Callable[[], None]) -> None:
+    def _solve_probe(self) -> None:
         begun = time.perf_counter()
         _, layer = last_layer(self.model.head)
         train, val = (
-            cached_features(
-                self.model,
-                layer,
-                data.evaluation_batches(self.dataset, split, self.config, self.device),
-                self.precision,
-                check,
-            )
+            cached_features(self.model, layer, self.loader.evaluation(split), self.precision)
             for split in ("train", "val")
         )
         computed = time.perf_counter()
-        probe = solve(train, val, self.dataset.num_classes, layer.bias is not None, check)
+        classes, check = self.dataset.num_classes, self.interruption.check
+        probe = solve(train, val, classes, layer.bias is not None, check)
         with torch.no_grad():
             layer.weight.copy_(probe.weight.reshape(layer.weight.shape))
             if layer.bias is not None and probe.bias is not None:
@@ -227,13 +221,11 @@ class Transfer(Experiment):
         if self.protocol.trains:
             self.take_start()
 
-    def _record_probe(
-        self, directory: RunDirectory, listener: Listener, check: Callable[[], None]
-    ) -> None:
+    def _record_probe(self, directory: RunDirectory, listener: Listener) -> None:
         """One row, as of an epoch, whose steps are those of L-BFGS."""
         assert self._probe is not None
         progress = self.training.progress
-        columns = self.measure_epoch(self.model, check)
+        columns = self.measure_epoch(self.model)
         progress.epoch = progress.best_epoch = 1
         progress.step = self._probe["iterations"]
         progress.best_accuracy, progress.best_loss = columns["val_accuracy"], columns["val_loss"]
@@ -253,17 +245,15 @@ class Transfer(Experiment):
     def _represent(self) -> Representations:
         backbone = self.model.backbone
         chosen = self.dataset.val.take(torch.arange(self._cka_images()))
-        fixed = replace(self.dataset, val=chosen, readers={})
         # Photos of many sizes are brought to one, so that maps have one shape.
-        batches = data.evaluation_batches(
-            fixed, "val", self.config, self.device, image_size=self.input_size
-        )
+        loader = self.loader.over(replace(self.dataset, val=chosen))
+        batches = loader.evaluation("val", self.input_size)
         return Representations(backbone, cast(Any, backbone).stages, _Images(batches))
 
     def _cka_images(self) -> int:
         return min(self.config.cka_images, len(self.dataset.val))
 
-    def _old_classes(self, check: Callable[[], None]) -> dict[str, Any] | None:
+    def _old_classes(self) -> dict[str, Any] | None:
         """Accuracy on the source's test images, of the classes that the head has too."""
         config = self.source.config
         if config is None:
@@ -274,8 +264,8 @@ class Transfer(Experiment):
         kept = old_classes(self.dataset, source)
         if kept is None:
             return None
-        batches = data.evaluation_batches(kept, "test", self.config, self.device)
-        measures = evaluate(self.model, batches, kept.num_classes, self.precision, check)
+        batches = self.loader.over(kept).evaluation("test")
+        measures = evaluate(self.model, batches, kept.num_classes, self.precision)
         return {
             "accuracy": measures["accuracy"],
             "nll": measures["nll"],
@@ -283,7 +273,7 @@ class Transfer(Experiment):
             "images": len(kept.split("test")),
         }
 
-    def _source_dataset(self) -> data.Dataset:
+    def _source_dataset(self) -> Dataset:
         assert self.source.config is not None
         return source_dataset(self.source.config, self.config.data_root)
 
@@ -291,7 +281,7 @@ class Transfer(Experiment):
 class _Images:
     """The images of batches of images and labels, as often as they are asked for."""
 
-    def __init__(self, batches: data.EvaluationBatches) -> None:
+    def __init__(self, batches: EvaluationBatches) -> None:
         self._batches = batches
 
     def __iter__(self) -> Any:

@@ -1,6 +1,6 @@
 """What feeds a head's last layer, computed once for every image."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,6 @@ def cached_features(
     layer: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
     precision: Precision,
-    check: Callable[[], None] = lambda: None,
 ) -> tuple[Tensor, Tensor]:
     """The inputs of `layer` in evaluation mode, float32 [N, D], and the labels [N].
 
@@ -27,7 +26,6 @@ def cached_features(
         layer: the last of the head.
         batches: of images `[B, 3, h, w]` and labels `[B]`.
         precision: of the forward pass, as in evaluation.
-        check: called between batches, and may raise.
     """
     features: list[Tensor] = []
     labels: list[Tensor] = []
@@ -43,7 +41,6 @@ def cached_features(
             for images, classes in batches:
                 model(images)
                 labels.append(classes)
-                check()
     finally:
         hook.remove()
     return torch.cat(features), torch.cat(labels)

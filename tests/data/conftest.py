@@ -10,7 +10,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from PIL import Image
 
-from gapfc.data import Arrays, Dataset
+from gapfc.data.arrays import Arrays
+from gapfc.data.dataset import Dataset
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 Compose = Callable[..., DictConfig]

@@ -1,13 +1,17 @@
 """Batches: permutations, resuming, residency, sizes, normalisation."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pixels import denormalize
+from pixels import denormalize, evaluation, loader, training
 
-from gapfc.data import evaluation_batches, load, training_batches
+from gapfc.data.dataset import load
+from gapfc.data.loader import Loader
 from gapfc.data.order import FixedOrder, SizedOrder, epoch_generator
+from gapfc.data.settings import LoaderSettings
 from gapfc.errors import UserError
 
 FIXED = ["dataset.image_size=[12,10]", "trainer.batch_size=8", "trainer.eval_batch_size=6"]
@@ -62,7 +66,7 @@ def test_seed_and_epoch_both_change_the_order():
 )
 @given(epoch=st.integers(0, 3), start=st.integers(0, 5))
 def test_a_resumed_epoch_is_the_tail_of_the_whole_one(config, arrays, epoch, start):
-    batches = training_batches(arrays(), config(*FIXED, "augment=cutout"), "cpu")
+    batches = training(arrays(), config(*FIXED, "augment=cutout"), "cpu")
     assert batches.steps == 6
     assert same(list(batches.epoch(epoch))[start:], batches.epoch(epoch, start=start))
 
@@ -75,16 +79,16 @@ def test_streamed_arrays_equal_resident_ones(config, arrays, channels, workers, 
     options = [*FIXED, f"dataset.image_size={size}", "augment=crop_flip", "augment.cutout=3"]
     resident = config(*options, "dataset.residency=device")
     streamed = config(*options, "dataset.residency=stream", f"dataset.workers={workers}")
-    first = training_batches(dataset, resident, "cpu")
+    first = training(dataset, resident, "cpu")
     other = arrays(channels=channels)
-    second = training_batches(other, streamed, "cpu")
+    second = training(other, streamed, "cpu")
     for epoch in (0, 1):
         assert same(first.epoch(epoch), second.epoch(epoch))
     assert same(second.epoch(1, start=4), list(first.epoch(1))[4:])
     for split in ("train", "val", "test"):
         assert same(
-            evaluation_batches(dataset, split, resident, "cpu"),
-            evaluation_batches(other, split, streamed, "cpu"),
+            evaluation(dataset, split, resident, "cpu"),
+            evaluation(other, split, streamed, "cpu"),
         )
 
 
@@ -102,27 +106,27 @@ def test_streamed_photos_equal_resident_ones(config, tree, resize):
     resident = config(*options, "dataset.residency=device")
     streamed = config(*options, "dataset.residency=stream", "dataset.workers=1")
     first, second = (load(c.dataset, ".") for c in (resident, streamed))
-    ours = training_batches(first, resident, "cpu")
-    theirs = training_batches(second, streamed, "cpu")
+    ours = training(first, resident, "cpu")
+    theirs = training(second, streamed, "cpu")
     for epoch, size in enumerate([(16, 16), (24, 28), (16, 16)]):
         assert same(ours.epoch(epoch), theirs.epoch(epoch))
         assert next(ours.epoch(epoch))[0].shape[2:] == size
     assert same(
-        evaluation_batches(first, "val", resident, "cpu"),
-        evaluation_batches(second, "val", streamed, "cpu"),
+        evaluation(first, "val", resident, "cpu"),
+        evaluation(second, "val", streamed, "cpu"),
     )
 
 
 def test_nothing_is_drawn_from_the_global_random_state(config, arrays):
     options = [*FIXED, "dataset.residency=stream", "augment=crop_flip"]
     state = torch.get_rng_state()
-    list(training_batches(arrays(), config(*options), "cpu").epoch(0))
+    list(training(arrays(), config(*options), "cpu").epoch(0))
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_images_keep_their_labels(config, arrays):
     dataset = arrays()
-    for images, labels in training_batches(dataset, config(*FIXED, "augment=none"), "cpu").epoch(2):
+    for images, labels in training(dataset, config(*FIXED, "augment=none"), "cpu").epoch(2):
         pixels = denormalize(images, dataset)
         for image, label in zip(pixels, labels.tolist(), strict=True):
             number = int(image[0, 0, 0])
@@ -135,15 +139,17 @@ def test_images_keep_their_labels(config, arrays):
 @pytest.mark.parametrize("mean", ["0.5", "[0.1,0.5,0.7]"])
 def test_normalisation_and_layout(config, arrays, channels, channels_last, mean):
     options = [*FIXED, f"trainer.channels_last={channels_last}"]
-    dataset = arrays(channels=channels)
-    dataset.mean = (0.5,) * 3 if mean == "0.5" else (0.1, 0.5, 0.7)
-    dataset.std = (0.2,) * 3 if mean == "0.5" else (0.2, 0.3, 0.4)
-    got = torch.cat([x for x, _ in evaluation_batches(dataset, "val", config(*options), "cpu")])
+    dataset = replace(
+        arrays(channels=channels),
+        mean=(0.5,) * 3 if mean == "0.5" else (0.1, 0.5, 0.7),
+        std=(0.2,) * 3 if mean == "0.5" else (0.2, 0.3, 0.4),
+    )
+    got = torch.cat([x for x, _ in evaluation(dataset, "val", config(*options), "cpu")])
     pixels = dataset.val.images.double().expand(-1, 3, -1, -1) / 255
     center = torch.tensor(dataset.mean, dtype=torch.float64).view(3, 1, 1)
     spread = torch.tensor(dataset.std, dtype=torch.float64).view(3, 1, 1)
     torch.testing.assert_close(got.double(), (pixels - center) / spread, atol=1e-6, rtol=1e-6)
-    images, _ = next(training_batches(dataset, config(*options), "cpu").epoch(0))
+    images, _ = next(training(dataset, config(*options), "cpu").epoch(0))
     layout = torch.channels_last if channels_last == "true" else torch.contiguous_format
     assert images.is_contiguous(memory_format=layout)
     assert images.dtype == torch.float32
@@ -151,7 +157,7 @@ def test_normalisation_and_layout(config, arrays, channels, channels_last, mean)
 
 def test_evaluation_covers_a_split_in_order_again_and_again(config, arrays):
     dataset = arrays()
-    batches = evaluation_batches(dataset, "train", config(*FIXED), "cpu")
+    batches = evaluation(dataset, "train", config(*FIXED), "cpu")
     assert [len(labels) for _, labels in batches] == [6] * 8 + [2]
     assert same(batches, batches)
     assert torch.equal(torch.cat([labels for _, labels in batches]), dataset.train.labels)
@@ -159,7 +165,7 @@ def test_evaluation_covers_a_split_in_order_again_and_again(config, arrays):
 
 def test_evaluation_at_another_size(config, arrays):
     dataset = arrays()
-    batches = evaluation_batches(dataset, "test", config(*FIXED), "cpu", image_size=[20, 24])
+    batches = evaluation(dataset, "test", config(*FIXED), "cpu", size=(20, 24))
     assert {tuple(images.shape[1:]) for images, _ in batches} == {(3, 20, 24)}
     assert sum(len(labels) for _, labels in batches) == 15
 
@@ -168,8 +174,8 @@ def test_train_sizes_alternate_and_shrink_the_same_crop(config, arrays):
     options = [*FIXED, "augment=crop_flip", "seed=3"]
     sizes = "dataset.train_sizes=[6,[12,10]]"
     dataset = arrays()
-    several = training_batches(dataset, config(*options, sizes), "cpu")
-    single = training_batches(dataset, config(*options), "cpu")
+    several = training(dataset, config(*options, sizes), "cpu")
+    single = training(dataset, config(*options), "cpu")
     assert same(several.epoch(1), single.epoch(1))
     small, labels = next(several.epoch(0))
     large, large_labels = next(single.epoch(0))
@@ -185,8 +191,8 @@ def test_native_photos_come_whole_in_batches_of_one_size(config, tree):
         *options, "dataset.image_size=native", "dataset.size_multiple=1", "trainer.batch_size=3"
     )
     dataset = load(exact.dataset, ".")
-    assert dataset.input_size(exact) in {(33, 47), (40, 56)}
-    batches = training_batches(dataset, exact, "cpu")
+    assert loader(dataset, exact).input_size in {(33, 47), (40, 56)}
+    batches = training(dataset, exact, "cpu")
     epoch = list(batches.epoch(0))
     assert len(epoch) == batches.steps
     assert {tuple(images.shape[2:]) for images, _ in epoch} == {(33, 47), (40, 56)}
@@ -196,10 +202,7 @@ def test_native_photos_come_whole_in_batches_of_one_size(config, tree):
     assert seen == originals
     assert same(epoch[2:], batches.epoch(0, start=2))
     rounded = config(*options, "dataset.image_size=native", "dataset.max_size=40")
-    shapes = {
-        tuple(x.shape[2:])
-        for x, _ in training_batches(dataset_of(rounded), rounded, "cpu").epoch(0)
-    }
+    shapes = {tuple(x.shape[2:]) for x, _ in training(dataset_of(rounded), rounded, "cpu").epoch(0)}
     assert shapes == {(32, 32)}
 
 
@@ -210,12 +213,12 @@ def dataset_of(configuration):
 def test_native_arrays_stay_as_they_are(config):
     configuration = config("dataset=digits", "dataset.image_size=native")
     dataset = load(configuration.dataset, ".")
-    assert dataset.input_size(configuration) == (8, 8)
-    assert next(training_batches(dataset, configuration, "cpu").epoch(0))[0].shape == (64, 3, 8, 8)
+    assert loader(dataset, configuration).input_size == (8, 8)
+    assert next(training(dataset, configuration, "cpu").epoch(0))[0].shape == (64, 3, 8, 8)
 
 
 def test_a_batch_larger_than_the_set_is_the_whole_set(config, arrays):
-    batches = training_batches(arrays(10), config(*FIXED, "trainer.batch_size=64"), "cpu")
+    batches = training(arrays(10), config(*FIXED, "trainer.batch_size=64"), "cpu")
     ((images, _),) = batches.epoch(0)
     assert batches.steps == 1
     assert len(images) == 10
@@ -223,7 +226,7 @@ def test_a_batch_larger_than_the_set_is_the_whole_set(config, arrays):
 
 def test_preview_shows_augmented_pixels(config, arrays):
     dataset = arrays()
-    batches = training_batches(dataset, config(*FIXED, "augment=crop_flip"), "cpu")
+    batches = training(dataset, config(*FIXED, "augment=crop_flip"), "cpu")
     shown = batches.preview(11)
     assert shown.shape == (11, 3, 12, 10)
     assert 0 <= shown.min() < shown.max() <= 1
@@ -231,14 +234,42 @@ def test_preview_shows_augmented_pixels(config, arrays):
     assert torch.equal((shown[:8] * 255).round().to(torch.uint8), first)
 
 
-def test_auto_residency_streams_what_is_too_large(config, arrays, monkeypatch):
-    dataset = arrays()
-    training_batches(dataset, config(*FIXED), "cpu")
-    assert dataset.residency == "device"
-    monkeypatch.setattr("gapfc.data.loader.CPU_LIMIT", 85 * 120 - 1)
-    dataset = arrays()
-    training_batches(dataset, config(*FIXED), "cpu")
-    assert dataset.residency == "stream"
+@pytest.mark.parametrize(("limit", "choice"), [(85 * 120, "device"), (85 * 120 - 1, "stream")])
+def test_auto_residency_streams_what_is_too_large(
+    config, arrays, monkeypatch, caplog, limit, choice
+):
+    caplog.set_level("INFO")
+    monkeypatch.setattr("gapfc.data.loader.CPU_LIMIT", limit)
+    images = loader(arrays(), config(*FIXED))
+    images.training()
+    images.evaluation("val")
+    images.over(arrays(20)).evaluation("test")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"residency=auto: {choice} on cpu (0.0 MiB of uint8, limit 0 MiB)"
+    ]
+
+
+def test_a_split_is_read_once(config, arrays):
+    images = loader(arrays(), config(*FIXED))
+    first, second = (next(iter(images.evaluation("val"))) for _ in range(2))
+    assert images._reader("val") is images._reader("val")
+    assert torch.equal(first[0], second[0])
+
+
+@pytest.mark.parametrize("residency", ["device", "stream"])
+def test_evaluation_can_be_stopped_between_batches(config, arrays, residency):
+    class Stopped(Exception):
+        pass
+
+    def check():
+        raise Stopped
+
+    chosen = LoaderSettings.of(config(*FIXED, f"dataset.residency={residency}"))
+    batches = Loader(arrays(), chosen, torch.device("cpu"), check).evaluation("val")
+    seen = iter(batches)
+    next(seen)
+    with pytest.raises(Stopped):
+        next(seen)
 
 
 @pytest.mark.parametrize(
@@ -251,19 +282,22 @@ def test_auto_residency_streams_what_is_too_large(config, arrays, monkeypatch):
         ("dataset.train_sizes=[0]", "dataset.train_sizes=0"),
         ("dataset.train_sizes=12", "takes a list"),
         ("dataset.residency=gpu", "auto, device or stream"),
-        ("dataset.workers=-1", "dataset.workers=-1"),
-        ("trainer.batch_size=0", "trainer.batch_size=0"),
+        ("dataset.workers=-1", "dataset.workers takes auto, or a number"),
+        ("trainer.batch_size=0", "trainer.batch_size takes a whole number of at least 1"),
+        ("trainer.eval_batch_size=true", "trainer.eval_batch_size takes a whole number"),
+        ("augment.flip=1", "augment.flip takes true or false"),
+        ("+dataset.max_size=0", "dataset.max_size takes 1 or more pixels, or null"),
     ],
 )
 def test_bad_settings_are_named(config, arrays, setting, words):
     with pytest.raises(UserError, match=words):
-        training_batches(arrays(), config(*FIXED, setting), "cpu")
+        training(arrays(), config(*FIXED, setting), "cpu")
 
 
 def test_train_sizes_and_native_exclude_each_other(config, arrays):
     bad = config("dataset.image_size=native", "dataset.train_sizes=[8]")
     with pytest.raises(UserError, match="native"):
-        training_batches(arrays(), bad, "cpu")
+        training(arrays(), bad, "cpu")
 
 
 @pytest.mark.gpu
@@ -272,8 +306,8 @@ def test_train_sizes_and_native_exclude_each_other(config, arrays):
 def test_cuda_gives_the_same_images_as_the_cpu(config, arrays, channels):
     options = [*FIXED, "augment=cutout", "augment.brightness=0.3", "augment.contrast=0.3"]
     options += ["augment.resized_crop=0.3"]
-    expected = list(training_batches(arrays(channels=channels), config(*options), "cpu").epoch(0))
+    expected = list(training(arrays(channels=channels), config(*options), "cpu").epoch(0))
     for residency in ("device", "stream"):
         configuration = config(*options, f"dataset.residency={residency}")
-        got = training_batches(arrays(channels=channels), configuration, "cuda").epoch(0)
+        got = training(arrays(channels=channels), configuration, "cuda").epoch(0)
         assert same(expected, [(images.cpu(), labels.cpu()) for images, labels in got])

@@ -99,7 +99,7 @@ def test_resident_data_live_on_the_device_and_never_leave_it(tmp_path):
         assert images.is_contiguous(memory_format=torch.channels_last)
     del images, labels
     assert torch.cuda.memory_allocated() - before < 2**20
-    held = experiment.dataset.readers.values()
+    held = experiment.loader._readers.values()
     assert all(reader.images.is_cuda and reader.images.dtype == torch.uint8 for reader in held)
 
 
@@ -168,8 +168,9 @@ def test_interrupted_and_resumed_equals_uninterrupted(precision, tmp_path):
         if first.training.progress.step == 11:  # in the middle of the second epoch
             raise Interrupted(2)
 
+    first.interruption.check = check
     with pytest.raises(Interrupted):
-        first.fit(directory, listener, check)
+        first.fit(directory, listener)
     directory.close()
     torch.manual_seed(99)
     second = Experiment(chosen)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gapfc.data import Arrays, Dataset
+from gapfc.data.arrays import Arrays
+from gapfc.data.dataset import Dataset
 from gapfc.errors import UserError
 from gapfc.records.results import build_results
 from gapfc.transfer.classes import extended, old_classes

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from gapfc.data.arrays import Arrays
 from gapfc.data.raw_dataset import RawDataset
-from gapfc.errors import UserError
+from gapfc.validators import one_of, whole
 
 SHAPES = ("circle", "square", "triangle", "cross", "ring", "diamond")
 QUADRANTS = ("top_left", "top_right", "bottom_left", "bottom_right")
@@ -32,15 +32,11 @@ def synthetic_shapes(
     of it. The splits' `boxes` hold the object's (left, top, right, bottom) in pixels.
     Raises UserError for values out of range.
     """
-    if label not in ("shape", "quadrant"):
-        raise UserError(f"dataset.label={label} takes shape or quadrant.")
-    if not isinstance(size, int) or size < 16:
-        raise UserError(f"dataset.size={size} must be 16 pixels or more.")
-    if not isinstance(seed, int) or seed < 0:
-        raise UserError(f"dataset.seed={seed} must be a whole number, 0 or more.")
-    for key, count in (("train_images", train_images), ("test_images", test_images)):
-        if not isinstance(count, int) or count < 1:
-            raise UserError(f"dataset.{key}={count} must be 1 or more.")
+    one_of("dataset.label", label, ("shape", "quadrant"))
+    whole("dataset.size", size, 16, takes="16 pixels or more")
+    whole("dataset.seed", seed, 0)
+    whole("dataset.train_images", train_images, 1)
+    whole("dataset.test_images", test_images, 1)
     # Split by split, so that more training images leave the test images as they were.
     train, test = (
         _draw(count, size, label, Generator().manual_seed(2 * seed + part))

@@ -20,7 +20,7 @@ from gapfc.data.arrays import Arrays
 from gapfc.data.files import Files
 from gapfc.data.raw_dataset import RawDataset
 from gapfc.data.sources.download import find_or_download
-from gapfc.errors import UserError
+from gapfc.validators import one_of
 
 ReadSet = Callable[..., RawDataset]  # (root, download, **options) -> RawDataset
 
@@ -197,10 +197,8 @@ def torchvision_set(
     """
     folder, read = SETS[source]
     key, choices = CHOICES.get(source, ("", ()))
-    if key in options and options[key] not in choices:
-        raise UserError(
-            f"dataset.{key}={options[key]}: {source} takes {', '.join(map(str, choices))}."
-        )
+    if key in options:
+        one_of(f"dataset.{key}", options[key], choices)
     if source == "imagenette" and options.get("size", "full") != "full":
         folder = f"imagenette2-{options['size'].removesuffix('px')}"
     found = find_or_download(

@@ -38,7 +38,7 @@ def test_a_row_a_head_with_counts_that_can_be_done_by_hand(gapfc):
 def test_repeats_that_cannot_be_are_named(gapfc):
     done = gapfc("inspect", *TINY, "repeats=0")
     assert done.returncode == 1
-    assert "repeats=0 takes a whole number" in done.stdout
+    assert "repeats takes a whole number of at least 1; got 0" in done.stdout
     assert "Traceback" not in done.stderr
 
 

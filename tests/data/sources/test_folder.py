@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pixels import evaluation, training
 from torchvision.datasets import ImageFolder
 
-from gapfc.data import evaluation_batches, load, training_batches
+from gapfc.data.dataset import load
 from gapfc.data.files import native_size
 from gapfc.data.photo import decode, header_size
 from gapfc.errors import UserError
@@ -199,7 +200,7 @@ def test_a_cut_file_is_named_when_it_is_met(config, broken, residency, workers):
     )
     dataset = load(composed.dataset, ".")
     with pytest.raises(UserError, match=r"1 unreadable.*dog/01\.png") as caught:
-        list(training_batches(dataset, composed, "cpu").epoch(0))
+        list(training(dataset, composed, "cpu").epoch(0))
     assert "Traceback" not in str(caught.value)
 
 
@@ -218,12 +219,10 @@ def test_corrupt_files_are_skipped_with_their_labels(config, broken, residency, 
     )
     dataset = load(composed.dataset, ".")
     assert len(dataset.train) == 19
-    (batch,) = training_batches(dataset, composed, "cpu").epoch(0)
+    (batch,) = training(dataset, composed, "cpu").epoch(0)
     assert batch[0].shape == (18, 3, 16, 16)
     assert batch[1].bincount().tolist() == [11, 7]
-    evaluated = torch.cat(
-        [labels for _, labels in evaluation_batches(dataset, "train", composed, "cpu")]
-    )
+    evaluated = torch.cat([labels for _, labels in evaluation(dataset, "train", composed, "cpu")])
     assert evaluated.tolist() == [0] * 11 + [1] * 7
     assert "00.png" in caplog.text
     assert "01.png" in caplog.text

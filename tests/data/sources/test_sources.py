@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from gapfc.data import Arrays, Files, load, splits
-from gapfc.data.dataset import channel_statistics
+from gapfc.data import splits
+from gapfc.data.arrays import Arrays
+from gapfc.data.dataset import channel_statistics, load
+from gapfc.data.files import Files
 from gapfc.data.sources import torchvision_sets
 from gapfc.data.sources.cifar_binary import cifar10, cifar100
 from gapfc.data.sources.torchvision_sets import SETS
@@ -122,13 +124,13 @@ def test_stratified_holds_out_the_share_of_each_class(counts, fraction, seed):
         ("classes=[10]", "dataset.classes has 10"),
         ("classes=[]", "empty"),
         ("classes=3", "takes a list"),
-        ("shots=0", "dataset.shots=0"),
+        ("shots=0", "dataset.shots takes 1 or more, or null for all images; got 0"),
         ("shots=500", "dataset.shots=500 is more than the 1.. training images of class '0'"),
-        ("train_limit=0", "dataset.train_limit=0"),
-        ("test_limit=-1", "dataset.test_limit=-1"),
-        ("val_fraction=1", "dataset.val_fraction=1"),
-        ("val_fraction=-0.1", "dataset.val_fraction=-0.1"),
-        ("test_fraction=1.5", "dataset.test_fraction=1.5"),
+        ("train_limit=0", "dataset.train_limit takes 1 or more, or null"),
+        ("test_limit=-1", "dataset.test_limit takes 1 or more, or null"),
+        ("val_fraction=1", "dataset.val_fraction takes a number above 0 and below 1; got 1"),
+        ("val_fraction=-0.1", "dataset.val_fraction takes a number above 0"),
+        ("test_fraction=1.5", "dataset.test_fraction takes a number above 0"),
         ("std=0", "above 0"),
         ("mean=[1,2]", "one number or three"),
     ],

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gapfc.data import load
+from gapfc.data.dataset import load
 from gapfc.data.sources.synthetic_shapes import QUADRANTS, SHAPES, _mask, synthetic_shapes
 from gapfc.errors import UserError
 
@@ -87,8 +87,8 @@ def test_boxes_follow_their_images_through_the_splits(config):
     ("options", "words"),
     [
         ({"label": "colour"}, "shape or quadrant"),
-        ({"size": 8}, "dataset.size=8"),
-        ({"train_images": 0}, "dataset.train_images=0"),
+        ({"size": 8}, "dataset.size takes 16 pixels or more; got 8"),
+        ({"train_images": 0}, "dataset.train_images takes a whole number of at least 1"),
     ],
 )
 def test_bad_settings_are_named(options, words):
