@@ -60,6 +60,24 @@ def probability(p: float | None) -> str:
     return f"{p:.3f}" if p < 0.0995 else f"{p:.2f}"
 
 
+def percent(share: float) -> str:
+    """A share in [0, 1] with as many digits as it has.
+
+    >>> percent(0.95), percent(0.999)
+    ('95%', '99.9%')
+    """
+    return f"{100 * share:g}%"
+
+
+def plural(number: int, noun: str) -> str:
+    """A number of things.
+
+    >>> plural(1, "run"), plural(3, "run")
+    ('1 run', '3 runs')
+    """
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def decimals(spread: float | None, value: float, least: int = 0, most: int = 4) -> int:
     """Decimals that show two digits of the spread, or three of the value where there is none."""
     size = abs(spread) if spread else abs(value) / 10

@@ -4,18 +4,23 @@
 check finds for its range, where plainer ones are at hand. All raise UserError.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from math import isfinite
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from gapfc.errors import UserError
 
 Choice = TypeVar("Choice")
 
 
-def is_whole(value: object) -> bool:
+def is_whole(value: object) -> TypeGuard[int]:
     """Whether `value` is an int; True and False are none."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_count(value: object) -> bool:
+    """Whether `value` is a whole number of at least 1."""
+    return is_whole(value) and value >= 1
 
 
 def is_number(value: object) -> bool:
@@ -73,13 +78,36 @@ def one_of(setting: str, value: Any, choices: Collection[Choice]) -> Choice:
     for choice in choices:
         if value == choice and isinstance(value, bool) == isinstance(choice, bool):
             return choice
-    *others, last = (_typed(choice) for choice in choices)
+    *others, last = (as_typed(choice) for choice in choices)
     refuse(setting, f"{', '.join(others)} or {last}" if others else last, value)
+
+
+def list_of(
+    setting: str, value: Any, allowed: Callable[[Any], bool], takes: str, empty: bool = False
+) -> Sequence[Any]:
+    """`value`, a list of what is `allowed`; of nothing only where it may be `empty`."""
+    if (
+        not isinstance(value, Sequence)
+        or isinstance(value, str)
+        or not (value or empty)
+        or not all(map(allowed, value))
+    ):
+        refuse(setting, takes, value)
+    return value
 
 
 def refuse(setting: str, takes: str, value: Any) -> NoReturn:
     """Say that `setting` takes something else than `value`."""
-    raise UserError(f"{setting} takes {takes}; got {_typed(value)}")
+    raise UserError(f"{setting} takes {takes}; got {as_typed(value)}")
+
+
+def as_typed(value: Any) -> str:
+    """`value` as one would type it."""
+    if value is None:
+        return "null"
+    if isinstance(value, tuple):
+        value = list(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _range(
@@ -101,10 +129,3 @@ def _range(
         if bound is not None
     ]
     return f" {' and '.join(words)}" if words else ""
-
-
-def _typed(value: Any) -> str:
-    """`value` as one would type it."""
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -38,6 +38,8 @@ def test_the_wheel_holds_every_module_and_config(wheel):
     assert modules - inside == set()
     assert configs - inside == set()
     assert "gapfc/py.typed" in inside
+    page = {f"gapfc/compare/output/page.{ending}" for ending in ("html.j2", "css", "js")}
+    assert page - inside == set()
     assert {name.split("/")[0].split("-")[0] for name in inside} == {"gapfc"}
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from gapfc.errors import UserError
-from gapfc.validators import flag, number, one_of, whole
+from gapfc.validators import flag, is_whole, list_of, number, one_of, whole
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,10 @@ from gapfc.validators import flag, number, one_of, whole
         (lambda: flag("a", 1), "a takes true or false; got 1"),
         (lambda: one_of("a", "d", ("b", "c")), "a takes b or c; got d"),
         (lambda: one_of("a", 1, ("auto", True, False)), "a takes auto, true or false; got 1"),
+        (lambda: list_of("a", (1, True), is_whole, "numbers"), "a takes numbers; got [1, True]"),
+        (lambda: list_of("a", "1", str.isdigit, "numbers"), "a takes numbers; got 1"),
+        (lambda: list_of("a", [], is_whole, "numbers"), "a takes numbers; got []"),
+        (lambda: list_of("a", 3, is_whole, "numbers"), "a takes numbers; got 3"),
     ],
 )
 def test_a_wrong_value_is_told_with_what_the_setting_takes(check, message):
@@ -40,5 +44,7 @@ def test_a_right_value_comes_back():
     assert whole("a", 1, least=1) == 1
     assert number("a", 1, above=0, most=1) == 1.0
     assert flag("a", False) is False
+    assert list_of("a", [2, 1], is_whole, "numbers") == [2, 1]
+    assert list_of("a", (), is_whole, "numbers", empty=True) == ()
     assert one_of("a", "c", ("b", "c")) == "c"
     assert one_of("a", False, ("auto", True, False)) is False

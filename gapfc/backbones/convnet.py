@@ -9,7 +9,7 @@ from torch import nn
 from gapfc.backbones.initialisation import he_initialisation
 from gapfc.backbones.pooling import build_pool
 from gapfc.backbones.stages import Stages
-from gapfc.errors import UserError
+from gapfc.validators import is_count, list_of
 
 
 class ConvNet(Stages):
@@ -38,14 +38,15 @@ class ConvNet(Stages):
         Raises:
             UserError: for a value out of range; in `forward`, for images too small to pool.
         """
-        if not widths or any(width < 1 for width in widths):
-            raise UserError(f"backbone.widths={list(widths)}: it takes one or more integers >= 1.")
-        known = range(1, len(widths) + 1)
-        if any(stage not in known for stage in pool_after) or len({*pool_after}) < len(pool_after):
-            raise UserError(
-                f"backbone.pool_after={list(pool_after)}: it takes stages from 1 to {len(widths)} "
-                "(as many as backbone.widths has), each once, or [] for no pool."
-            )
+        list_of("backbone.widths", widths, is_count, "a list of positive widths, such as [64, 128]")
+        list_of(
+            "backbone.pool_after",
+            pool_after,
+            lambda n: is_count(n) and n <= len(widths) and list(pool_after).count(n) == 1,
+            f"stages from 1 to {len(widths)} (as many as backbone.widths has), each once, or [] "
+            "for no pool",
+            empty=True,
+        )
         build_pool(pool or {})  # a wrong option is an error even where no stage pools
         stages: dict[str, nn.Module] = {}
         previous = 3

@@ -6,7 +6,7 @@ from torch import nn
 
 from gapfc.backbones.initialisation import he_initialisation
 from gapfc.backbones.stages import Stages
-from gapfc.errors import UserError
+from gapfc.validators import number, whole
 
 
 class NIN(Stages):
@@ -31,10 +31,9 @@ class NIN(Stages):
         Raises:
             UserError: for a value out of range.
         """
-        if not 0 <= dropout < 1:
-            raise UserError(f"backbone.dropout={dropout}: it takes a number in [0, 1).")
-        if maps is not None and maps < 1:
-            raise UserError(f"backbone.maps={maps}: it takes null or the number of classes.")
+        number("backbone.dropout", dropout, least=0, below=1, takes="a probability in [0, 1)")
+        if maps is not None:
+            whole("backbone.maps", maps, least=1, takes="null or the number of classes")
         stages: dict[str, nn.Module] = {
             "block1": nn.Sequential(
                 OrderedDict(
@@ -61,9 +60,9 @@ class NIN(Stages):
 def _mlpconv(channels: int, kernel_size: int, widths: tuple[int, ...]) -> nn.Sequential:
     """A convolution that keeps the size, then 1x1 convolutions, each with a ReLU (section 3.1)."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for number, width in enumerate(widths, start=1):
-        size = kernel_size if number == 1 else 1
-        layers[f"conv{number}"] = nn.Conv2d(channels, width, size, padding=size // 2)
-        layers[f"relu{number}"] = nn.ReLU(inplace=True)
+    for place, width in enumerate(widths, start=1):
+        size = kernel_size if place == 1 else 1
+        layers[f"conv{place}"] = nn.Conv2d(channels, width, size, padding=size // 2)
+        layers[f"relu{place}"] = nn.ReLU(inplace=True)
         channels = width
     return nn.Sequential(layers)

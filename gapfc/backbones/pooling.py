@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from gapfc.errors import UserError
+from gapfc.validators import as_typed, flag, is_whole, one_of, refuse
 
 _DEFAULTS: dict[str, Any] = {
     "kind": "max",
@@ -34,34 +35,30 @@ def build_pool(options: Mapping[str, Any]) -> nn.Module:
         )
     pool = {**_DEFAULTS, **options}
     kind = pool["kind"]
-    if kind not in ("max", "avg"):
-        raise UserError(f"backbone.pool.kind={kind}: it takes max or avg.")
+    one_of("backbone.pool.kind", kind, ("max", "avg"))
     for name, owner in _ONLY.items():
         if owner != kind and pool[name] != _DEFAULTS[name]:
             raise UserError(
                 f"backbone.pool.{name}={pool[name]}: only {owner} pools have it, and "
-                f"backbone.pool.kind is {kind}. Leave it at {_spell(_DEFAULTS[name])}."
+                f"backbone.pool.kind is {kind}. Leave it at {as_typed(_DEFAULTS[name])}."
             )
     kernel = _pair(pool, "kernel_size", 1)
     stride = kernel if pool["stride"] is None else _pair(pool, "stride", 1)
     padding = _pair(pool, "padding", 0)
     if any(2 * pad > size for pad, size in zip(padding, kernel, strict=True)):
         raise UserError(
-            f"backbone.pool.padding={_spell(pool['padding'])}: at most half of "
-            f"backbone.pool.kernel_size={_spell(pool['kernel_size'])}."
+            f"backbone.pool.padding={pool['padding']}: at most half of "
+            f"backbone.pool.kernel_size={pool['kernel_size']}."
         )
     for name in ("ceil_mode", "count_include_pad"):
-        if not isinstance(pool[name], bool):
-            raise UserError(f"backbone.pool.{name}={pool[name]}: it takes true or false.")
+        flag(f"backbone.pool.{name}", pool[name])
     if kind == "max":
         return nn.MaxPool2d(
             kernel, stride, padding, _pair(pool, "dilation", 1), ceil_mode=pool["ceil_mode"]
         )
     divisor = pool["divisor_override"]
-    if divisor is not None and not (_is_integer(divisor) and divisor != 0):
-        raise UserError(
-            f"backbone.pool.divisor_override={divisor}: it takes null or an integer other than 0."
-        )
+    if divisor is not None and not (is_whole(divisor) and divisor != 0):
+        refuse("backbone.pool.divisor_override", "null or a whole number other than 0", divisor)
     return nn.AvgPool2d(
         kernel, stride, padding, pool["ceil_mode"], pool["count_include_pad"], divisor
     )
@@ -71,17 +68,7 @@ def _pair(pool: Mapping[str, Any], name: str, least: int) -> tuple[int, int]:
     value = pool[name]
     pair = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
     pair = pair * 2 if len(pair) == 1 else pair
-    if len(pair) != 2 or not all(_is_integer(n) and n >= least for n in pair):
-        raise UserError(
-            f"backbone.pool.{name}={_spell(value)}: it takes an integer of at least {least}, "
-            "or [height, width] of them."
-        )
+    if len(pair) != 2 or not all(is_whole(n) and n >= least for n in pair):
+        takes = f"a whole number of at least {least}, or [height, width] of them"
+        refuse(f"backbone.pool.{name}", takes, value)
     return pair
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _spell(value: Any) -> str:
-    return "null" if value is None else str(value).lower()

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from gapfc.backbones.initialisation import he_initialisation
 from gapfc.backbones.stages import Stages
-from gapfc.errors import UserError
+from gapfc.validators import one_of
 
 _DEPTHS = (20, 32, 44, 56, 110)
 
@@ -25,10 +25,7 @@ class ResNetCifar(Stages):
         Raises:
             UserError: for another depth.
         """
-        if depth not in _DEPTHS:
-            raise UserError(
-                f"backbone.depth={depth}: it takes one of {', '.join(map(str, _DEPTHS))}."
-            )
+        one_of("backbone.depth", depth, _DEPTHS)
         blocks = (depth - 2) // 6
         stem = OrderedDict(
             conv=nn.Conv2d(3, 16, 3, padding=1, bias=False),

@@ -16,6 +16,7 @@ from gapfc.backbones.torchvision_trunk import (
 )
 from gapfc.backbones.torchvision_weights import load_trunk, read_weights
 from gapfc.errors import UserError
+from gapfc.validators import one_of
 
 # Built without their training-time side outputs, and without their slow scipy initialisation.
 _INCEPTIONS = ("googlenet", "inception_v3")
@@ -55,8 +56,7 @@ class Torchvision(Stages):
                 f"backbone.name={architecture}: torchvision {torchvision.__version__} has no such "
                 f"classification model. {hint}"
             )
-        if stem not in ("imagenet", "small"):
-            raise UserError(f"backbone.stem={stem}: it takes imagenet or small.")
+        one_of("backbone.stem", stem, ("imagenet", "small"))
         state = None if weights is None else read_weights(weights, architecture)
         model = _build(architecture, random=state is None)
         parts = trunk(model, architecture)

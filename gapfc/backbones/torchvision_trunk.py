@@ -11,6 +11,7 @@ from torchvision.ops.misc import Permute
 
 from gapfc.backbones.stages import Stages
 from gapfc.errors import UserError
+from gapfc.measure.complexity import evaluating
 
 # Children of torchvision's models that run after the last feature map, or only while training.
 _AFTER = frozenset({"avgpool", "dropout", "flatten", "fc", "head", "classifier"}) | frozenset(
@@ -135,13 +136,9 @@ def _shrinks(part: nn.Module) -> bool:
 
 def _small_map(backbone: Stages) -> int:
     """The shorter side of the map that a small image gives; 0 if nothing is left of it."""
-    was_training = backbone.training
-    backbone.eval()
     try:
-        with torch.no_grad():
+        with evaluating(backbone), torch.no_grad():
             features: Tensor = backbone(torch.zeros(1, 3, _SMALL_IMAGE, _SMALL_IMAGE))
     except UserError:
         return 0
-    finally:
-        backbone.train(was_training)
     return min(features.shape[-2:])

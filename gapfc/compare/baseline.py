@@ -63,14 +63,10 @@ def usual_baseline(by: Sequence[str], groups: Sequence[Values]) -> dict[str, str
     for key in ("protocol", "head", "source.head"):
         if key in by and any(values[by.index(key)] == USUAL[key] for values in groups):
             spec = {key: USUAL[key]}
-            if _all_have_one(spec, by, groups):
+            if all(baseline_of(values, spec, by, groups) is not None for values in groups):
                 return spec
             return dict(zip(by, min(_matching(spec, by, groups)), strict=True))
     return dict(zip(by, min(groups), strict=True))
-
-
-def _all_have_one(spec: dict[str, str], by: Sequence[str], groups: Sequence[Values]) -> bool:
-    return all(baseline_of(values, spec, by, groups) is not None for values in groups)
 
 
 def _matching(spec: dict[str, str], by: Sequence[str], groups: Sequence[Values]) -> list[Values]:

@@ -1,4 +1,4 @@
-"""Epochs, steps and seconds until a validation accuracy is reached, with runs that never did.
+"""Epochs and seconds until a validation accuracy is reached, with runs that never did.
 
 A run that never reached the target is *censored*: it would have taken longer than its budget.
 Leaving it out, or counting its last epoch, makes a slow group look fast. So a group is told by its
@@ -10,21 +10,25 @@ share of runs that did ("2/3 reached") always stands beside it.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, final
 
 from gapfc.compare.collect import Run
 from gapfc.compare.curves import Curves
+from gapfc.compare.fields import lookup
+from gapfc.formatting import NOTHING
+from gapfc.measure.convergence import convergence
 
-UNITS = ("epochs", "steps", "seconds")
+Unit = Literal["epochs", "seconds"]
 
 
+@final
 @dataclass(frozen=True)
 class TimeToTarget:
     """Time to the target of the runs of a group, by seed; math.inf where it was never reached."""
 
-    unit: str
     times: dict[int, float]
     budget: float  # the longest that a censored run was trained, in the same unit
 
@@ -41,13 +45,13 @@ class TimeToTarget:
     @property
     def median(self) -> float | None:
         """math.inf when half of the runs or more were censored; None without runs."""
-        ordered = sorted(self.times.values())
-        if not ordered:
-            return None
-        middle = len(ordered) // 2
-        if len(ordered) % 2:
-            return ordered[middle]
-        return (ordered[middle - 1] + ordered[middle]) / 2
+        return statistics.median(self.times.values()) if self.times else None
+
+    @property
+    def finite_median(self) -> float | None:
+        """The median, or None when it is not known."""
+        median = self.median
+        return median if median is not None and math.isfinite(median) else None
 
     @property
     def mean_of_reached(self) -> float | None:
@@ -59,33 +63,25 @@ class TimeToTarget:
         """`7.2`, `8.1 (2/3 reached)`, `>12 (1/3 reached)`."""
         median = self.median
         if median is None:
-            return "–"
+            return NOTHING
         told = f"{median:.1f}" if math.isfinite(median) else f">{self.budget:.4g}"
         return told if self.count == self.total else f"{told} ({self.count}/{self.total} reached)"
 
 
-def recorded_targets(runs: Sequence[Run]) -> list[float]:
-    """Targets that results.json of any run reports, ascending."""
-    found: set[float] = set()
-    for run in runs:
-        found.update(float(key) for key in _to_accuracy(run))
-    return sorted(found)
-
-
 def default_target(runs: Sequence[Run]) -> float | None:
     """The highest recorded target that at least half of all runs reached; else the lowest."""
-    targets = recorded_targets(runs)
+    targets = sorted({float(key) for run in runs for key in _to_accuracy(run)})
     reached = [
         target
         for target in targets
         if 2 * sum(_from_results(run, target, "epochs") not in (None, math.inf) for run in runs)
         >= len(runs)
     ]
-    return max(reached) if reached else (targets[0] if targets else None)
+    return max(reached, default=min(targets, default=None))
 
 
-def reached(runs: Mapping[int, Run], target: float, unit: str, curves: Curves) -> TimeToTarget:
-    """How long each run took to `target`, an accuracy in [0, 1], in "epochs"|"steps"|"seconds".
+def reached(runs: Mapping[int, Run], target: float, unit: Unit, curves: Curves) -> TimeToTarget:
+    """How long each run took to `target`, an accuracy in [0, 1], in `unit`.
 
     Read from results.json where the run reports that target, else interpolated in metrics.csv.
     Runs with neither are left out of the total.
@@ -102,16 +98,15 @@ def reached(runs: Mapping[int, Run], target: float, unit: str, curves: Curves) -
         if not math.isfinite(time):
             trained = run.results.get("train_seconds" if unit == "seconds" else unit)
             budget = max(budget, float(trained or 0))
-    return TimeToTarget(unit, times, budget)
+    return TimeToTarget(times, budget)
 
 
 def _to_accuracy(run: Run) -> Mapping[str, Any]:
-    convergence = run.results.get("convergence")
-    table = convergence.get("to_accuracy") if isinstance(convergence, Mapping) else None
+    table = lookup(run.results, "convergence.to_accuracy")
     return table if isinstance(table, Mapping) else {}
 
 
-def _from_results(run: Run, target: float, unit: str) -> float | None:
+def _from_results(run: Run, target: float, unit: Unit) -> float | None:
     for key, reached_at in _to_accuracy(run).items():
         if abs(float(key) - target) < 1e-9:
             if not isinstance(reached_at, Mapping) or reached_at.get(unit) is None:
@@ -120,16 +115,13 @@ def _from_results(run: Run, target: float, unit: str) -> float | None:
     return None
 
 
-def _from_curve(run: Run, target: float, unit: str, curves: Curves) -> float | None:
+def _from_curve(run: Run, target: float, unit: Unit, curves: Curves) -> float | None:
     curve = curves.of(run)
-    column = {"epochs": "epoch", "steps": "step"}.get(unit, unit)
-    if curve is None or column not in curve or "val_accuracy" not in curve:
+    if curve is None or not {"step", "seconds", "val_accuracy"} <= curve.keys():
         return None
-    times, accuracies = curve[column], curve["val_accuracy"]
-    for index, accuracy in enumerate(accuracies):
-        if accuracy >= target:
-            if index == 0 or not accuracy > accuracies[index - 1]:
-                return float(times[index])
-            share = (target - accuracies[index - 1]) / (accuracy - accuracies[index - 1])
-            return float(times[index - 1] + share * (times[index] - times[index - 1]))
-    return math.inf
+    steps, seconds, accuracies = (
+        curve[name].tolist() for name in ("step", "seconds", "val_accuracy")
+    )
+    (there,) = convergence(steps, seconds, accuracies, [target])["to_accuracy"].values()
+    time = there[unit]
+    return math.inf if time is None else time

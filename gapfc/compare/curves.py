@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -54,24 +54,18 @@ def read_metrics(path: Path) -> Curve:
     return {name: table[:, index] for index, name in enumerate(header)}
 
 
-def over_seeds(
-    runs: Sequence[Run], curves: Curves, x: str, y: str
-) -> tuple[Array, Array, Array, Array, int] | None:
-    """Mean over runs of columns `x` and `y`, with lowest and highest y: each [epochs], and n runs.
+def over_seeds(runs: Iterable[Run], curves: Curves, x: str, y: str) -> tuple[Array, Array] | None:
+    """Column `x`, its mean over runs [points], and column `y` [runs, points].
 
-    Only up to the epoch that every run reached: beyond it the mean would jump to the runs left.
-    None when no run has both columns.
+    Only up to the epoch that every run reached: beyond it a mean would jump to the runs left.
+    Epochs at which a run has no value are left out. None when nothing is left, or no run has both
+    columns.
     """
-    found = [
-        curve for run in runs if (curve := curves.of(run)) is not None and x in curve and y in curve
-    ]
+    found = [c for run in runs if (c := curves.of(run)) is not None and x in c and y in c]
     if not found:
         return None
     length = min(len(curve[y]) for curve in found)
     xs = np.mean([curve[x][:length] for curve in found], axis=0)
     ys = np.array([curve[y][:length] for curve in found])
     keep = np.isfinite(ys).all(axis=0) & np.isfinite(xs)
-    if not keep.any():
-        return None
-    ys = ys[:, keep]
-    return xs[keep], ys.mean(axis=0), ys.min(axis=0), ys.max(axis=0), len(found)
+    return (xs[keep], ys[:, keep]) if keep.any() else None

@@ -112,7 +112,7 @@ def value_of(run: Run | Unusable, key: str) -> str:
 def known_keys(runs: Iterable[Run | Unusable]) -> list[str]:
     """Every key that `--by` and `--where` accept for these runs."""
     keys: set[str] = set(RESULT_FIELDS)
-    for config in _distinct_configs(runs):
+    for config in distinct_configs(runs):
         for leaf in flatten(config):
             parts = leaf.split(".")
             keys.update(".".join(parts[:end]) for end in range(1, len(parts) + 1))
@@ -121,7 +121,8 @@ def known_keys(runs: Iterable[Run | Unusable]) -> list[str]:
     return sorted(keys)
 
 
-def _distinct_configs(runs: Iterable[Run | Unusable]) -> list[Mapping[str, Any]]:
+def distinct_configs(runs: Iterable[Run | Unusable]) -> list[Mapping[str, Any]]:
+    """The configurations of runs; those of one group of runs share one, which is told once."""
     return list({id(run.config): run.config for run in runs}.values())
 
 
@@ -133,6 +134,12 @@ def near(word: str, candidates: Iterable[str], most: int = 6) -> list[str]:
     same_end = [name for name in names if last and name.rpartition(".")[2] == last]
     inside = [name for name in names if last and last in name]
     return list(dict.fromkeys(close + same_end + inside))[:most]
+
+
+def near_it(word: str, candidates: Iterable[str]) -> str:
+    """The end of an error message: `; near it: head, head.hidden`, or nothing."""
+    close = near(word, candidates)
+    return f"; near it: {', '.join(close)}" if close else ""
 
 
 def numbers(results: Mapping[str, Any]) -> dict[str, float | None]:

@@ -4,31 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LOWER = [
-    "nll",
-    "ece",
-    "brier",
-    "loss",
-    "error",
-    "train_seconds",
-    "seconds",
-    "epochs",
-    "steps",
-    "peak_memory_bytes",
-    "generalization_gap",
-    "parameters",
-    "macs",
-]
-HIGHER = [
-    "accuracy",
-    "top5",
-    "area_under_curve",
-    "images_per_second",
-    "gain_over_scratch",
-    "gain",
-    "f1",
-    "best_accuracy",
-]
+LOWER = (
+    "nll", "ece", "brier", "loss", "error", "train_seconds", "seconds", "epochs", "steps",
+    "peak_memory_bytes", "generalization_gap", "parameters", "macs",
+)  # fmt: skip
+HIGHER = (
+    "accuracy", "top5", "area_under_curve", "images_per_second", "gain_over_scratch", "gain", "f1",
+)  # fmt: skip
 # How far features moved is neither good nor bad: a direction is taken, and said to be.
 MOVED = ("drift", "drift_head", "drift_total")
 SHARES = ("accuracy", "top5", "gain_over_scratch", "gain")
@@ -55,9 +37,23 @@ class Measure:
     @property
     def unit(self) -> str:
         """`%`, `s` or nothing."""
-        if self.scale == 100:
+        if self.is_share:
             return "%"
         return "s" if self.path.endswith("seconds") else ""
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it is told in percent, and a difference in points."""
+        return self.scale == 100
+
+    @property
+    def unit_of_difference(self) -> str:
+        """`points`, `s` or nothing."""
+        return "points" if self.is_share else self.unit
+
+    def told(self, value: float, places: int, sign: str = "") -> str:
+        """`value` in the unit, with `places` decimals; sign "+": also where it is positive."""
+        return f"{self.scale * value:{sign}.{places}f}"
 
     @property
     def axis(self) -> str:

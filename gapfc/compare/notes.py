@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from gapfc.compare.collect import Run
+from gapfc.compare.confounds import execution_notes
 from gapfc.compare.fields import ABSENT, metric_of, value_of
-from gapfc.compare.groups import Choice, Group, execution_notes
+from gapfc.compare.groups import Choice, Group
 from gapfc.compare.metric import Measure
+from gapfc.compare.row import Row
 from gapfc.formatting import count
-
-if TYPE_CHECKING:
-    from gapfc.compare.answer import Row
 
 CONSTANT = (
     "dataset",

@@ -28,6 +28,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,8 @@ EXACT_SIGN_FLIPS = 12  # 2^12 sign patterns are listed; above that as many as RE
 Array = NDArray[np.float64]
 
 
+# Final, so that mypy knows `pair and pair.p` to be None or a number.
+@final
 @dataclass(frozen=True)
 class Interval:
     """A confidence interval; `method` is "t" or "bootstrap"."""
@@ -49,7 +52,18 @@ class Interval:
     high: float
     method: str
 
+    @property
+    def half(self) -> float:
+        """Half of its width."""
+        return (self.high - self.low) / 2
 
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether all of it lies on one side of zero."""
+        return self.low > 0 or self.high < 0
+
+
+@final
 @dataclass(frozen=True)
 class Paired:
     """Group minus baseline over the shared seeds, in the metric's own unit.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import yaml
 
 from gapfc.compare.collect import Collection, Run, Unusable
-from gapfc.compare.fields import ABSENT, known_keys, near, show, value_of
+from gapfc.compare.fields import ABSENT, known_keys, near_it, show, value_of
 from gapfc.errors import UserError
 
 
@@ -99,8 +99,7 @@ def apply(collection: Collection, conditions: Sequence[Condition]) -> Collection
 def _must_occur(condition: Condition, runs: Sequence[Run | Unusable]) -> None:
     present = sorted({value_of(run, condition.key) for run in runs} - {ABSENT})
     if not present:
-        close = near(condition.key, known_keys(runs))
-        hint = f"; near it: {', '.join(close)}" if close else ""
+        hint = near_it(condition.key, known_keys(runs))
         raise UserError(f"--where {condition}: no run has the key {condition.key}{hint}")
     for value in condition.values:
         if value not in present and value != ABSENT:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from gapfc.errors import UserError
+from gapfc.validators import one_of
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -35,8 +36,7 @@ def choose_device(requested: str) -> torch.device:
     Raises:
         UserError: for another word than auto, cpu or cuda, or CUDA where there is none.
     """
-    if requested not in ("auto", "cpu", "cuda"):
-        raise UserError(f"trainer.device takes auto, cpu or cuda; got {requested}")
+    one_of("trainer.device", requested, ("auto", "cpu", "cuda"))
     if requested == "cuda" and not torch.cuda.is_available():
         raise UserError(
             "trainer.device=cuda, but torch sees no CUDA device here. Take trainer.device=cpu."
@@ -55,8 +55,7 @@ def choose_precision(requested: str, device: torch.device) -> Precision:
     Raises:
         UserError: for another word than auto, fp32, bf16 or fp16, or fp16 on the CPU.
     """
-    if requested not in ("auto", *DTYPES):
-        raise UserError(f"trainer.precision takes auto, fp32, bf16 or fp16; got {requested}")
+    one_of("trainer.precision", requested, ("auto", *DTYPES))
     if requested == "fp16" and device.type == "cpu":
         raise UserError(
             "trainer.precision=fp16 needs a GPU: processors have no fast fp16 arithmetic, and its "

@@ -1,7 +1,6 @@
 """The training loop. It reads from top to bottom: `fit` is the run, `_train_epoch` an epoch."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from time import perf_counter
 from typing import Any, Protocol
@@ -10,13 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gapfc.engine.device import Precision
 from gapfc.engine.losses import Losses, StepOutput
-from gapfc.engine.mixing import Mixing
 from gapfc.engine.optimizer import set_learning_rate
+from gapfc.engine.settings import Settings
 from gapfc.engine.training import Progress, Training
-from gapfc.errors import UserError
-from gapfc.validators import is_number
 
 # Gradient norms and the loss are recorded this many times an epoch, but not at closer steps: each
 # costs a pass over the gradients, and a GPU a wait.
@@ -48,41 +44,6 @@ class Listener(Protocol):
 
     def epoch(self, row: dict[str, Any], improved: bool) -> None:
         """The end of an epoch; `improved` if its validation is the best so far."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train: the `trainer` node, resolved."""
-
-    epochs: int
-    precision: Precision
-    seed: int = 0
-    accumulate: int = 1
-    clip_norm: float | None = None
-    label_smoothing: float = 0.0
-    early_stopping: int | None = None
-    mixing: Mixing = field(default_factory=Mixing)
-    compile: bool = False
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**63:
-            raise UserError(f"seed takes a whole number from 0 to 2^63 - 1; got {self.seed}")
-        if not isinstance(self.epochs, int) or self.epochs < 1:
-            raise UserError(f"trainer.epochs takes at least 1; got {self.epochs}")
-        if not isinstance(self.accumulate, int) or self.accumulate < 1:
-            raise UserError(f"trainer.accumulate takes at least 1; got {self.accumulate}")
-        if self.clip_norm is not None and not (is_number(self.clip_norm) and self.clip_norm > 0):
-            raise UserError(
-                f"trainer.clip_norm takes a positive norm or null; got {self.clip_norm}"
-            )
-        if not is_number(self.label_smoothing) or not 0 <= self.label_smoothing < 1:
-            raise UserError(f"trainer.label_smoothing takes [0, 1); got {self.label_smoothing}")
-        if self.early_stopping is not None and not (
-            isinstance(self.early_stopping, int) and self.early_stopping >= 1
-        ):
-            raise UserError(
-                f"trainer.early_stopping takes 1 epoch or more, or null; got {self.early_stopping}"
-            )
 
 
 def fit(
@@ -151,11 +112,11 @@ def _train_epoch(
         rate = set_learning_rate(optimizer, training.schedule.factor(middle, settings.epochs))
         for index, (images, labels) in enumerate(group):
             key = (settings.seed, progress.epoch, progress.batch + index)
-            loss, outcome = _forward(forward, images, labels, settings, key)
+            loss, output = _forward(forward, images, labels, settings, key)
             if len(group) > 1:
                 loss = loss / len(group)
             scaler.scale(loss).backward()
-            losses.add(outcome, progress.step + 1, rate)
+            losses.add(output, progress.step + 1, rate)
             progress.images += len(labels)
         progress.batch += len(group)
         progress.step += 1
@@ -203,7 +164,7 @@ def _forward(
     settings: Settings,
     key: tuple[int, int, int],
 ) -> tuple[Tensor, StepOutput]:
-    """The mean loss of a batch, and its outcome (of a mixture, the larger part is wanted)."""
+    """The mean loss of a batch, and what it gave (of a mixture, the larger part is the label)."""
     partners, weight = labels, 1.0
     if settings.mixing:
         images, partners, weight = settings.mixing(images, labels, key)

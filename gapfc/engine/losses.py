@@ -15,27 +15,27 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class StepOutput:
-    """Of one batch: its mean loss (a scalar), predicted and wanted classes `[B]`, on the device."""
+    """Of one batch: its mean loss (a scalar), predicted and true classes `[B]`, on the device."""
 
     loss: Tensor
     predicted: Tensor
-    wanted: Tensor
+    labels: Tensor
 
 
 class Losses:
-    """The outcomes since they were last read.
+    """The outputs since they were last read.
 
     Reading waits for a GPU, and on a CPU it costs a small network half a per cent of its time at
     every step: so it is done for many steps at once.
     """
 
     def __init__(self) -> None:
-        self._outcomes: list[tuple[StepOutput, int, float]] = []
+        self._outputs: list[tuple[StepOutput, int, float]] = []
         self.last: float = nan
 
-    def add(self, outcome: StepOutput, step: int, rate: float) -> None:
+    def add(self, output: StepOutput, step: int, rate: float) -> None:
         """Keep what a batch gave at optimiser step `step` and learning rate `rate`."""
-        self._outcomes.append((outcome, step, rate))
+        self._outputs.append((output, step, rate))
 
     def read(self, progress: Progress) -> None:
         """Add what has gathered to the epoch's sums.
@@ -43,19 +43,19 @@ class Losses:
         Raises:
             Diverged: where a loss is not finite.
         """
-        if not self._outcomes:
+        if not self._outputs:
             return
-        losses = torch.stack([outcome.loss for outcome, _, _ in self._outcomes]).tolist()
-        for loss, (outcome, step, rate) in zip(losses, self._outcomes, strict=True):
+        losses = torch.stack([output.loss for output, _, _ in self._outputs]).tolist()
+        for loss, (output, step, rate) in zip(losses, self._outputs, strict=True):
             if not isfinite(loss):
                 raise Diverged(self._message(loss, step, rate, progress.epoch))
             self.last = loss
-            images = len(outcome.wanted)
+            images = len(output.labels)
             progress.add("loss", loss * images, images)
-        predicted = torch.cat([outcome.predicted for outcome, _, _ in self._outcomes])
-        wanted = torch.cat([outcome.wanted for outcome, _, _ in self._outcomes])
-        progress.add("accuracy", int((predicted == wanted).sum()), len(wanted))
-        self._outcomes.clear()
+        predicted = torch.cat([output.predicted for output, _, _ in self._outputs])
+        labels = torch.cat([output.labels for output, _, _ in self._outputs])
+        progress.add("accuracy", int((predicted == labels).sum()), len(labels))
+        self._outputs.clear()
 
     def _message(self, loss: float, step: int, rate: float, epoch: int) -> str:
         before = (

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gapfc.errors import UserError
-from gapfc.validators import is_number
+from gapfc.validators import number
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,8 @@ class Mixing:
     cutmix: float = 0.0
 
     def __post_init__(self) -> None:
-        if not all(is_number(alpha) and alpha >= 0 for alpha in (self.mixup, self.cutmix)):
-            raise UserError("augment.mixup and augment.cutmix take 0 (off) or a positive alpha")
+        number("augment.mixup", self.mixup, least=0, takes="0 (off) or a positive alpha")
+        number("augment.cutmix", self.cutmix, least=0, takes="0 (off) or a positive alpha")
 
     def __bool__(self) -> bool:
         return self.mixup > 0 or self.cutmix > 0

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gapfc.errors import UserError
-from gapfc.validators import is_number
+from gapfc.validators import number
 
 
 def build_optimizer(
@@ -34,14 +34,12 @@ def build_optimizer(
             "optimizer._target_=torch.optim.LBFGS evaluates the loss several times a step; "
             "gapfc trains on mini-batches, once a step. Take SGD, AdamW or another."
         )
-    if not is_number(arguments.get("lr", 1e-3)):
-        raise UserError(f"optimizer.lr takes a number, such as 0.001; got {arguments['lr']}")
+    base = number("optimizer.lr", arguments.get("lr", 1e-3), takes="a number, such as 0.001")
     for name, factor in lr_multipliers.items():
-        if not is_number(factor) or factor < 0:
-            raise UserError(f"{name}.lr_multiplier takes a number of at least 0; got {factor}")
+        number(f"{name}.lr_multiplier", factor, least=0)
     groups = []
     for name, child in model.named_children():
-        lr = arguments.get("lr", 1e-3) * lr_multipliers.get(name, 1.0)
+        lr = base * lr_multipliers.get(name, 1.0)
         trainable = [p for p in child.parameters() if p.requires_grad]
         for decayed in (True, False):
             parameters = [p for p in trainable if (p.ndim > 1) == decayed]

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from math import cos, pi
 from typing import Any, Protocol
 
-from gapfc.errors import UserError
-from gapfc.validators import is_number
+from gapfc.validators import is_number, list_of, number, whole
 
 
 class Schedule(Protocol):
@@ -51,10 +50,8 @@ def _warm_up(epoch: float, warmup_epochs: float) -> float:
 
 
 def _check(warmup_epochs: float, gamma: float = 0.1) -> None:
-    if not is_number(warmup_epochs) or warmup_epochs < 0:
-        raise UserError(f"schedule.warmup_epochs takes at least 0; got {warmup_epochs}")
-    if not is_number(gamma) or not 0 < gamma <= 1:
-        raise UserError(f"schedule.gamma takes a factor above 0, at most 1; got {gamma}")
+    number("schedule.warmup_epochs", warmup_epochs, least=0)
+    number("schedule.gamma", gamma, above=0, most=1, takes="a factor above 0, at most 1")
 
 
 def _half_cosine(start: float, end: float, progress: float) -> float:
@@ -84,8 +81,7 @@ class Cosine(Stateless):
 
     def __post_init__(self) -> None:
         _check(self.warmup_epochs)
-        if not is_number(self.final) or not 0 <= self.final <= 1:
-            raise UserError(f"schedule.final takes a fraction from 0 to 1; got {self.final}")
+        number("schedule.final", self.final, 0, 1)
 
     def factor(self, epoch: float, epochs: int) -> float:
         """Factor at `epoch` of `epochs`: 0 to 1 in the warm-up, then 1 to `final`."""
@@ -105,11 +101,13 @@ class Step(Stateless):
 
     def __post_init__(self) -> None:
         _check(self.warmup_epochs, self.gamma)
-        if any(not is_number(m) or not 0 < m < 1 for m in self.milestones):
-            raise UserError(
-                "schedule.milestones takes fractions of the run between 0 and 1, such as "
-                f"[0.5, 0.75]; got {list(self.milestones)}"
-            )
+        list_of(
+            "schedule.milestones",
+            self.milestones,
+            lambda milestone: is_number(milestone) and 0 < milestone < 1,
+            "fractions of the run between 0 and 1, such as [0.5, 0.75]",
+            empty=True,
+        )
 
     def factor(self, epoch: float, epochs: int) -> float:
         """Factor at `epoch` of `epochs`."""
@@ -126,12 +124,10 @@ class OneCycle(Stateless):
     final: float = 1e-4
 
     def __post_init__(self) -> None:
-        if not is_number(self.rise) or not 0 < self.rise < 1:
-            raise UserError(f"schedule.rise takes a fraction of the run; got {self.rise}")
-        for name in ("start", "final"):
-            value = getattr(self, name)
-            if not is_number(value) or not 0 <= value <= 1:
-                raise UserError(f"schedule.{name} takes a fraction from 0 to 1; got {value}")
+        takes = "a fraction of the run, between 0 and 1"
+        number("schedule.rise", self.rise, above=0, below=1, takes=takes)
+        number("schedule.start", self.start, 0, 1)
+        number("schedule.final", self.final, 0, 1)
 
     def factor(self, epoch: float, epochs: int) -> float:
         """Factor at `epoch` of `epochs`: from `start` to 1 at `rise`, then to `final`."""
@@ -154,8 +150,7 @@ class Plateau:
 
     def __post_init__(self) -> None:
         _check(self.warmup_epochs, self.gamma)
-        if not isinstance(self.patience, int) or self.patience < 0:
-            raise UserError(f"schedule.patience takes epochs, 0 or more; got {self.patience}")
+        whole("schedule.patience", self.patience, least=0, takes="epochs, 0 or more")
 
     def factor(self, epoch: float, epochs: int) -> float:
         """Factor at `epoch`, as observed so far."""

@@ -9,7 +9,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gapfc.engine.schedule import Schedule
 from gapfc.errors import UserError
-from gapfc.validators import is_number
 
 
 @dataclass
@@ -109,6 +108,4 @@ def averaged(model: nn.Module, decay: float | None) -> AveragedModel | None:
     """
     if decay is None:
         return None
-    if not is_number(decay) or not 0 < decay < 1:
-        raise UserError(f"trainer.ema takes a decay between 0 and 1, such as 0.999; got {decay}")
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))

@@ -45,8 +45,9 @@ def execute(
     """
     step = experiment.training.progress.step
     tensorboard = TensorBoardLog(directory.path, step + 1 if step else None)
-    bar = {"auto": None}.get(experiment.config.trainer.progress, experiment.config.trainer.progress)
-    journal = Journal(directory, tensorboard, experiment.settings.epochs, bar)
+    settings = experiment.settings
+    bar = None if settings.progress == "auto" else settings.progress
+    journal = Journal(directory, tensorboard, settings.epochs, bar)
     status: Status = "failed"
     message, code = None, 1
     found: dict[str, Any] = {}

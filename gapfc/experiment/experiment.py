@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from gapfc import heads
 from gapfc.data.dataset import Dataset, load
 from gapfc.data.loader import Loader
 from gapfc.data.settings import LoaderSettings
@@ -14,9 +15,9 @@ from gapfc.data.sizes import Size
 from gapfc.engine import checkpoint
 from gapfc.engine.device import choose_device, choose_precision, set_determinism
 from gapfc.engine.evaluate import evaluate
-from gapfc.engine.fit import Listener, Settings, fit
-from gapfc.engine.mixing import Mixing
+from gapfc.engine.fit import Listener, fit
 from gapfc.engine.optimizer import build_optimizer
+from gapfc.engine.settings import Settings
 from gapfc.engine.training import Training, averaged
 from gapfc.errors import UserError
 from gapfc.measure.complexity import macs
@@ -29,7 +30,6 @@ from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.nodes import construct, plain
 from gapfc.system.interruption import Interrupted, Interruption
 from gapfc.tensorboard.events import TensorBoardLog
-from gapfc.validators import is_number
 
 
 class Experiment:
@@ -51,20 +51,8 @@ class Experiment:
         self.config = config
         self.device = choose_device(trainer.device)
         self.precision = choose_precision(trainer.precision, self.device)
-        self._check_switches()
-        set_determinism(trainer.deterministic)
-        self._check_reporting()
-        self.settings = Settings(
-            epochs=trainer.epochs,
-            precision=self.precision,
-            seed=config.seed,
-            accumulate=trainer.accumulate,
-            clip_norm=trainer.clip_norm,
-            label_smoothing=trainer.label_smoothing,
-            early_stopping=trainer.early_stopping,
-            mixing=Mixing(config.augment.mixup, config.augment.cutmix),
-            compile=trainer.compile,
-        )
+        self.settings = Settings.of(nodes, self.precision)
+        set_determinism(self.settings.deterministic)
         self.dataset = self.load_dataset()
         if self.dataset.num_classes < 2:
             raise UserError("A classifier needs two classes or more; these data have one.")
@@ -77,7 +65,8 @@ class Experiment:
         self._check_sizes()
         self.feature_map = feature_shape(self.model.backbone, self.input_size)
         self.macs = macs(self.model.backbone, self.model.head, (3, *self.input_size))
-        memory_format = torch.channels_last if trainer.channels_last else torch.contiguous_format
+        channels_last = self.settings.channels_last
+        memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.model.to(self.device).to(memory_format=memory_format)
         multipliers = {"head": nodes["head"].get("lr_multiplier", 1.0)}
         self.training = Training(
@@ -85,7 +74,7 @@ class Experiment:
             build_optimizer(self.model, nodes["optimizer"], multipliers),
             construct(nodes["schedule"]),
             self.precision.scaler(),
-            averaged(self.model, trainer.ema),
+            averaged(self.model, self.settings.ema),
         )
         self.batches = self.loader.training()
         # Before a checkpoint is loaded: also a resumed run drifts from where it began.
@@ -190,25 +179,6 @@ class Experiment:
             **{f"drift_{name}": drift.total() for name, drift in self.drifts.items()},
         }
 
-    def _check_switches(self) -> None:
-        for key in ("channels_last", "compile", "deterministic"):
-            if not isinstance(self.config.trainer[key], bool):
-                raise UserError(
-                    f"trainer.{key} takes true or false; got {self.config.trainer[key]}"
-                )
-
-    def _check_reporting(self) -> None:
-        targets, progress = self.config.trainer.targets, self.config.trainer.progress
-        if not isinstance(targets, ListConfig) or not all(
-            is_number(target) and 0 < target <= 1 for target in targets
-        ):
-            raise UserError(
-                "trainer.targets takes accuracies above 0, at most 1, such as [0.5, 0.9]; "
-                f"got {targets}"
-            )
-        if progress not in ("auto", True, False):
-            raise UserError(f"trainer.progress takes auto, true or false; got {progress}")
-
     def _check_sizes(self) -> None:
         dataset, settings = self.config.dataset, self.loader.settings
         sizes = {"train_sizes": settings.train_sizes, "eval_sizes": settings.eval_sizes}
@@ -218,8 +188,8 @@ class Experiment:
         if many and not self.model.head.accepts_any_size:
             raise UserError(
                 f"{' and '.join(many)}: several image sizes, but head={self.config.head.name} "
-                "takes the one it was built for. Heads that accept any: gap, gmp, gapgmp, gem, "
-                "nin, spp, sppf, spp_fixed."
+                "takes the one it was built for. Heads that accept any: "
+                f"{heads.names(lambda head: head.accepts_any_size)}."
             )
         for key, (height, width) in ((k, size) for k, given in sizes.items() for size in given):
             try:

@@ -79,7 +79,7 @@ def _training(experiment: Experiment) -> dict[str, Any]:
     steps, seconds, accuracies = (
         [row[key] for row in history] for key in ("step", "seconds", "val_accuracy")
     )
-    targets = experiment.config.trainer.targets
+    targets = experiment.settings.targets
     return {
         "epochs": progress.epoch,
         "steps": progress.step,

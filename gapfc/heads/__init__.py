@@ -1,8 +1,17 @@
 """The heads: what turns a feature map `[B, C, H, W]` into logits `[B, K]`.
 
 Every head is built as `Head(feature_shape=(C, H, W), num_classes=K, **options)` and is a plain
-`nn.Module` that works in any network.
+`nn.Module` that works in any network. What other rooms ask a head, it says itself:
+
+    accepts_any_size    whether it takes feature maps of other sizes than it was built for
+    last_layer          the Linear or 1×1 convolution that gives the logits, or None: optional
+    widths(options)     how it is made larger or smaller: optional, and static, for it is asked
+                        before the head is built. A list of functions, each from a number n >= 1 to
+                        the options that make the head n wide, solved one after another.
 """
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from gapfc.heads.fc import FC
 from gapfc.heads.gap import GAP
@@ -15,3 +24,18 @@ from gapfc.heads.spp_fixed import SPPFixed
 from gapfc.heads.sppf import SPPF
 
 __all__ = ["FC", "GAP", "GAPGMP", "GMP", "NIN", "SPP", "SPPF", "GeM", "SPPFixed"]
+
+# Options under which a head, if it has them, is a linear classifier of what it pools: no layers in
+# between, and no ReLU behind NIN's convolution (mean(conv1×1(x)) = Linear(mean(x))).
+LINEAR: Mapping[str, Any] = {"hidden": [], "dropout": 0.0, "relu": False}
+
+
+def names(which: Callable[[Any], bool]) -> str:
+    """Those heads of gapfc of whose class `which` is true, as `head=` takes them.
+
+    >>> names(lambda head: not head.accepts_any_size)
+    'fc'
+    """
+    classes = (globals()[name] for name in __all__)
+    # Each stands in a file of the name that `head=` takes.
+    return ", ".join(sorted(c.__module__.rpartition(".")[2] for c in classes if which(c)))

@@ -33,9 +33,11 @@ class FC(PooledHead):
     def pool(self, features: Tensor) -> Tensor:
         """Features `[B, C, H, W]` of the size it was built for, to `[B, C·H·W]`."""
         if tuple(features.shape[1:]) != self.feature_shape:
+            from gapfc.heads import names  # which imports this file
+
             raise UserError(
                 f"head=fc was built for a feature map {times(self.feature_shape)} and got "
                 f"{times(features.shape[1:])}: it takes one image size. "
-                "Heads that accept any: gap, gmp, gapgmp, gem, nin, spp, sppf, spp_fixed."
+                f"Heads that accept any: {names(lambda head: head.accepts_any_size)}."
             )
         return features.flatten(1)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gapfc.errors import UserError
 from gapfc.heads.pooled import PooledHead
+from gapfc.validators import number
 
 
 class GeM(PooledHead):
@@ -31,8 +31,8 @@ class GeM(PooledHead):
         dropout: float = 0.0,
         bias: bool = True,
     ) -> None:
-        if p <= 0 or eps <= 0:
-            raise UserError(f"head.p and head.eps must be positive; got p={p}, eps={eps}")
+        number("head.p", p, above=0)
+        number("head.eps", eps, above=0)
         super().__init__(feature_shape, num_classes, hidden, dropout, bias)
         self.p = nn.Parameter(torch.tensor(float(p)), requires_grad=learn_p)
         self.eps = eps

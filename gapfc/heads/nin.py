@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from gapfc.errors import UserError
-from gapfc.heads.classifier import check_dropout
+from gapfc.heads.mlp import check_dropout
 
 
 class NIN(nn.Module):
@@ -34,8 +34,8 @@ class NIN(nn.Module):
         channels = feature_shape[0]
         if not conv and channels != num_classes:
             raise UserError(
-                f"head=nin head.conv=false averages the backbone's own maps, so it needs one a "
-                f"class: {num_classes}; the backbone gives {channels}. "
+                "head=nin head.conv=false has no parameters: it averages the backbone's own maps, "
+                f"so it needs one per class: {num_classes}; the backbone gives {channels}. "
                 "Set head.conv=true, or the width of the backbone's last layer."
             )
         check_dropout(dropout)
@@ -45,6 +45,11 @@ class NIN(nn.Module):
         if conv:
             self.conv = _convolution(channels, num_classes, bias, relu)
         self.relu = nn.ReLU() if relu else nn.Identity()
+
+    @property
+    def last_layer(self) -> nn.Module | None:
+        """What gives the maps, and so the logits; None without a convolution."""
+        return self.conv if isinstance(self.conv, nn.Conv2d) else None
 
     def maps(self, features: Tensor) -> Tensor:
         """Features `[B, C, H, W]` to one map a class, `[B, K, H, W]`."""

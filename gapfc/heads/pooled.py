@@ -1,11 +1,12 @@
 """What most heads have in common: logits = classifier(pool(features))."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
-from gapfc.heads.classifier import mlp
+from gapfc.heads.mlp import mlp
 
 
 class PooledHead(nn.Module, ABC):
@@ -37,6 +38,17 @@ class PooledHead(nn.Module, ABC):
         super().__init__()
         self.width = feature_shape[0] * cells
         self.classifier = mlp(self.width, hidden, num_classes, dropout, bias)
+
+    @property
+    def last_layer(self) -> nn.Module:
+        """What gives the logits."""
+        return self.classifier[-1]
+
+    @staticmethod
+    def widths(options: Mapping[str, Any]) -> list[Callable[[int], dict[str, Any]]]:
+        """One width for all hidden layers that `options` have, or for one if they have none."""
+        depth = max(1, len(options.get("hidden") or ()))
+        return [lambda n: {"hidden": [n] * depth}]
 
     @abstractmethod
     def pool(self, features: Tensor) -> Tensor:

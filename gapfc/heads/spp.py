@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from gapfc.errors import UserError
 from gapfc.heads.pooled import PooledHead
 from gapfc.heads.pyramid import pyramid_max, pyramid_mean
+from gapfc.validators import is_count, list_of, one_of
 
 POOLS = {"max": pyramid_max, "avg": pyramid_mean}
 
@@ -33,13 +33,8 @@ class SPP(PooledHead):
         dropout: float = 0.0,
         bias: bool = True,
     ) -> None:
-        if not levels or any(not isinstance(n, int) or n < 1 for n in levels):
-            raise UserError(
-                f"head.levels takes a list of positive bin counts, such as [1, 2, 4]; "
-                f"got {list(levels)}"
-            )
-        if pool not in POOLS:
-            raise UserError(f"head.pool takes max or avg; got {pool}")
+        list_of("head.levels", levels, is_count, "a list of positive bin counts, such as [1, 2, 4]")
+        one_of("head.pool", pool, POOLS)
         cells = sum(n * n for n in levels)
         super().__init__(feature_shape, num_classes, hidden, dropout, bias, cells)
         self.levels = tuple(levels)

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from gapfc.errors import UserError
 from gapfc.heads.pooled import PooledHead
+from gapfc.validators import is_count, list_of, one_of
 
 
 class SPPFixed(PooledHead):
@@ -31,13 +32,8 @@ class SPPFixed(PooledHead):
         dropout: float = 0.0,
         bias: bool = True,
     ) -> None:
-        if not windows or any(not isinstance(k, int) or k < 1 for k in windows):
-            raise UserError(
-                f"head.windows takes a list of positive sizes, such as [1, 2, 3]; "
-                f"got {list(windows)}"
-            )
-        if pool not in ("max", "avg"):
-            raise UserError(f"head.pool takes max or avg; got {pool}")
+        list_of("head.windows", windows, is_count, "a list of positive sizes, such as [1, 2, 3]")
+        one_of("head.pool", pool, ("max", "avg"))
         super().__init__(feature_shape, num_classes, hidden, dropout, bias, len(windows))
         self.windows = tuple(windows)
         self.window_pool = F.max_pool2d if pool == "max" else F.avg_pool2d

@@ -1,11 +1,14 @@
 """Fast spatial pyramid pooling (SPPF of YOLOv5, Jocher 2020; after He et al. 2014)."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gapfc.errors import UserError
-from gapfc.heads.classifier import check_dropout
+from gapfc.heads.mlp import check_dropout
+from gapfc.validators import is_count, one_of, refuse, whole
 
 ACTIVATIONS = {"none": nn.Identity, "relu": nn.ReLU, "silu": nn.SiLU}
 
@@ -42,12 +45,11 @@ class SPPF(nn.Module):
         channels = feature_shape[0]
         hidden = max(channels // 2, 1) if hidden_channels is None else hidden_channels
         self.width = channels if out_channels is None else out_channels
-        if hidden < 1 or self.width < 1:
-            raise UserError("head.hidden_channels and head.out_channels take positive widths")
-        if not isinstance(kernel_size, int) or kernel_size < 1 or kernel_size % 2 == 0:
-            raise UserError(f"head.kernel_size takes an odd number; got {kernel_size}")
-        if activation not in ACTIVATIONS:
-            raise UserError(f"head.activation takes none, relu or silu; got {activation}")
+        whole("head.hidden_channels", hidden, least=1)
+        whole("head.out_channels", self.width, least=1)
+        if not is_count(kernel_size) or kernel_size % 2 == 0:
+            refuse("head.kernel_size", "an odd number above 0", kernel_size)
+        one_of("head.activation", activation, ACTIVATIONS)
         check_dropout(dropout)
         self.kernel_size = kernel_size
         self.reduce = nn.Conv2d(channels, hidden, 1, bias=bias)
@@ -55,6 +57,22 @@ class SPPF(nn.Module):
         self.activation = ACTIVATIONS[activation]()
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(self.width, num_classes, bias=bias)
+
+    @property
+    def last_layer(self) -> nn.Module:
+        """What gives the logits."""
+        return self.classifier
+
+    @staticmethod
+    def widths(options: Mapping[str, Any]) -> list[Callable[[int], dict[str, Any]]]:
+        """Both convolutions together, as YOLOv5 has them; then the second alone, in finer steps.
+
+        The parameters grow with the square of the first number, but in proportion to the second.
+        """
+        return [
+            lambda n: {"hidden_channels": n, "out_channels": 2 * n},
+            lambda n: {"out_channels": n},
+        ]
 
     def forward(self, features: Tensor) -> Tensor:
         """Features `[B, C, H, W]` to logits `[B, K]`."""

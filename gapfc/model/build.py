@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from gapfc.errors import UserError
+from gapfc.measure.complexity import evaluating
 from gapfc.model.classifier import Classifier
 from gapfc.model.parameter_matching import match
 from gapfc.settings.nodes import construct
+from gapfc.validators import one_of
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +51,10 @@ def build(
     model.freeze(_frozen_modules(backbone, config["backbone"].get("trainable", "all")))
     if not any(p.requires_grad for p in model.parameters()):
         raise UserError(
-            "Nothing would be trained: backbone.trainable=none freezes the backbone and this head "
-            "has no parameters. Set backbone.trainable=all or last, or take a head with parameters."
+            "Nothing would be trained: the backbone is frozen, and head="
+            f"{config['head'].get('name')} has no parameters as it is set. "
+            "Set backbone.trainable=all or last (of gapfc transfer: protocol=finetune or "
+            "last_block), or take a head with parameters."
         )
     torch.manual_seed(seed)
     return model
@@ -76,28 +80,20 @@ def dry_run(module: nn.Module, image_size: tuple[int, int]) -> Tensor:
 
     In evaluation mode, on the CPU; training mode and random state are as before.
     """
-    was_training = module.training
-    random_state = torch.get_rng_state()
-    try:
-        with torch.no_grad():
-            return cast(Tensor, module.eval()(torch.zeros(1, 3, *image_size)))
-    finally:
-        module.train(was_training)
-        torch.set_rng_state(random_state)
+    with evaluating(module), torch.no_grad():
+        return cast(Tensor, module(torch.zeros(1, 3, *image_size)))
 
 
 def _frozen_modules(backbone: nn.Module, trainable: str) -> list[nn.Module]:
+    one_of("backbone.trainable", trainable, ("all", "none", "last"))
     if trainable == "all":
         return []
     if trainable == "none":
         return [backbone]
-    if trainable == "last":
-        # Everything but the last stage and what lies in it; a child that contains the last stage
-        # is opened and its other children are taken.
-        stages = cast(tuple[str, ...], backbone.stages)
-        last = backbone.get_submodule(stages[-1])
-        return _others(backbone, last)
-    raise UserError(f"backbone.trainable takes all, none or last; got {trainable}")
+    # Everything but the last stage and what lies in it; a child that contains the last stage is
+    # opened and its other children are taken.
+    stages = cast(tuple[str, ...], backbone.stages)
+    return _others(backbone, backbone.get_submodule(stages[-1]))
 
 
 def _others(module: nn.Module, kept: nn.Module) -> list[nn.Module]:

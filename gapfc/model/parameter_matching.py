@@ -6,17 +6,20 @@ Heads at one parameter count differ in how they pool, not in how much they can s
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from hydra.utils import get_object
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from gapfc import heads
 from gapfc.errors import UserError
+from gapfc.heads.pooled import PooledHead
 from gapfc.measure.complexity import count_parameters
-from gapfc.settings.nodes import construct
+from gapfc.settings.nodes import construct, plain
 from gapfc.settings.paths import CONFIGS
+from gapfc.validators import one_of, whole
 
 KEYS = ("parameters", "match_parameters_of")
 
@@ -54,8 +57,7 @@ def match(
 
     `head.parameters=<n>` asks for n parameters, `head.match_parameters_of=<name>` for as many as
     the head of that name has on the same features, with the settings in its own file. Solved are
-    the hidden layers (one if the head has none; several get one width) or the channels of a head
-    that has `hidden_channels` and `out_channels`, by bisection on the constructor itself.
+    the `widths` of the head, by bisection on the constructor itself.
 
     Args:
         head: the node of the config.
@@ -83,14 +85,15 @@ def match(
     if like is not None:
         target, source = count(_shipped(like)), f"head.match_parameters_of={like}"
     else:
-        target, source = _positive(wanted), f"head.parameters={wanted}"
+        target, source = whole("head.parameters", wanted, least=1), f"head.parameters={wanted}"
     options = _solve(node, target, count)
     solved = node | options
     reached = count(solved)
     if not options and reached != target:
         raise UserError(
             f"{source}: head={node.get('name')} has no width to solve for; it has {reached:,} "
-            f"parameters, not {target:,}. Heads that have: all with head.hidden, and sppf."
+            f"parameters, not {target:,}. Heads that have one: "
+            f"{heads.names(lambda head: hasattr(head, 'widths'))}."
         )
     if reached > target and _is_smallest(options):
         raise UserError(
@@ -103,30 +106,31 @@ def match(
 def _solve(node: Node, target: int, count: Count) -> Node:
     """The widths whose count comes nearest to `target`; none if the head has no width."""
     count(node)  # an option that cannot be shows before widths are tried
-    arguments = inspect.signature(get_object(node["_target_"])).parameters
-    if "hidden" in arguments:
-        depth = max(1, len(node.get("hidden") or ()))
-        options = {"hidden": [_nearest(lambda n: count(node | {"hidden": [n] * depth}), target)]}
-        options["hidden"] *= depth
-        # A head that was given no hidden layer needs none when it is of the right size already.
-        plain: Node = {"hidden": []}
-        if not node.get("hidden") and _off(node | plain, target, count) <= _off(
-            node | options, target, count
-        ):
-            return plain
-        return options
-    if "hidden_channels" in arguments and "out_channels" in arguments:
+    options: Node = {}
+    for width in _widths(node):
+        options |= _widened(node | options, width, target, count)
+    # Layers that the head was not given are left out where it is of the right size without them.
+    without: Node = {
+        key: [] for key, value in options.items() if isinstance(value, list) and not node.get(key)
+    }
+    if without and _off(node | without, target, count) <= _off(node | options, target, count):
+        return without
+    return options
 
-        def channels(hidden: int) -> Node:
-            return {"hidden_channels": hidden, "out_channels": 2 * hidden}  # as YOLOv5 has them
 
-        hidden = _nearest(lambda n: count(node | channels(n)), target)
-        # The count grows with the square of `hidden`; the output's width alone goes in finer steps.
-        out = _nearest(
-            lambda n: count(node | {"hidden_channels": hidden, "out_channels": n}), target
-        )
-        return {"hidden_channels": hidden, "out_channels": out}
-    return {}
+def _widths(node: Node) -> list[Callable[[int], Node]]:
+    """What the head says of its widths, or else one of gapfc's that takes the same options."""
+    target = get_object(node["_target_"])
+    arguments = inspect.signature(target).parameters
+    for head in (target, PooledHead, heads.SPPF):
+        widths = head.widths(node) if hasattr(head, "widths") else []
+        if widths and all(option in arguments for width in widths for option in width(1)):
+            return widths
+    return []
+
+
+def _widened(node: Node, width: Callable[[int], Node], target: int, count: Count) -> Node:
+    return width(_nearest(lambda n: count(node | width(n)), target))
 
 
 def _nearest(count: Callable[[int], int], target: int) -> int:
@@ -156,19 +160,9 @@ def _words(options: Mapping[str, Any]) -> str:
     return " ".join(f"head.{key}={value}" for key, value in options.items())
 
 
-def _positive(wanted: Any) -> int:
-    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
-        raise UserError(f"head.parameters takes a whole number above 0; got {wanted}")
-    return wanted
-
-
 def _shipped(name: str) -> Node:
     """The node of configs/head/<name>.yaml."""
-    folder = CONFIGS / "head"
-    file = folder / f"{name}.yaml"
-    if not file.is_file():
-        names = sorted(f.name.removesuffix(".yaml") for f in folder.iterdir())
-        raise UserError(f"head.match_parameters_of={name}: takes {', '.join(names)}")
-    node = OmegaConf.to_container(OmegaConf.create(file.read_text(encoding="utf-8")))
-    assert isinstance(node, dict)
-    return {str(key): value for key, value in node.items() if key not in KEYS}
+    files = {file.stem: file for file in sorted((CONFIGS / "head").glob("*.yaml"))}
+    file = files[one_of("head.match_parameters_of", name, files)]
+    node = plain(cast(DictConfig, OmegaConf.load(file)))
+    return {key: value for key, value in node.items() if key not in KEYS}

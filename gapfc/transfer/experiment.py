@@ -217,7 +217,7 @@ class Transfer(Experiment):
         # Part of the budget: it is compared with training by the second.
         self.training.progress.seconds += solved - begun
         self.training.progress.images += len(train[1])
-        self.training.ema = averaged(self.model, self.config.trainer.ema)
+        self.training.ema = averaged(self.model, self.settings.ema)
         if self.protocol.trains:
             self.take_start()
 

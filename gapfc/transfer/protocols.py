@@ -1,8 +1,6 @@
 """The ways of taking features from a source to a target."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from gapfc.errors import UserError
 
@@ -25,26 +23,6 @@ class Protocol:
     probes: bool = False
     trains: bool = True
     keeps_head: bool = False
-
-    def nodes(self, config: Mapping[str, Any], pretrained: bool) -> dict[str, Any]:
-        """The nodes `backbone` and `head` of the target's model, from those in `config`.
-
-        A probe is a linear classifier of what the head pools: the head loses its hidden layers and
-        dropout, and NIN the ReLU behind its convolution (mean(conv1×1(x)) = Linear(mean(x))).
-
-        Args:
-            config: as plain containers.
-            pretrained: whether the source is `backbone.weights` itself.
-        """
-        backbone = {**config["backbone"], "trainable": self.trainable}
-        if "weights" in backbone and not (pretrained and self.transfers):
-            backbone["weights"] = None
-        head = dict(config["head"])
-        if self.probes:
-            size = {"parameters": None, "match_parameters_of": None}
-            linear: dict[str, Any] = {"hidden": [], "dropout": 0.0, "relu": False, **size}
-            head |= {key: value for key, value in linear.items() if key in head}
-        return {"backbone": backbone, "head": head}
 
 
 PROTOCOLS = {

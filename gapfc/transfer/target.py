@@ -7,8 +7,10 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gapfc.errors import UserError
+from gapfc.heads import LINEAR
 from gapfc.model.build import build
 from gapfc.model.classifier import Classifier
+from gapfc.model.parameter_matching import KEYS
 from gapfc.transfer.protocols import Protocol
 from gapfc.transfer.source import Source
 from gapfc.transfer.weights import (
@@ -43,16 +45,9 @@ def build_target(
     Raises:
         UserError: where source, head and protocol don't fit.
     """
-    head = config["head"]
-    if protocol.trainable == "none" and head.get("conv") is False:
-        raise UserError(
-            f"protocol={protocol.name} freezes the backbone, and head={head['name']} "
-            "with head.conv=false has no parameters: nothing would be trained. Take "
-            "protocol=finetune or last_block, or head.conv=true."
-        )
     if protocol.keeps_head:
         _check_same_head(config, source)
-    nodes = protocol.nodes(config, source.pretrained)
+    nodes = model_nodes(config, protocol, source.pretrained)
     model = build(nodes, num_classes, image_size, config["seed"])
     if protocol.probes:
         _check_probe(model, config, protocol, source)
@@ -66,6 +61,28 @@ def build_target(
         for parameter in model.head.parameters():
             parameter.requires_grad_(id(parameter) in trained)
     return model
+
+
+def model_nodes(
+    config: Mapping[str, Any], protocol: Protocol, pretrained: bool
+) -> dict[str, dict[str, Any]]:
+    """The nodes `backbone` and `head` of the target's model, from those in `config`.
+
+    A probe is a linear classifier of what the head pools, whatever else the head is set to.
+
+    Args:
+        config: as plain containers.
+        protocol: what is taken and what is trained.
+        pretrained: whether the source is `backbone.weights` itself.
+    """
+    backbone = {**config["backbone"], "trainable": protocol.trainable}
+    if "weights" in backbone and not (pretrained and protocol.transfers):
+        backbone["weights"] = None
+    head = dict(config["head"])
+    if protocol.probes:
+        linear = {**LINEAR, **dict.fromkeys(KEYS)}
+        head |= {key: value for key, value in linear.items() if key in head}
+    return {"backbone": backbone, "head": head}
 
 
 def _take_head(

@@ -73,23 +73,26 @@ def extend_last_layer(head: nn.Module, state: State, rows: list[int], source: st
 
 
 def last_layer(head: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
-    """Name and module of what gives the logits: the last Linear, or 1×1 convolution, of a head.
+    """Name and module of what gives the logits.
+
+    Of a head that has no `last_layer` it is the last Linear or 1×1 convolution.
 
     Raises:
         UserError: where it has none.
     """
-    found = [
-        (name, module)
+    linear = {
+        module: name
         for name, module in head.named_modules()
         if isinstance(module, nn.Linear)
         or (isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1))
-    ]
-    if not found:
+    }
+    last = getattr(head, "last_layer", next(reversed(linear), None))
+    if last not in linear:
         raise UserError(
             f"This head ({type(head).__name__}) has no layer of parameters that gives the logits: "
             "there is nothing to solve for or to renew. Take protocol=finetune, or another head."
         )
-    return found[-1]
+    return linear[last], last
 
 
 def _below(prefix: str, state: State) -> dict[str, Tensor]:

@@ -62,5 +62,5 @@ def test_maps_end_without_relu():
 
 @pytest.mark.parametrize("options", [{"dropout": 1.0}, {"dropout": -0.1}, {"maps": 0}])
 def test_wrong_options(options):
-    with pytest.raises(UserError, match=f"backbone.{next(iter(options))}="):
+    with pytest.raises(UserError, match=f"backbone.{next(iter(options))} takes"):
         NIN(**options)

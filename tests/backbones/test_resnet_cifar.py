@@ -58,5 +58,5 @@ def test_inner_path_adds_to_the_shortcut():
 
 
 def test_unknown_depth():
-    with pytest.raises(UserError, match=r"depth=18: it takes one of 20, 32, 44, 56, 110"):
+    with pytest.raises(UserError, match=r"depth takes 20, 32, 44, 56 or 110; got 18"):
         ResNetCifar(18)

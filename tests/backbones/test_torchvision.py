@@ -186,5 +186,5 @@ def test_small_stem_of_resnet_is_stride_one_without_pool():
 def test_small_stem_that_cannot_be_had():
     with pytest.raises(UserError, match=r"stem=small: maxvit_t cannot"):
         Torchvision("maxvit_t", stem="small")
-    with pytest.raises(UserError, match=r"stem=cifar: it takes imagenet or small"):
+    with pytest.raises(UserError, match=r"stem takes imagenet or small; got cifar"):
         Torchvision("resnet18", stem="cifar")

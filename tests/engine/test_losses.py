@@ -9,14 +9,14 @@ from gapfc.engine.losses import Diverged, Losses, StepOutput
 from gapfc.engine.training import Progress
 
 
-def outcome(loss, predicted, wanted):
-    return StepOutput(torch.tensor(loss), torch.tensor(predicted), torch.tensor(wanted))
+def output(loss, predicted, labels):
+    return StepOutput(torch.tensor(loss), torch.tensor(predicted), torch.tensor(labels))
 
 
 def test_means_weigh_batches_by_their_images():
     losses, progress = Losses(), Progress()
-    losses.add(outcome(2.0, [0, 1, 2], [0, 1, 1]), step=1, rate=0.1)
-    losses.add(outcome(1.0, [2], [2]), step=2, rate=0.1)
+    losses.add(output(2.0, [0, 1, 2], [0, 1, 1]), step=1, rate=0.1)
+    losses.add(output(1.0, [2], [2]), step=2, rate=0.1)
     assert progress.mean("loss") is None
     losses.read(progress)
     losses.read(progress)  # nothing is counted twice
@@ -28,9 +28,9 @@ def test_means_weigh_batches_by_their_images():
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_the_step_that_went_wrong_is_named(bad):
     losses, progress = Losses(), Progress(epoch=2, step=40)
-    losses.add(outcome(1.5, [0], [0]), step=31, rate=0.1)
-    losses.add(outcome(bad, [0], [0]), step=32, rate=0.25)
-    losses.add(outcome(math.nan, [0], [0]), step=33, rate=0.5)
+    losses.add(output(1.5, [0], [0]), step=31, rate=0.1)
+    losses.add(output(bad, [0], [0]), step=32, rate=0.25)
+    losses.add(output(math.nan, [0], [0]), step=33, rate=0.5)
     words = rf"became {bad} at step 32 \(epoch 3\) at learning rate 0.25; .* was 1.5\."
     with pytest.raises(Diverged, match=words):
         losses.read(progress)
@@ -38,6 +38,6 @@ def test_the_step_that_went_wrong_is_named(bad):
 
 def test_a_first_loss_that_is_no_number():
     losses = Losses()
-    losses.add(outcome(math.nan, [0], [0]), step=1, rate=0.1)
+    losses.add(output(math.nan, [0], [0]), step=1, rate=0.1)
     with pytest.raises(Diverged, match="no loss before it was finite"):
         losses.read(Progress())

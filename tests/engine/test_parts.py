@@ -136,8 +136,6 @@ def test_ema_follows_its_formula():
         value = net.head.classifier[0].weight.detach().clone()
         expected = value if step == 0 else 0.9 * expected + 0.1 * value
     torch.testing.assert_close(ema.module.head.classifier[0].weight.detach(), expected)
-    with pytest.raises(UserError, match=r"trainer\.ema"):
-        averaged(net, 1.5)
 
 
 STATE = {"model": {"w": torch.arange(3.0)}}

@@ -11,8 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from gapfc.errors import UserError
-from gapfc.heads import FC, GAP, GAPGMP, GMP, NIN, SPP, SPPF, GeM, SPPFixed
+from gapfc.heads import FC, GAP, GAPGMP, GMP, NIN, SPP, SPPF, GeM, SPPFixed, names
 from gapfc.heads.pyramid import bins, pyramid_max, pyramid_mean
+from gapfc.settings.paths import CONFIGS
 
 HEADS = {
     "fc": FC,
@@ -79,7 +80,7 @@ def test_accepts_any_size_and_says_so(name):
 def test_fc_refuses_another_size_and_names_the_heads_that_take_it():
     head = FC(SHAPE, K)
     assert not head.accepts_any_size
-    with pytest.raises(UserError, match=r"6×5×7 .* 6×7×5.*gap, gmp"):
+    with pytest.raises(UserError, match=r"6×5×7 .* 6×7×5.*gap, gapgmp, gem"):
         head(features((6, 7, 5)))
 
 
@@ -272,9 +273,14 @@ def test_on_a_1x1_map_the_pooled_heads_are_fc():
         (GAP, {"dropout": 1.0}, "head.dropout"),
         (NIN, {"dropout": -0.1}, "head.dropout"),
         (GeM, {"p": 0.0}, "head.p"),
+        (GeM, {"eps": -1.0}, "head.eps takes a number above 0; got -1.0"),
+        (GAP, {"hidden": [True]}, "head.hidden"),
         (SPP, {"levels": []}, "head.levels"),
+        (SPP, {"levels": 3}, "head.levels"),
+        (SPP, {"levels": [True]}, "head.levels"),
         (SPP, {"pool": "median"}, "head.pool"),
         (SPPF, {"kernel_size": 4}, "head.kernel_size"),
+        (SPPF, {"kernel_size": True}, "head.kernel_size"),
         (SPPF, {"out_channels": 0}, "head.out_channels"),
         (SPPF, {"activation": "tanh"}, "head.activation"),
         (SPPFixed, {"windows": [0]}, "head.windows"),
@@ -297,6 +303,28 @@ def test_bias_and_dropout_have_effect(name):
     assert not torch.equal(first, second)
     dropping.eval()
     torch.testing.assert_close(dropping(x), dropping(x), rtol=0, atol=0)
+
+
+def test_heads_are_named_as_their_configs():
+    assert names(lambda head: True).split(", ") == sorted(
+        file.stem for file in (CONFIGS / "head").glob("*.yaml")
+    )
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_last_layer_gives_the_logits(name):
+    head = HEADS[name](SHAPE, K).eval()
+    assert head.last_layer.weight.shape[0] == K
+    with torch.no_grad():
+        before = head(features())
+        head.last_layer.weight.zero_()
+        head.last_layer.bias.fill_(2.0)
+    assert not torch.equal(head(features()), before)
+    torch.testing.assert_close(head(features()), torch.full((3, K), 2.0))
+
+
+def test_own_maps_have_no_last_layer():
+    assert NIN((K, 4, 4), K, conv=False).last_layer is None
 
 
 @pytest.mark.gpu

@@ -7,8 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
+from torch import nn
 
 from gapfc.errors import UserError
+from gapfc.heads import GAP, SPPF
+from gapfc.heads.mlp import mlp as mlp_layers
 from gapfc.model.build import build
 from gapfc.model.parameter_matching import _nearest, match
 from gapfc.settings.nodes import construct
@@ -98,8 +101,9 @@ def test_nothing_asked_nothing_changed():
     [
         ("fc", {"match_parameters_of": "gap"}, "nearest is 213, at head.hidden=[1]"),
         ("nin", {"parameters": 5000}, "has no width to solve for; it has 130 parameters"),
-        ("gap", {"parameters": 0}, "whole number above 0; got 0"),
+        ("gap", {"parameters": 0}, "whole number of at least 1; got 0"),
         ("gap", {"parameters": "many"}, "got many"),
+        ("gap", {"parameters": True}, "got true"),
         ("gap", {"match_parameters_of": "gapp"}, "takes fc, gap, gapgmp, gem, gmp, nin, spp"),
         ("gap", {"match_parameters_of": "fc", "parameters": 9}, "set one of the two"),
     ],
@@ -108,6 +112,58 @@ def test_what_cannot_be_is_said(name, options, words):
     with pytest.raises(UserError) as error:
         match(node(name, **options), SHAPE, CLASSES)
     assert words in str(error.value)
+
+
+class OwnHidden(nn.Module):
+    """Says nothing of its widths, but takes hidden layers as gapfc's heads do."""
+
+    def __init__(self, feature_shape, num_classes, hidden=(7,)):
+        super().__init__()
+        self.layers = mlp_layers(feature_shape[0], hidden, num_classes)
+
+
+class OwnChannels(nn.Module):
+    def __init__(self, feature_shape, num_classes, hidden_channels=1, out_channels=1):
+        super().__init__()
+        self.layers = SPPF(feature_shape, num_classes, hidden_channels, out_channels)
+
+
+class OwnWidths(nn.Module):
+    def __init__(self, feature_shape, num_classes, neurons=1):
+        super().__init__()
+        self.layers = mlp_layers(feature_shape[0], [neurons], num_classes)
+
+    @staticmethod
+    def widths(options):
+        return [lambda n: {"neurons": n}]
+
+
+class FixedHidden(GAP):
+    """Inherits what GAP says of widths, but does not take the option."""
+
+    def __init__(self, feature_shape, num_classes):
+        super().__init__(feature_shape, num_classes, hidden=(3,))
+
+
+@pytest.mark.parametrize(
+    ("head", "solved"),
+    [
+        (OwnHidden, {"hidden": [43]}),
+        (OwnChannels, {"hidden_channels": 9, "out_channels": 19}),
+        (OwnWidths, {"neurons": 43}),
+    ],
+)
+def test_a_head_of_ones_own_is_matched(head, solved):
+    own = {"name": "own", "_target_": f"{__name__}.{head.__name__}", "parameters": 999}
+    found, reached = match(own, SHAPE, CLASSES)
+    assert {key: found[key] for key in solved} == solved == reached.options
+    assert reached.parameters == size(built(found))
+
+
+def test_a_head_without_a_width_says_which_heads_have_one():
+    own = {"name": "own", "_target_": f"{__name__}.FixedHidden", "parameters": 999}
+    with pytest.raises(UserError, match=r"own has no width.*one: fc, gap, .*, spp_fixed, sppf\."):
+        match(own, SHAPE, CLASSES)
 
 
 @settings(max_examples=60, deadline=None)

@@ -233,8 +233,9 @@ def test_values_that_can_be_are_swept_over(sweep):
         ("augment.flip=abc", "augment.flip"),
         ("head.dropout=abc", "head.dropout takes a probability"),
         ("head=sppf head.kernel_size=5.0", "head.kernel_size takes an odd number"),
-        ("head=sppf head.hidden_channels=2.5", r"can't be built: .*\n.*hidden_channels=2.5"),
-        ("head=spp head.levels=3", r"can't be built: .*\n.*levels=3"),
+        ("head=sppf head.hidden_channels=2.5", "head.hidden_channels takes a whole number"),
+        ("head=spp head.levels=3", "head.levels takes a list of positive bin counts"),
+        ("+head.colour=red", r"can't be built: .*\n.*colour=red"),
         ("data_root=null", "data_root"),
         # Sizes that this network and head cannot take: said before training, not after.
         ("dataset.eval_sizes=[16,1]", "dataset.eval_sizes has 1x1: Images of 1 x 1"),

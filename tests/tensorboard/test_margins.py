@@ -8,9 +8,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.util import tensor_util
 
-from gapfc.compare.answer import Question, compare
+from gapfc.compare.answer import compare
 from gapfc.compare.collect import collect
 from gapfc.compare.output.margins import margins
+from gapfc.compare.question import Question
 from gapfc.tensorboard.margins import Margin, write_margins
 
 HEADER = "epoch,step,lr,train_loss,train_accuracy,val_loss,val_accuracy\n"

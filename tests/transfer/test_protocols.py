@@ -13,6 +13,7 @@ from gapfc.records.results import build_results
 from gapfc.transfer.classes import extended, old_classes
 from gapfc.transfer.protocols import PROTOCOLS, protocol_of
 from gapfc.transfer.scratch import against_scratch, find_scratch, target_hash
+from gapfc.transfer.target import model_nodes
 
 CONFIG = {
     "backbone": {"name": "convnet", "weights": "DEFAULT", "trainable": "all"},
@@ -32,18 +33,18 @@ CONFIG = {
     ],
 )
 def test_nodes(name, trainable, hidden):
-    nodes = protocol_of(name).nodes(CONFIG, pretrained=False)
+    nodes = model_nodes(CONFIG, protocol_of(name), pretrained=False)
     assert nodes["backbone"]["trainable"] == trainable
     assert nodes["head"]["hidden"] == hidden
     assert nodes["backbone"]["weights"] is None  # the source's own state is loaded
     assert CONFIG["head"]["hidden"] == [512]
-    pretrained = protocol_of(name).nodes(CONFIG, pretrained=True)["backbone"]["weights"]
-    assert pretrained == (None if name == "scratch" else "DEFAULT")
+    nodes = model_nodes(CONFIG, protocol_of(name), pretrained=True)
+    assert nodes["backbone"]["weights"] == (None if name == "scratch" else "DEFAULT")
 
 
 def test_a_probe_takes_nins_relu_and_no_option_that_the_head_lacks():
     nin = {"name": "nin", "relu": True, "dropout": 0.2}
-    found = protocol_of("lp_ft").nodes({**CONFIG, "head": nin}, False)["head"]
+    found = model_nodes({**CONFIG, "head": nin}, protocol_of("lp_ft"), False)["head"]
     assert found == {"name": "nin", "relu": False, "dropout": 0.0}
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from gapfc.backbones import ConvNet
 from gapfc.engine.device import choose_precision
@@ -70,6 +71,27 @@ def test_a_head_of_another_map_size_cannot_be_kept():
 def test_a_head_without_parameters_has_no_last_layer():
     with pytest.raises(UserError, match=r"NIN.*nothing to solve"):
         last_layer(NIN(SHAPE, 6, conv=False))
+
+
+class Own(nn.Module):
+    """A head that says nothing of its last layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.spatial, self.last = nn.Linear(6, 4), nn.Conv2d(4, 4, 3), nn.Linear(4, 5)
+
+
+class Reversed(Own):
+    """A head that says which it is."""
+
+    @property
+    def last_layer(self):
+        return self.first
+
+
+def test_the_last_layer_of_a_head_of_ones_own():
+    assert last_layer(Own())[0] == "last"
+    assert last_layer(Reversed())[0] == "first"
 
 
 def test_old_classes_keep_their_rows():

@@ -7,14 +7,17 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from gapfc.compare.answer import Comparison, Question, compare
+from gapfc.compare.answer import Comparison, compare
 from gapfc.compare.collect import collect
 from gapfc.compare.output.export import csv_text, json_text
 from gapfc.compare.output.sentences import sentences, unusable_lines
 from gapfc.compare.output.table import markdown, terminal
+from gapfc.compare.question import Question
 from gapfc.compare.where import apply, parse_condition, split_outside_brackets
 from gapfc.errors import UserError
 
@@ -98,7 +101,17 @@ def main(argv: list[str]) -> int:
     Raises UserError for whatever the user can mend.
     """
     options = parser().parse_args(argv)
-    question = _question(options)
+    question = Question(
+        metric=options.metric,
+        by=tuple(dict.fromkeys(key for key in split_outside_brackets(options.by) if key)),
+        baseline=options.baseline,
+        where=tuple(options.where),
+        choose=options.choose,
+        confidence=options.confidence,
+        interval=options.interval,
+        target=options.target,
+        direction=options.direction,
+    )
     conditions = [parse_condition(text) for text in question.where]
     collection = collect(options.directories)
     found = len(collection.runs) + len(collection.unusable)
@@ -126,49 +139,19 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _question(options: argparse.Namespace) -> Question:
-    by = tuple(dict.fromkeys(key for key in split_outside_brackets(options.by) if key))
-    if not by:
-        raise UserError("--by: give at least one key, as in --by head")
-    if not 0 < options.confidence < 1:
-        raise UserError(f"--confidence {options.confidence:g}: give a share in (0, 1), as 0.95")
-    if options.target is not None and not 0 < options.target <= 1:
-        raise UserError(f"--target {options.target:g}: give an accuracy in (0, 1], as 0.9 for 90%")
-    if options.choose in by:
-        raise UserError(f"--choose {options.choose}: it is in --by already; leave it out there")
-    return Question(
-        metric=options.metric,
-        by=by,
-        baseline=options.baseline,
-        where=tuple(options.where),
-        choose=options.choose,
-        confidence=options.confidence,
-        interval=options.interval,
-        target=options.target,
-        direction=options.direction,
-    )
-
-
 def summary(comparison: Comparison, width: int = 120, bold: bool = False) -> str:
     """What is printed: the question, what differs, the table, the sentences, what is missing."""
     metric = comparison.measure
+    where = " and ".join(comparison.question.where)
+    chosen = "" if comparison.baseline_given else " (none was given: --baseline chooses)"
     lines = [
         f"{metric.path} ({metric.direction}) by {', '.join(comparison.by)}: "
-        f"{comparison.compared} of {comparison.found} runs found"
-        + (
-            f", where {' and '.join(comparison.question.where)}"
-            if comparison.question.where
-            else ""
-        )
+        f"{comparison.compared} of {comparison.found} runs found{where and f', where {where}'}",
+        f"Baseline: {comparison.baseline}{chosen}",
     ]
-    lines.append(
-        f"Baseline: {comparison.baseline}"
-        + ("" if comparison.baseline_given else " (none was given: --baseline chooses)")
-    )
     if comparison.constants:
-        lines.append(
-            "The same for all: " + ", ".join(f"{k}={v}" for k, v in comparison.constants.items())
-        )
+        same = ", ".join(f"{key}={value}" for key, value in comparison.constants.items())
+        lines.append(f"The same for all: {same}")
     lines += [f"Note: {note}" for note in comparison.notes]
     lines += ["", terminal(comparison, width, bold), "", *sentences(comparison)]
     missing = unusable_lines(comparison)
@@ -177,24 +160,16 @@ def summary(comparison: Comparison, width: int = 120, bold: bool = False) -> str
     return "\n".join(lines)
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
-
-
 def _write_pictures(
     comparison: Comparison, html: str | None, folder: str | None, out: TextIO
 ) -> None:
     # Here, as matplotlib takes longer to import than the rest of a comparison to compute.
+    from gapfc.compare.output.page import html_text
     from gapfc.compare.output.plots import draw, save_all
-    from gapfc.compare.output.report import report
 
     pictures = draw(comparison, png=folder is not None)
     if html is not None:
-        _write(Path(html), report(comparison, pictures))
+        _write(Path(html), html_text(comparison, pictures))
         print(f"Wrote {html}", file=out)
     if folder is not None:
         texts = {
@@ -204,7 +179,8 @@ def _write_pictures(
         }
         for name, text in texts.items():
             _write(Path(folder) / name, text)
-        written = save_all(pictures, Path(folder))
+        with _told_by_path(folder):
+            written = save_all(pictures, Path(folder))
         print(f"Wrote {len(texts) + len(written)} files to {folder}", file=out)
         _write_margins(comparison, folder, out)
 
@@ -213,12 +189,25 @@ def _write_margins(comparison: Comparison, folder: str, out: TextIO) -> None:
     from gapfc.compare.output.margins import margins
     from gapfc.tensorboard.margins import write_margins
 
-    try:
+    with _told_by_path(folder):
         written = write_margins(list(margins(comparison)), folder)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}") from error
     if written:
         shown = list(comparison.directories)
         if not any(Path(folder).resolve().is_relative_to(Path(d).resolve()) for d in shown):
             shown.append(folder)
         print(f"Wrote curves for TensorBoard: gapfc dashboard {shlex.join(shown)}", file=out)
+
+
+def _write(path: Path, text: str) -> None:
+    with _told_by_path(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _told_by_path(path: str | Path) -> Iterator[None]:
+    """Whatever cannot be written inside is an error of the user's path."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error

@@ -6,17 +6,21 @@ import csv
 import io
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from gapfc.compare.answer import Comparison, Row
+from gapfc.compare.answer import Comparison
 from gapfc.compare.convergence import TimeToTarget
+from gapfc.compare.output.columns import Column, columns
 from gapfc.compare.output.reproduce import commands
 from gapfc.compare.output.sentences import sentences
+from gapfc.compare.row import Row
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
     """The comparison in plain types; shares in [0, 1], absent = None."""
+    shown = columns(comparison)
     return {
         "schema": 1,
         "question": asdict(comparison.question),
@@ -31,7 +35,7 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         "constants": comparison.constants,
         "notes": comparison.notes,
         "chosen": [asdict(choice) for choice in comparison.choices],
-        "rows": [_row(row, comparison) for row in comparison.rows],
+        "rows": [_row(row, comparison.by, shown) for row in comparison.rows],
         "sentences": sentences(comparison),
         "commands": commands(comparison),
         "not_compared": [
@@ -41,10 +45,12 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _row(row: Row, comparison: Comparison) -> dict[str, Any]:
+def _row(row: Row, by: Sequence[str], shown: Sequence[Column]) -> dict[str, Any]:
+    means = {column.name: column.number(row) for column in shown if column.path}
+    before_times = ("generalization_gap", "source_accuracy", "area_under_curve")
     return {
         "label": row.label,
-        "by": dict(zip(comparison.by, row.values, strict=True)),
+        "by": dict(zip(by, row.values, strict=True)),
         "runs": {str(seed): str(run.path) for seed, run in row.runs.items()},
         "values": {str(seed): value for seed, value in row.metric.items()},
         "seeds_without_value": row.without_value,
@@ -56,26 +62,20 @@ def _row(row: Row, comparison: Comparison) -> dict[str, Any]:
         "paired": None if row.paired is None else {**asdict(row.paired), "n": row.paired.n},
         "no_comparison": row.no_comparison,
         "seeds_not_paired": row.not_paired,
-        "generalization_gap": row.gap,
-        "source_accuracy": row.source_accuracy,
-        "area_under_curve": row.area,
+        **{name: means.pop(name) for name in before_times},  # the order that readers know
         "epochs_to_target": _reached(row.epochs),
         "seconds_to_target": _reached(row.seconds),
-        "head_parameters": row.head_parameters,
-        "parameters": row.parameters,
-        "macs": row.macs,
-        "images_per_second": row.images_per_second,
+        **means,
     }
 
 
 def _reached(reached: TimeToTarget | None) -> dict[str, Any] | None:
     if reached is None:
         return None
-    median = reached.median
     return {
         "reached": reached.count,
         "of": reached.total,
-        "median": median if median is not None and math.isfinite(median) else None,
+        "median": reached.finite_median,
         "mean_of_reached": reached.mean_of_reached,
         "by_seed": {
             str(seed): time if math.isfinite(time) else None for seed, time in reached.times.items()
@@ -89,72 +89,12 @@ def json_text(comparison: Comparison) -> str:
 
 
 def csv_text(comparison: Comparison) -> str:
-    """One row a group, numbers in full: shares in [0, 1], times in epochs and seconds."""
+    """One row per group, numbers in full: shares in [0, 1], times in epochs and seconds."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        [
-            *comparison.by,
-            "n",
-            "seeds",
-            comparison.measure.path,
-            "low",
-            "high",
-            "baseline",
-            "paired_seeds",
-            "difference",
-            "difference_low",
-            "difference_high",
-            "interval_method",
-            "p",
-            "p_holm",
-            "p_sign_flip",
-            "probability_better",
-            "generalization_gap",
-            "source_accuracy",
-            "target",
-            "reached",
-            "median_epochs",
-            "median_seconds",
-            "area_under_curve",
-            "head_parameters",
-            "parameters",
-            "macs",
-            "images_per_second",
-        ]
-    )
-    for row in comparison.rows:
-        pair = row.paired
-        inside = pair.interval if pair else None
-        writer.writerow(
-            [
-                *row.values,
-                row.n,
-                " ".join(map(str, row.metric)),
-                row.mean,
-                row.interval.low if row.interval else None,
-                row.interval.high if row.interval else None,
-                row.baseline,
-                pair.n if pair else None,
-                pair.mean if pair else None,
-                inside.low if inside else None,
-                inside.high if inside else None,
-                inside.method if inside else None,
-                pair.p if pair else None,
-                pair.p_holm if pair else None,
-                pair.p_sign_flip if pair else None,
-                pair.probability_better if pair else None,
-                row.gap,
-                row.source_accuracy,
-                comparison.target,
-                f"{row.epochs.count}/{row.epochs.total}" if row.epochs else None,
-                row.epochs.median if row.epochs else None,
-                row.seconds.median if row.seconds else None,
-                row.area,
-                row.head_parameters,
-                row.parameters,
-                row.macs,
-                row.images_per_second,
-            ]
-        )
+    shown = columns(comparison)
+    # Pairs, as a key of --by may be called like a column.
+    rows = [[c for column in shown for c in column.csv(row).items()] for row in comparison.rows]
+    writer.writerow(key for key, _ in rows[0])
+    writer.writerows([value for _, value in row] for row in rows)
     return out.getvalue()

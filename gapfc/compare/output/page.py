@@ -1,80 +1,112 @@
-"""The report's stylesheet and its one script (sorting the table): no font, no file, no network."""
+"""The page: one HTML file that holds everything, and that asks nothing of the network."""
 
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from html import escape
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from gapfc.compare.answer import Comparison
+from gapfc.compare.output.columns import Column, shown_columns
+from gapfc.compare.output.plots import Picture
 from gapfc.compare.output.plots.style import COLOURS, GRID, INK, MUTED, PAPER
+from gapfc.compare.output.reproduce import commands
+from gapfc.compare.output.sentences import sentences
+from gapfc.compare.row import Row
+from gapfc.compare.statistics import BOOTSTRAP_FROM
+from gapfc.formatting import percent, plural
 
-# The pictures' colours as CSS variables: light for day and print, brighter ones for a dark page.
-LIGHT = {INK: "#1f2328", MUTED: "#59636e", GRID: "#d8dee4", PAPER: "#ffffff"}
-DARK = {INK: "#e6edf3", MUTED: "#9198a1", GRID: "#30363d", PAPER: "#0d1117"}
-NAMES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--paper"}
-ON_DARK = (
-    "#4aa8e0", "#f0803c", "#2fc49a", "#e3a0c4", "#f0b429", "#7cc8f2", "#d66b95", "#c2c25a",
-    "#6fd0be",
-)  # fmt: skip
-VARIABLES = NAMES | {colour: f"--c{index}" for index, colour in enumerate(COLOURS)}
-
-
-def _declare(neutral: dict[str, str], colours: tuple[str, ...]) -> str:
-    pairs = [(NAMES[key], value) for key, value in neutral.items()]
-    pairs += [(f"--c{index}", colour) for index, colour in enumerate(colours)]
-    return "".join(f"{name}:{value};" for name, value in pairs)
+# The pictures' colours as page.css names them, so that they follow a dark page.
+VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--paper"}
+VARIABLES |= {colour: f"--c{index}" for index, colour in enumerate(COLOURS)}
 
 
-STYLE = f"""
-:root{{color-scheme:light;{_declare(LIGHT, COLOURS)}--soft:#f6f8fa;--link:#0550ae}}
-@media screen and (prefers-color-scheme:dark){{
-:root{{color-scheme:dark;{_declare(DARK, ON_DARK)}--soft:#161b22;--link:#79b8ff}}}}
-*{{box-sizing:border-box}}
-body{{margin:0;background:var(--paper);color:var(--ink);
-font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif}}
-main{{max-width:68rem;margin:0 auto;padding:1.5rem 1.1rem 4rem}}
-h1{{font-size:1.7rem;line-height:1.2;margin:.4rem 0 .6rem}}
-h2{{font-size:1.2rem;margin:2.4rem 0 .7rem;padding-top:.9rem;border-top:1px solid var(--grid)}}
-p,ul{{max-width:46rem}} ul{{padding-left:1.2rem}} li{{margin:.3rem 0}}
-.lede{{font-size:1.1rem}} .small,figcaption{{color:var(--muted);font-size:.88rem}}
-.wide{{overflow-x:auto;-webkit-overflow-scrolling:touch;border:1px solid var(--grid);
-border-radius:8px}}
-table{{border-collapse:collapse;width:100%;font-size:.88rem;font-variant-numeric:tabular-nums}}
-th,td{{padding:.45rem .7rem;text-align:right;white-space:nowrap;
-border-bottom:1px solid var(--grid)}}
-tbody tr:last-child>*{{border-bottom:0}}
-th.l,td.l{{text-align:left}} thead th{{background:var(--soft);vertical-align:bottom}}
-tbody th{{font-weight:600;text-align:left;background:var(--paper)}}
-.wide th:first-child{{position:sticky;left:0;z-index:1}}
-thead button{{all:unset;cursor:pointer;font-weight:600}}
-thead button:focus-visible{{outline:2px solid var(--link);outline-offset:2px}}
-th[aria-sort=ascending] button:after{{content:" ↑"}}
-th[aria-sort=descending] button:after{{content:" ↓"}}
-tr.base>*{{background:var(--soft)}} td.best{{font-weight:700}}
-figure{{margin:1.6rem 0}} figure .wide{{border:0}} figcaption{{margin-top:.3rem}}
-figure h3{{font-size:1rem;margin:0 0 .4rem}}
-svg{{display:block;width:100%;height:auto;max-width:52rem;min-width:32rem}}
-dl{{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.1rem;max-width:52rem}}
-dt{{color:var(--muted)}} dd{{margin:0;overflow-wrap:anywhere}}
-pre{{background:var(--soft);border:1px solid var(--grid);border-radius:8px;padding:.8rem;
-font-size:.82rem;white-space:pre-wrap;overflow-wrap:anywhere}}
-code{{font-family:ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace}}
-summary{{cursor:pointer;color:var(--link)}}
-@media (max-width:40rem){{main{{padding:1rem .9rem 3rem}}h1{{font-size:1.4rem}}
-dl{{grid-template-columns:1fr}}dt{{margin-top:.5rem}}}}
-@media print{{body{{font-size:10pt}}main{{max-width:none;padding:0}}.wide{{overflow:visible}}
-table{{font-size:7pt}}th,td{{padding:.2rem .25rem;white-space:normal}}
-.wide th:first-child{{position:static}}
-svg{{min-width:0;max-width:100%}}figure,tr,pre,li{{break-inside:avoid}}h2,h3{{break-after:avoid}}}}
-"""
+def html_text(comparison: Comparison, pictures: Sequence[Picture]) -> str:
+    """The whole page; page.html.j2 says what stands where."""
+    environment = Environment(
+        loader=PackageLoader("gapfc.compare.output", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shown = shown_columns(comparison)
+    pairs = [row.paired for row in comparison.rows if row.paired]
+    return environment.get_template("page.html.j2").render(
+        comparison=comparison,
+        question=comparison.question,
+        metric=comparison.measure,
+        by=comparison.by,
+        rows=comparison.rows,
+        constants=comparison.constants,
+        unusable=comparison.unusable,
+        seeds=len({seed for row in comparison.rows for seed in row.metric}),
+        sentences=sentences(comparison),
+        columns=shown,
+        best={column: column.best_rows(comparison.rows) for column in shown},
+        sort_value=_sort_value,
+        pictures=pictures,
+        inline=inline,
+        facts=_facts(comparison),
+        methods={pair.interval.method for pair in pairs if pair.interval},
+        paired_seeds={pair.n for pair in pairs},
+        bootstrap_from=BOOTSTRAP_FROM,
+        commands=commands(comparison),
+        colours=COLOURS,
+        percent=percent,
+        plural=plural,
+    )
 
-SCRIPT = """
-document.querySelectorAll('thead button').forEach(function(button){
-  button.addEventListener('click',function(){
-    var th=button.closest('th'),column=th.cellIndex,body=th.closest('table').tBodies[0];
-    var down=th.getAttribute('aria-sort')!=='descending';
-    th.parentNode.querySelectorAll('th').forEach(function(h){h.removeAttribute('aria-sort')});
-    th.setAttribute('aria-sort',down?'descending':'ascending');
-    Array.from(body.rows).sort(function(a,b){
-      var x=a.cells[column].dataset.v,y=b.cells[column].dataset.v;
-      if(x===''||y==='')return(x==='')-(y==='');
-      var order=isNaN(x)||isNaN(y)?x.localeCompare(y):x-y;
-      return down?-order:order;
-    }).forEach(function(row){body.appendChild(row)});
-  });
-});
-"""
+
+def _sort_value(column: Column, row: Row) -> str:
+    if column.is_key:
+        return column.text(row)
+    number = column.number(row)
+    return "" if number is None or not math.isfinite(number) else repr(float(number))
+
+
+def _facts(comparison: Comparison) -> dict[str, str]:
+    """What was run, as terms and their descriptions."""
+    facts = {
+        "Runs": f"{comparison.compared} compared of {comparison.found} found",
+        "Where": ", ".join(comparison.directories),
+        "Filtered by": " and ".join(comparison.question.where) or "nothing",
+        "Differs": ", ".join(comparison.by),
+        **comparison.constants,
+    }
+    if comparison.choices:
+        key = comparison.choices[0].key
+        facts[f"{key}, chosen on validation"] = "; ".join(
+            f"{' '.join(c.values)}: {c.chosen} of {', '.join(c.among)}" for c in comparison.choices
+        )
+    return facts
+
+
+def inline(picture: Picture) -> Markup:
+    """A picture's SVG made fit to stand in a page among others.
+
+    Without its XML header; colours are the page's variables; ids that something refers to start
+    with the picture's name, the others go.
+    """
+    body = picture.svg[picture.svg.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
+
+    def keep(match: re.Match[str]) -> str:
+        return f' id="{picture.name}-{match[1]}"' if match[1] in used else ""
+
+    body = re.sub(r' id="([^"]+)"', keep, body)
+    body = re.sub(r'href="#([^"]+)"', rf'href="#{picture.name}-\1"', body)
+    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{picture.name}-\1)", body)
+    for colour, variable in VARIABLES.items():
+        body = body.replace(colour, f"var({variable})")
+    # An attribute takes no variable, a style does.
+    body = re.sub(r'(fill|stroke)="(var\([^"]+\))"', r'style="\1: \2"', body)
+    opening, rest = body.split(">", 1)
+    opening = re.sub(r' (width|height)="[^"]*"', "", opening)
+    opening = opening.replace("<svg", f'<svg role="img" aria-label="{escape(picture.title)}"', 1)
+    return Markup(f"{opening}>{rest}")

@@ -138,9 +138,9 @@ def test_in_a_fresh_folder_without_torch(sweep, tmp_path):
     assert (folder / "pictures" / "differences.png").exists()
 
 
-def test_table_alone_needs_no_matplotlib(sweep):
+def test_table_alone_needs_neither_matplotlib_nor_jinja2_nor_torch(sweep):
     code = (
-        "import sys; sys.modules['matplotlib'] = None\n"
+        "import sys; sys.modules.update(dict.fromkeys(('matplotlib', 'jinja2', 'torch')))\n"
         "from gapfc.cli.commands.compare import main\nsys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(sweep)], capture_output=True, text=True)

@@ -1,7 +1,4 @@
-"""Pictures and page: what is drawn where, nothing overlapping, nothing from the network."""
-
-import re
-from html.parser import HTMLParser
+"""Pictures: what is drawn where, nothing overlapping."""
 
 import numpy as np
 import pytest
@@ -9,13 +6,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from synthetic import change, write_run, write_transfer
 
-from gapfc.compare.answer import Question, compare
+from gapfc.compare.answer import compare
 from gapfc.compare.collect import collect
-from gapfc.compare.output.plots import DRAW, draw, figures, save_all, svg
+from gapfc.compare.output.plots import PICTURES, draw, figures, save_all, svg
 from gapfc.compare.output.plots.labels import label_points
 from gapfc.compare.output.plots.scatter import _apart
 from gapfc.compare.output.plots.style import COLOURS, INK, looks, new_figure, styled
-from gapfc.compare.output.report import inline, report
+from gapfc.compare.question import Question
 
 
 @pytest.fixture
@@ -44,7 +41,7 @@ def test_every_picture_is_written_as_png_and_svg(found, tmp_path):
 @pytest.mark.parametrize("name", ["differences", "convergence"])
 def test_pictures_repeat_to_the_byte(found, name):
     with styled():
-        first, second = (svg(DRAW[name](found), name) for _ in "ab")
+        first, second = (svg(PICTURES[name][1](found), name) for _ in "ab")
     assert first == second
 
 
@@ -66,7 +63,7 @@ def test_axes_have_names_with_units(found):
 
 def test_the_forest_plot_shows_each_interval_and_the_baseline(found):
     with styled():
-        axes = DRAW["differences"](found).axes[0]
+        axes = PICTURES["differences"][1](found).axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == [row.label for row in found.rows if not row.is_baseline]
     bars = [tuple(c.get_segments()[0][:, 0]) for c in axes.collections]
@@ -78,7 +75,7 @@ def test_the_forest_plot_shows_each_interval_and_the_baseline(found):
 
 def test_the_curves_are_the_means_of_the_runs(found):
     with styled():
-        axes = DRAW["learning_curves"](found).axes[1]
+        axes = PICTURES["learning_curves"][1](found).axes[1]
     lines = {line.get_label(): line.get_ydata() for line in axes.lines}
     runs = found.row("gap").runs.values()
     expected = sum(found.curves.of(run)["val_accuracy"] for run in runs) / 3
@@ -88,7 +85,7 @@ def test_the_curves_are_the_means_of_the_runs(found):
 
 def test_convergence_ends_at_the_share_that_reached_it(found):
     with styled():
-        axes = DRAW["convergence"](found).axes[0]
+        axes = PICTURES["convergence"][1](found).axes[0]
     for line in axes.lines:
         label = line.get_label().split(" ")[0].rstrip(":")
         row = found.row(label)
@@ -139,7 +136,7 @@ def test_many_groups_are_cut_and_it_is_said(tmp_path):
         write_run(tmp_path, "gap", 0, config={"optimizer.lr": lr / 100})
     many = compare(collect([tmp_path]), Question(by=("optimizer.lr",)))
     with styled():
-        figure = DRAW["learning_curves"](many)
+        figure = PICTURES["learning_curves"][1](many)
     assert len(figure.axes[1].get_legend_handles_labels()[1]) in (12, 13)
     assert "the best 12 of 19 groups" in figure._supxlabel.get_text().replace("\n", " ")
 
@@ -207,65 +204,3 @@ def test_another_backbone_has_layers_of_its_own_in_the_drift(tmp_path):
     assert names.index("stem") == 4
     assert other.get_ydata()[4] == 0.5
     assert np.isnan(other.get_ydata()[:4]).all()
-
-
-class Page(HTMLParser):
-    """Collects what a browser would fetch, the ids, and the text."""
-
-    def __init__(self):
-        super().__init__()
-        self.fetched, self.ids, self.refs, self.text, self.tags = [], [], [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        for name, value in attrs:
-            if name == "id":
-                self.ids.append(value)
-            if name in ("src", "href", "xlink:href", "action"):
-                if str(value).startswith("#"):
-                    self.refs.append(value[1:])
-                elif not str(value).startswith("data:"):
-                    self.fetched.append(value)
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
-def test_the_page_is_whole_and_asks_for_nothing(found):
-    text = report(found, draw(found, png=False))
-    page = Page()
-    page.feed(text)
-    assert page.fetched == []
-    assert "@import" not in text
-    assert not re.search(r"url\((?!#)", text)
-    assert len(page.ids) == len(set(page.ids))
-    assert set(page.refs) <= set(page.ids)
-    assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(page.ids)
-    assert page.tags.count("svg") == 6
-    words = "".join(page.text)
-    for wanted in ("Which head? test.accuracy", "points better than fc", "gapfc compare",
-                   "gapfc train", "No run failed", "Student's t"):  # fmt: skip
-        assert wanted in words
-
-
-def test_the_page_escapes_what_runs_hold(sweep):
-    write_run(sweep, "gap", 9, status="failed", error="<script>alert(1)</script>")
-    text = report(compare(collect([sweep]), Question()), [])
-    assert "<script>alert" not in text
-    assert "&lt;script&gt;alert" in text
-
-
-def test_colours_become_variables_and_ids_get_a_name():
-    drawing = (
-        '<?xml version="1.0"?>\n<svg height="9pt" width="9pt" viewBox="0 0 9 9" xmlns="x">'
-        '<g id="axes_1"><path id="m1" style="fill: #0072b2"/><use xlink:href="#m1"/>'
-        '<path stroke="#1f2328" clip-path="url(#m1)"/></g></svg>'
-    )
-    made = inline(drawing, "pic", "A & B")
-    assert made.startswith('<svg role="img" aria-label="A &amp; B"')
-    assert 'id="pic-m1" style="fill: var(--c0)"' in made
-    assert 'href="#pic-m1"' in made
-    assert "url(#pic-m1)" in made
-    assert 'style="stroke: var(--ink)"' in made
-    assert "axes_1" not in made
-    assert "9pt" not in made

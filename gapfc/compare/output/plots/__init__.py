@@ -11,39 +11,30 @@ from typing import TYPE_CHECKING
 from gapfc.compare.answer import Comparison
 from gapfc.compare.output.plots import curves, forest, scatter, transfer
 from gapfc.compare.output.plots.style import DPI, styled
-from gapfc.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# File name -> what it shows, for the reader of a page; in the order they are told.
-TITLES: dict[str, str] = {
-    "differences": "How far each group is from the baseline, paired by seed",
-    "transfer": "Transfer: source head by protocol",
-    "drift": "Transfer: how far the features moved",
-    "learning_curves": "Accuracy by epoch, in training and validation",
-    "accuracy_over_seconds": "Accuracy by time of training",
-    "convergence": "Runs that have reached the target",
-    "against_parameters": "The metric against parameters",
-    "against_macs": "The metric against compute",
-}
-DRAW: dict[str, Callable[[Comparison], Figure | None]] = {
-    "differences": forest.differences,
-    "transfer": transfer.heat_map,
-    "drift": transfer.drift,
-    "learning_curves": curves.learning_curves,
-    "accuracy_over_seconds": curves.accuracy_over_seconds,
-    "convergence": curves.convergence,
-    "against_parameters": scatter.against_parameters,
-    "against_macs": scatter.against_macs,
-}
+# File name: what it shows, for the reader of a page, and what draws it; in the order they are told.
+PICTURES: dict[str, tuple[str, Callable[[Comparison], Figure | None]]] = {
+    "differences": (
+        "How far each group is from the baseline, paired by seed", forest.differences,
+    ),
+    "transfer": ("Transfer: source head by protocol", transfer.heat_map),
+    "drift": ("Transfer: how far the features moved", transfer.drift),
+    "learning_curves": ("Accuracy by epoch, in training and validation", curves.learning_curves),
+    "accuracy_over_seconds": ("Accuracy by time of training", curves.accuracy_over_seconds),
+    "convergence": ("Runs that have reached the target", curves.convergence),
+    "against_parameters": ("The metric against parameters", scatter.against_parameters),
+    "against_macs": ("The metric against compute", scatter.against_macs),
+}  # fmt: skip
 
 
 def figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
     """Every picture that this comparison has anything for, with its name."""
     with styled():
-        for name, draw in DRAW.items():
-            figure = draw(comparison)
+        for name, (_, draw_one) in PICTURES.items():
+            figure = draw_one(comparison)
             if figure is not None:
                 yield name, figure
 
@@ -76,26 +67,19 @@ def draw(comparison: Comparison, png: bool = True) -> list[Picture]:
         if png:
             figure.savefig(image, format="png", dpi=DPI)
         drawing = svg(figure, name)
-        made.append(Picture(name, TITLES[name], drawing, image.getvalue() if png else None))
+        made.append(Picture(name, PICTURES[name][0], drawing, image.getvalue() if png else None))
     return made
 
 
 def save_all(pictures: Sequence[Picture], folder: Path) -> list[Path]:
-    """Writes each picture into `folder`; the files written.
-
-    Raises UserError when the folder cannot be written.
-    """
+    """Writes each picture into `folder`; the files written. OSError where it cannot be."""
+    folder.mkdir(parents=True, exist_ok=True)
     written = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for picture in pictures:
-            drawing = folder / f"{picture.name}.svg"
-            drawing.write_text(picture.svg, encoding="utf-8")
-            written.append(drawing)
-            if picture.png is not None:
-                image = folder / f"{picture.name}.png"
-                image.write_bytes(picture.png)
-                written.append(image)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}") from error
+    for picture in pictures:
+        files = {".svg": picture.svg.encode(), ".png": picture.png}
+        for ending, content in files.items():
+            if content is not None:
+                path = folder / f"{picture.name}{ending}"
+                path.write_bytes(content)
+                written.append(path)
     return written

@@ -13,10 +13,12 @@ from gapfc.compare.output.plots.style import (
     MUTED,
     caption,
     legend_above,
+    line_with_band,
     looks,
     new_figure,
     shown_rows,
 )
+from gapfc.formatting import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,24 +51,20 @@ def _against(
     rows, left_out = shown_rows(comparison)
     style = looks(comparison)
     figure, grid = new_figure(4.9 * len(panels) if len(panels) > 1 else 7.4, 4.3, len(panels))
-    drawn = False
     lowest: list[float] = []
     for axes, (column, title) in zip(grid[0], panels, strict=True):
         for row in rows:
-            found = over_seeds(list(row.runs.values()), comparison.curves, x, column)
+            found = over_seeds(row.runs.values(), comparison.curves, x, column)
             if found is None:
                 continue
-            drawn = True
-            xs, mean, low, high, n = found
+            xs, values = found
             look = style[row.label]
-            lowest += list(100 * low)
-            few = max(1, len(xs) // 6)
-            axes.plot(
-                xs, 100 * mean, color=look.colour, ls=look.dash, marker=look.marker,
-                markevery=(0, few), ms=5, label=look.label, zorder=4 if row.is_baseline else 3,
+            lowest.append(100 * float(values.min()))
+            line_with_band(
+                axes, xs, 100 * values, color=look.colour, ls=look.dash, marker=look.marker,
+                markevery=(0, max(1, len(xs) // 6)), label=look.label,
+                zorder=4 if row.is_baseline else 3,
             )  # fmt: skip
-            if n > 1:
-                axes.fill_between(xs, 100 * low, 100 * high, color=look.colour, alpha=0.13, lw=0)
         axes.set_title(title)
         axes.set_xlabel(axis)
         axes.margins(x=0.02)
@@ -74,7 +72,7 @@ def _against(
             axes.xaxis.get_major_locator().set_params(integer=True)
         if comparison.target is not None and column == "val_accuracy":
             _mark_target(axes, comparison.target)
-    if not drawn:
+    if not lowest:
         return None
     grid[0][0].set_ylabel("accuracy (%)")
     grid[0][0].set_ylim(max(min(lowest), 0) - 2, 101.5)
@@ -86,7 +84,7 @@ def _against(
 def _mark_target(axes: Any, target: float) -> None:
     axes.axhline(100 * target, color=MUTED, lw=0.9, ls=":", zorder=1)
     axes.annotate(
-        f"target {100 * target:g}%", (0, 100 * target), xycoords=("axes fraction", "data"),
+        f"target {percent(target)}", (0, 100 * target), xycoords=("axes fraction", "data"),
         xytext=(3, 2), textcoords="offset points", va="bottom", fontsize=8, color=MUTED,
     )  # fmt: skip
 
@@ -116,7 +114,7 @@ def convergence(comparison: Comparison) -> Figure | None:
             ms=5, label=f"{look.label}: {row.epochs.count}/{total} reached",
             zorder=4 if row.is_baseline else 3,
         )  # fmt: skip
-    axes.set_title(f"Runs that have reached {100 * comparison.target:g}% validation accuracy")
+    axes.set_title(f"Runs that have reached {percent(comparison.target)} validation accuracy")
     axes.set_xlabel("epoch")
     axes.set_ylabel("share of the group's runs (%)")
     axes.set_xlim(0, last * 1.02)

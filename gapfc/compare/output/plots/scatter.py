@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from gapfc.compare.answer import Comparison, Row
+from gapfc.compare.answer import Comparison
 from gapfc.compare.output.plots.labels import label_points
 from gapfc.compare.output.plots.style import caption, looks, new_figure, shown_rows
 from gapfc.formatting import count
@@ -17,28 +17,24 @@ if TYPE_CHECKING:
 
 def against_parameters(comparison: Comparison) -> Figure | None:
     """The metric against total parameters; None when no run counted them."""
-    return _against(comparison, "parameters", "parameters of backbone and head")
+    return _against(comparison, "parameters.total", "parameters of backbone and head")
 
 
 def against_macs(comparison: Comparison) -> Figure | None:
     """The metric against multiply-accumulates an image; None when no run counted them."""
-    return _against(comparison, "macs", "multiply-accumulates (MACs) an image")
+    return _against(comparison, "macs.total", "multiply-accumulates (MACs) an image")
 
 
-def _cost(row: Row, name: str) -> float | None:
-    return row.parameters if name == "parameters" else row.macs
-
-
-def _against(comparison: Comparison, name: str, axis: str) -> Figure | None:
-    rows, left_out = shown_rows(comparison)
-    rows = [row for row in rows if _cost(row, name) is not None]
-    if not rows:
+def _against(comparison: Comparison, path: str, axis: str) -> Figure | None:
+    shown, left_out = shown_rows(comparison)
+    known = [(row, cost) for row in shown if (cost := row.mean_of(path)) is not None]
+    if not known:
         return None
+    rows, costs = [row for row, _ in known], [cost for _, cost in known]
     style = looks(comparison)
     scale = comparison.measure.scale
     figure, grid = new_figure(7.4, 4.6)
     axes = grid[0][0]
-    costs = [float(_cost(row, name) or 0) for row in rows]
     logarithmic = min(costs) > 0 and max(costs) / min(costs) > 3
     spots = _apart(costs, logarithmic)
     places, obstacles = [], []

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from gapfc.compare.answer import Comparison, Row
+from gapfc.compare.answer import Comparison
+from gapfc.compare.curves import Array
+from gapfc.compare.row import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,27 +47,23 @@ class Look:
 
 def looks(comparison: Comparison) -> dict[str, Look]:
     """The look of every group by label: by name order, so that better seeds change no colour."""
-    ordinary = sorted(row.label for row in comparison.rows if not _only_baseline(row, comparison))
-    made = {
-        label: Look(
-            COLOURS[index % len(COLOURS)],
-            MARKERS[index % len(MARKERS)],
-            DASHES[(index // len(COLOURS)) % len(DASHES)],
-            label,
-        )
-        for index, label in enumerate(ordinary)
-    }
-    for row in comparison.rows:
-        if _only_baseline(row, comparison):
-            made[row.label] = Look(INK, "s", (0, (4, 2)), f"{row.label} (baseline)")
-        elif row.is_baseline:
-            look = made[row.label]
-            made[row.label] = Look(look.colour, look.marker, look.dash, f"{row.label} (baseline)")
+    alone = sum(row.is_baseline for row in comparison.rows) == 1
+    made = {}
+    index = 0
+    for row in sorted(comparison.rows, key=lambda row: row.label):
+        name = f"{row.label} (baseline)" if row.is_baseline else row.label
+        if row.is_baseline and alone:
+            made[row.label] = Look(INK, "s", (0, (4, 2)), name)
+        else:
+            made[row.label] = ordinary_look(index, name)
+            index += 1
     return made
 
 
-def _only_baseline(row: Row, comparison: Comparison) -> bool:
-    return row.is_baseline and sum(other.is_baseline for other in comparison.rows) == 1
+def ordinary_look(index: int, label: str) -> Look:
+    """The look of the group or line number `index` that is no lone baseline."""
+    dash = DASHES[(index // len(COLOURS)) % len(DASHES)]
+    return Look(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], dash, label)
 
 
 def shown_rows(comparison: Comparison) -> tuple[list[Row], str]:
@@ -134,6 +132,14 @@ def new_figure(
     if share == "x":
         return figure, figure.subplots(rows, columns, squeeze=False, sharex="col", sharey="col")
     return figure, figure.subplots(rows, columns, squeeze=False, sharey="row")
+
+
+def line_with_band(axes: Axes, xs: Array, values: Array, **look: Any) -> None:
+    """The mean of `values` [runs, points] over `xs` [points]; lowest to highest run as a band."""
+    axes.plot(xs, values.mean(axis=0), ms=5, **look)
+    if len(values) > 1:
+        low, high = values.min(axis=0), values.max(axis=0)
+        axes.fill_between(xs, low, high, color=look["color"], alpha=0.13, lw=0)
 
 
 def legend_above(figure: Figure, axes: Axes) -> None:

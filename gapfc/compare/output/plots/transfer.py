@@ -13,15 +13,14 @@ from gapfc.compare.answer import Comparison
 from gapfc.compare.collect import Run
 from gapfc.compare.fields import metric_of, value_of
 from gapfc.compare.output.plots.style import (
-    COLOURS,
-    DASHES,
     GRID,
     INK,
-    MARKERS,
     MOST_LINES,
     caption,
     legend_above,
+    line_with_band,
     new_figure,
+    ordinary_look,
 )
 from gapfc.formatting import decimals
 
@@ -104,7 +103,7 @@ def heat_map(comparison: Comparison) -> Figure | None:
     low, high = float(np.nanmin(means)), float(np.nanmax(means))
     spreads = np.concatenate([table[..., 1].ravel() for table in tables])
     spread = float(np.nanmedian(spreads)) if np.isfinite(spreads).any() else None
-    places = decimals(spread, high, most=1 if scale == 100 else 3)
+    places = decimals(spread, high, most=1 if metric.is_share else 3)
     image = None
     for axes, panel, table in zip(grid[:, 0], panels, tables, strict=True):
         image = axes.imshow(
@@ -202,15 +201,10 @@ def _line(
     if not found:
         return
     values = np.array([[v.get(name, np.nan) for name in names] for v in found], float)
-    xs = np.arange(len(names))
-    colour = COLOURS[index % len(COLOURS)]
-    axes.plot(
-        xs, values.mean(axis=0), color=colour, marker=MARKERS[index % len(MARKERS)],
-        ls=DASHES[(index // len(COLOURS)) % len(DASHES)], ms=5, label=line,
-    )  # fmt: skip
-    if len(values) > 1:
-        low, high = values.min(axis=0), values.max(axis=0)
-        axes.fill_between(xs, low, high, color=colour, alpha=0.13, lw=0)
+    look, xs = ordinary_look(index, line), np.arange(float(len(names)))
+    line_with_band(
+        axes, xs, values, color=look.colour, ls=look.dash, marker=look.marker, label=line
+    )
 
 
 def _short(names: list[str]) -> list[str]:

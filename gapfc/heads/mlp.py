@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from gapfc.errors import UserError
+from gapfc.validators import is_count, list_of, number
 
 
 def mlp(
@@ -23,10 +23,13 @@ def mlp(
     Raises:
         UserError: if a width is not positive or `dropout` is not in [0, 1).
     """
-    if any(not isinstance(n, int) or n < 1 for n in hidden):
-        raise UserError(
-            f"head.hidden takes a list of positive widths, such as [512] or []; got {list(hidden)}"
-        )
+    list_of(
+        "head.hidden",
+        hidden,
+        is_count,
+        "a list of positive widths, such as [512] or []",
+        empty=True,
+    )
     check_dropout(dropout)
     layers: list[nn.Module] = []
     for n in hidden:
@@ -41,5 +44,4 @@ def mlp(
 
 def check_dropout(dropout: float) -> None:
     """Raise UserError unless `dropout` is a probability below 1."""
-    if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
-        raise UserError(f"head.dropout takes a probability in [0, 1); got {dropout}")
+    number("head.dropout", dropout, least=0, below=1, takes="a probability in [0, 1)")

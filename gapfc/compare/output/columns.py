@@ -1,0 +1,257 @@
+"""The columns of a comparison: one list for the terminal, Markdown, CSV, JSON and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gapfc.compare.answer import Comparison
+from gapfc.compare.convergence import TimeToTarget
+from gapfc.compare.metric import Measure
+from gapfc.compare.row import Row
+from gapfc.formatting import NOTHING, count, decimals, percent, probability
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: what it is called, and what it holds for a row.
+
+    name: key in JSON and CSV. title: heading for people, with the unit.
+    explanation: for the page's legend; empty for the keys of --by.
+    number: what sorting and the best go by; None where a row has none.
+    text: the number as people read it.
+    best: +1 the largest is best, -1 the smallest, 0 none is marked.
+    drop: its turn to go when the terminal is too narrow, 1 first; 0: it always stays.
+    path: of the number in results.json, where the column is its mean over seeds.
+    exact: what CSV holds of it, by key; the number alone unless given.
+    """
+
+    name: str
+    title: str
+    explanation: str
+    number: Callable[[Row], float | None]
+    text: Callable[[Row], str]
+    best: int = 0
+    drop: int = 0
+    path: str | None = None
+    exact: Callable[[Row], dict[str, Any]] | None = None
+
+    @property
+    def is_key(self) -> bool:
+        """Whether it holds a key of --by: words, to the left."""
+        return not self.explanation
+
+    def csv(self, row: Row) -> dict[str, Any]:
+        """What CSV holds of it, numbers in full."""
+        return self.exact(row) if self.exact else {self.name: self.number(row)}
+
+    def best_rows(self, rows: Sequence[Row]) -> set[str]:
+        """Labels of the rows that share the best value; none when all are equal."""
+        numbers = {row.label: self.number(row) for row in rows}
+        known = {number for number in numbers.values() if number is not None}
+        if not self.best or len(known) < 2:
+            return set()
+        best = max(known) if self.best > 0 else min(known)
+        return {label for label, number in numbers.items() if number == best}
+
+
+def shown_columns(comparison: Comparison) -> list[Column]:
+    """The columns that hold anything for this comparison, in the order of a table."""
+    return [
+        column
+        for column in columns(comparison)
+        if column.is_key or any(column.text(row) != NOTHING for row in comparison.rows)
+    ]
+
+
+def columns(comparison: Comparison) -> list[Column]:
+    """All columns, in the order of a table."""
+    metric = comparison.measure
+    places = _places(comparison)
+    target = NOTHING if comparison.target is None else percent(comparison.target)
+    return [
+        *(_key(key, index) for index, key in enumerate(comparison.by)),
+        Column(
+            "n", "n", "seeds with a value of the metric",
+            number=lambda row: row.n,
+            text=lambda row: str(row.n),
+            exact=lambda row: {"n": row.n, "seeds": " ".join(map(str, row.metric))},
+        ),
+        Column(
+            "metric", metric.axis, "mean over seeds ± half of Student's interval of that mean",
+            number=lambda row: row.mean,
+            text=lambda row: _mean_text(row, metric, places),
+            exact=lambda row: {
+                metric.path: row.mean,
+                "low": row.interval and row.interval.low,
+                "high": row.interval and row.interval.high,
+            },
+            best=metric.better,
+        ),
+        Column(
+            "difference", f"difference [{percent(comparison.question.confidence)}]",
+            "mean difference to the baseline over the seeds both have, with its interval",
+            number=lambda row: row.paired and row.paired.mean,
+            text=lambda row: _difference_text(row, metric, places),
+            exact=_difference_exact,
+        ),
+        Column(
+            "p_holm", "p (Holm)",
+            "two-sided p of the paired t test, corrected for all comparisons of the table (Holm)",
+            number=lambda row: row.paired and row.paired.p_holm,
+            text=lambda row: probability(row.paired and row.paired.p_holm),
+            exact=lambda row: {
+                "p": row.paired and row.paired.p,
+                "p_holm": row.paired and row.paired.p_holm,
+                "p_sign_flip": row.paired and row.paired.p_sign_flip,
+            },
+        ),
+        Column(
+            "probability_better", "P(better)",
+            "share of shared seeds in which the group beats the baseline; a tie counts half",
+            number=lambda row: row.paired and row.paired.probability_better,
+            text=_probability_better_text,
+            drop=6,
+        ),
+        _mean(
+            "generalization_gap", "generalization_gap.accuracy", "gap (pt)",
+            "training accuracy minus test accuracy, in points; smaller overfits less",
+            lambda gap: f"{100 * gap:.1f}", drop=8,
+        ),
+        _mean(
+            "source_accuracy", "transfer.source.test_accuracy", "source (%)",
+            "test accuracy of the sources on their own data",
+            lambda accuracy: f"{100 * accuracy:.1f}", drop=9,
+        ),
+        _time(
+            "epochs_to_target", f"epochs to {target}",
+            "median epochs until the validation accuracy was reached; a run that never did counts "
+            "as slower than all others",
+            lambda row: row.epochs,
+            lambda row: {
+                "target": comparison.target,
+                "reached": row.epochs and f"{row.epochs.count}/{row.epochs.total}",
+                "median_epochs": row.epochs and row.epochs.median,
+            },
+            drop=10,
+        ),
+        _time(
+            "seconds_to_target", f"s to {target}",
+            "the same in seconds of training, without evaluation and start-up",
+            lambda row: row.seconds,
+            lambda row: {"median_seconds": row.seconds and row.seconds.median},
+            drop=5,
+        ),
+        _mean(
+            "area_under_curve", "convergence.area_under_curve", "AUC",
+            "area under the validation accuracy curve: its mean over training",
+            lambda area: f"{area:.3f}", best=+1, drop=4,
+        ),
+        _mean(
+            "head_parameters", "parameters.head", "head params",
+            "parameters of the head", count, best=-1, drop=7,
+        ),
+        _mean(
+            "parameters", "parameters.total", "params",
+            "parameters of backbone and head", count, best=-1, drop=3,
+        ),
+        _mean(
+            "macs", "macs.total", "MACs",
+            "multiply-accumulates for one image", count, best=-1, drop=2,
+        ),
+        _mean(
+            "images_per_second", "images_per_second", "images/s",
+            "training images a second", count, best=+1, drop=1,
+        ),
+    ]  # fmt: skip
+
+
+def _key(key: str, index: int) -> Column:
+    """A key of --by."""
+    return Column(
+        key, key, "",
+        number=lambda row: None,
+        text=lambda row: row.values[index],
+        exact=lambda row: {key: row.values[index]},
+    )  # fmt: skip
+
+
+def _mean(
+    name: str, path: str, title: str, explanation: str, told: Callable[[float], str],
+    best: int = 0, drop: int = 0,
+) -> Column:  # fmt: skip
+    """The mean over seeds of another number of results.json than the metric."""
+
+    def text(row: Row) -> str:
+        mean = row.mean_of(path)
+        return NOTHING if mean is None else told(mean)
+
+    return Column(name, title, explanation, lambda row: row.mean_of(path), text, best, drop, path)
+
+
+def _time(
+    name: str, title: str, explanation: str, time: Callable[[Row], TimeToTarget | None],
+    exact: Callable[[Row], dict[str, Any]], drop: int,
+) -> Column:  # fmt: skip
+    """The time to the target."""
+
+    def number(row: Row) -> float | None:
+        reached = time(row)
+        return reached and reached.finite_median
+
+    def text(row: Row) -> str:
+        reached = time(row)
+        return reached.text() if reached else NOTHING
+
+    return Column(name, title, explanation, number, text, best=-1, drop=drop, exact=exact)
+
+
+def _places(comparison: Comparison) -> int:
+    """Decimals of the metric in all rows: two digits of the usual half width."""
+    metric, rows = comparison.measure, comparison.rows
+    halves = sorted(metric.scale * row.interval.half for row in rows if row.interval)
+    means = [metric.scale * abs(row.mean) for row in rows if row.mean is not None]
+    return decimals(
+        halves[len(halves) // 2] if halves else None,
+        max(means, default=0.0),
+        least=1 if metric.is_share else 0,
+        most=2 if metric.is_share else 4,
+    )
+
+
+def _mean_text(row: Row, metric: Measure, places: int) -> str:
+    if row.mean is None:
+        return NOTHING
+    told = metric.told(row.mean, places)
+    return f"{told} ± {metric.told(row.interval.half, places)}" if row.interval else told
+
+
+def _difference_text(row: Row, metric: Measure, places: int) -> str:
+    if row.paired is None:
+        return "baseline" if row.is_baseline else NOTHING
+    told = metric.told(row.paired.mean, places, "+")
+    inside = row.paired.interval
+    if inside is None:
+        return told
+    return f"{told} [{metric.told(inside.low, places)}, {metric.told(inside.high, places)}]"
+
+
+def _difference_exact(row: Row) -> dict[str, Any]:
+    pair = row.paired
+    interval = pair and pair.interval
+    return {
+        "baseline": row.baseline,
+        "paired_seeds": pair and pair.n,
+        "difference": pair and pair.mean,
+        "difference_low": interval and interval.low,
+        "difference_high": interval and interval.high,
+        "interval_method": interval and interval.method,
+    }
+
+
+def _probability_better_text(row: Row) -> str:
+    if row.paired is None or row.paired.n < 2:
+        return NOTHING
+    share = f"{100 * row.paired.probability_better:.0f}%"
+    return share if row.paired.n == row.n else f"{share} of {row.paired.n}"

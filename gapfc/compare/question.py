@@ -1,0 +1,40 @@
+"""What is asked of the runs: the options of `gapfc compare`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gapfc.errors import UserError
+
+
+@dataclass(frozen=True)
+class Question:
+    """The options of `gapfc compare`, named as there.
+
+    metric: path of a number in results.json. by: the keys that make a group.
+    confidence: of all intervals, in (0, 1). interval: "auto" | "t" | "bootstrap".
+    target: validation accuracy in (0, 1], or None for the usual one.
+    direction: "higher" | "lower", or None for what is known of the metric.
+
+    Raises UserError for a value that cannot be, naming the option.
+    """
+
+    metric: str = "test.accuracy"
+    by: tuple[str, ...] = ("head",)
+    baseline: str | None = None
+    where: tuple[str, ...] = ()
+    choose: str | None = None
+    confidence: float = 0.95
+    interval: str = "auto"
+    target: float | None = None
+    direction: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.by:
+            raise UserError("--by: give at least one key, as in --by head")
+        if not 0 < self.confidence < 1:
+            raise UserError(f"--confidence {self.confidence:g}: give a share in (0, 1), as 0.95")
+        if self.target is not None and not 0 < self.target <= 1:
+            raise UserError(f"--target {self.target:g}: give an accuracy in (0, 1], as 0.9 for 90%")
+        if self.choose in self.by:
+            raise UserError(f"--choose {self.choose}: it is in --by already; leave it out there")

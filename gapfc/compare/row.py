@@ -1,0 +1,102 @@
+"""One group of runs: what they measured, and how they compare with the group's baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gapfc.compare.collect import Run
+from gapfc.compare.convergence import TimeToTarget
+from gapfc.compare.fields import ABSENT, metric_of
+from gapfc.compare.groups import Group, Values
+from gapfc.compare.question import Question
+from gapfc.compare.statistics import Interval, Paired, compare_paired, mean_interval
+
+# Keys whose values speak for themselves: `fc`, but `hidden=[512]`.
+SELF_EVIDENT = (
+    "head", "backbone", "dataset", "protocol", "source.head", "source.dataset", "command",
+)  # fmt: skip
+
+
+@dataclass
+class Row:
+    """One group: its runs by seed, what they measured, and how they compare with the baseline.
+
+    metric: its value by seed; the seeds without one are in `without_value`.
+    mean, interval: of the metric over seeds.
+    baseline: label of the group it is compared with.
+    not_paired: seeds that one of the two lacks.
+    epochs, seconds: to the target; None without a target.
+    """
+
+    values: Values
+    label: str
+    runs: dict[int, Run]
+    metric: dict[int, float]
+    without_value: list[int]
+    mean: float | None
+    interval: Interval | None
+    is_baseline: bool = False
+    baseline: str | None = None
+    paired: Paired | None = None
+    not_paired: list[int] = field(default_factory=list)
+    no_comparison: str | None = None
+    epochs: TimeToTarget | None = None
+    seconds: TimeToTarget | None = None
+
+    @property
+    def n(self) -> int:
+        """Seeds with a value of the metric."""
+        return len(self.metric)
+
+    def mean_of(self, path: str) -> float | None:
+        """The mean of any other number of results.json over the runs that have it, if any."""
+        found = [value for run in self.runs.values() if (value := metric_of(run, path)) is not None]
+        return sum(found) / len(found) if found else None
+
+    def compare_with(self, other: Row, question: Question, better: int) -> None:
+        """Fills in the comparison with the baseline `other`, over the seeds both have.
+
+        better: +1 where a larger metric is better, -1 where a smaller is.
+        """
+        self.baseline = other.label
+        seeds = sorted(self.metric.keys() & other.metric.keys())
+        self.not_paired = sorted(self.metric.keys() ^ other.metric.keys())
+        if not seeds:
+            self.no_comparison = f"no seed in common with {other.label}"
+            return
+        self.paired = compare_paired(
+            [self.metric[seed] for seed in seeds],
+            [other.metric[seed] for seed in seeds],
+            seeds,
+            better,
+            question.confidence,
+            question.interval,
+        )
+
+
+def row_of(group: Group, question: Question) -> Row:
+    """The row of a group, not compared with any other yet."""
+    runs = dict(sorted(group.runs.items()))
+    values = {seed: metric_of(run, question.metric) for seed, run in runs.items()}
+    metric = {seed: value for seed, value in values.items() if value is not None}
+    interval, _ = mean_interval(list(metric.values()), question.confidence, "t")
+    return Row(
+        values=group.values,
+        label=label_of(group.values, question.by),
+        runs=runs,
+        metric=metric,
+        without_value=[seed for seed in runs if seed not in metric],
+        mean=sum(metric.values()) / len(metric) if metric else None,
+        interval=interval,
+    )
+
+
+def label_of(values: Values, by: Sequence[str]) -> str:
+    """`fc`, `fc, hidden=[512]`, `fc, finetune`: short, and unique among the groups."""
+    parts = [
+        value if key in SELF_EVIDENT or "." not in key else f"{key.rpartition('.')[2]}={value}"
+        for key, value in zip(by, values, strict=True)
+        if value != ABSENT or len(by) == 1
+    ]
+    return ", ".join(parts)

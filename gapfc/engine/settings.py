@@ -1,0 +1,75 @@
+"""How to train: the keys of `trainer` that the engine owns, checked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from gapfc.engine.device import Precision
+from gapfc.engine.mixing import Mixing
+from gapfc.validators import flag, is_number, list_of, number, one_of, whole
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train. Each field is the key of `trainer` by its name, but for seed and mixing.
+
+    Attributes:
+        precision: the number format, as `choose_precision` resolved `trainer.precision`.
+        targets: validation accuracies in (0, 1] whose time to reach is reported.
+        ema: decay of the moving average of the weights, or None for none.
+        mixing: mixup and CutMix, of the node `augment`.
+
+    Raises:
+        UserError: where a setting can't be.
+    """
+
+    epochs: int
+    precision: Precision
+    seed: int = 0
+    accumulate: int = 1
+    clip_norm: float | None = None
+    label_smoothing: float = 0.0
+    ema: float | None = None
+    early_stopping: int | None = None
+    mixing: Mixing = field(default_factory=Mixing)
+    compile: bool = False
+    channels_last: bool = True
+    deterministic: bool = True
+    targets: Sequence[float] = ()
+    progress: bool | Literal["auto"] = "auto"
+
+    def __post_init__(self) -> None:
+        whole("seed", self.seed, 0, 2**63 - 1, takes="a whole number from 0 to 2^63 - 1")
+        whole("trainer.epochs", self.epochs, least=1)
+        whole("trainer.accumulate", self.accumulate, least=1)
+        if self.clip_norm is not None:
+            takes = "a positive norm or null"
+            number("trainer.clip_norm", self.clip_norm, above=0, takes=takes)
+        number("trainer.label_smoothing", self.label_smoothing, least=0, below=1)
+        if self.ema is not None:
+            takes = "a decay between 0 and 1, such as 0.999, or null"
+            number("trainer.ema", self.ema, above=0, below=1, takes=takes)
+        if self.early_stopping is not None:
+            takes = "1 epoch or more, or null"
+            whole("trainer.early_stopping", self.early_stopping, least=1, takes=takes)
+        for key in ("compile", "channels_last", "deterministic"):
+            flag(f"trainer.{key}", getattr(self, key))
+        list_of(
+            "trainer.targets",
+            self.targets,
+            lambda target: is_number(target) and 0 < target <= 1,
+            "accuracies above 0, at most 1, such as [0.5, 0.9]",
+            empty=True,
+        )
+        one_of("trainer.progress", self.progress, ("auto", True, False))
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], precision: Precision) -> "Settings":
+        """The settings in the whole config of a command, as plain containers."""
+        augment, own = config["augment"], {f.name for f in fields(cls)} - {"precision"}
+        return cls(
+            precision=precision,
+            seed=config["seed"],
+            mixing=Mixing(augment["mixup"], augment["cutmix"]),
+            **{key: value for key, value in config["trainer"].items() if key in own},
+        )
