@@ -47,28 +47,31 @@ def test_the_wheel_holds_every_module_and_config(wheel):
 def test_the_wheel_works_from_any_folder(wheel, tmp_path):
     installed = tmp_path / "installed"
     zipfile.ZipFile(wheel).extractall(installed)
-    # -S-like: the path alone decides; an editable install of this checkout comes after it.
-    environment = dict(os.environ, PYTHONPATH=str(installed))
+    # Without the finder of an editable install, which would find the checkout's configs.
+    start = (
+        "import runpy, sys; "
+        "sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f)]; "
+    )
+
+    def run(code, *arguments):
+        return subprocess.run(
+            [sys.executable, "-c", start + code, *arguments],
+            cwd=tmp_path,
+            env=dict(os.environ, PYTHONPATH=str(installed)),
+            capture_output=True,
+            text=True,
+        )
+
     for arguments, words in [
         (["--help"], "gapfc train head=gap"),
         (["train", "--cfg", "job", "head=sppf"], "gapfc.heads.SPPF"),
         (["train", "--help"], "head="),
     ]:
-        done = subprocess.run(
-            [sys.executable, "-m", "gapfc", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
+        done = run("runpy.run_module('gapfc', run_name='__main__')", *arguments)
         assert done.returncode == 0, done.stderr
         assert words in done.stdout
-    code = "import gapfc.configs; print(gapfc.configs.__file__)"
-    where = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    if not where.stdout.startswith(str(installed)):
-        pytest.skip("an editable install stands before the wheel here: its configs were used")
+    where = run("import gapfc.configs; print(gapfc.configs.__file__)").stdout
+    assert where.startswith(str(installed))
 
 
 def test_a_checkout_works_without_being_installed():

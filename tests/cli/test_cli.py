@@ -6,11 +6,11 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from processes import children_seconds
 
 from gapfc.cli.registry import COMMANDS
 from gapfc.cli.yaml_comments import heading, key_comments
@@ -38,9 +38,9 @@ def test_overview_is_quick_and_imports_neither_torch_nor_hydra():
     )
     fastest = 9.0
     for _ in range(3):
-        start = time.perf_counter()
+        start = children_seconds()
         assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
-        fastest = min(fastest, time.perf_counter() - start)
+        fastest = min(fastest, children_seconds() - start)
     assert fastest < 0.5
 
 

@@ -82,7 +82,7 @@ def test_a_shared_parameter_counts_once():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda(model):
     expected = macs(*model, (3, 8, 8))
     torch.cuda.manual_seed(5)

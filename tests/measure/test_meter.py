@@ -140,7 +140,7 @@ def test_refuses_nothing_and_the_wrong_number_of_classes():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_is_deterministic_waits_for_nothing_and_agrees_with_the_cpu(case):
     logits, labels = case
     expected = measure(logits, labels)
