@@ -15,6 +15,7 @@ from gapfc.records.identity import group_hash
 from gapfc.records.renamed_targets import with_present_targets
 from gapfc.records.results import RESULTS, ResultsError, read_results
 from gapfc.records.run_directory import CHECKPOINTS, CONFIG, parent_folder
+from gapfc.validators import is_whole
 
 try:
     from yaml import CSafeLoader as Loader
@@ -119,13 +120,15 @@ def read_run(path: Path, configs: dict[str, Config] | None = None) -> Run:
         except (OSError, ValueError, yaml.YAMLError) as error:
             said = str(error).splitlines()[0]
             config = {}
-            broken = broken or (
-                f"{CONFIG} cannot be read ({said}): what the run differs in is unknown"
-            )
+            broken = broken or f"{CONFIG} cannot be read ({said})"
         if configs is not None and group is not None:
             configs[group] = config
     if results:
-        typed = results["command"], tuple(map(str, results.get("overrides") or ()))
+        overrides = results.get("overrides")
+        typed = (
+            results["command"],
+            tuple(map(str, overrides if isinstance(overrides, list) else ())),
+        )
     status: str = results.get("status", "unfinished")
     reason: str | None = f"no {RESULTS}: running still, or killed"
     if results:
@@ -154,6 +157,10 @@ def open_run(path: str | Path) -> Run:
     run = read_run(folder.resolve())
     if not run.config:
         raise UserError(f"{folder}: {run.reason}")
+    parts = [run.config.get(part) for part in (*NAMED, "trainer")]
+    named = all(isinstance(part, dict) and (part.get("name") or "epochs" in part) for part in parts)
+    if not named or not is_whole(run.config.get("seed")):
+        raise UserError(f"{folder}: {CONFIG} is not of a run: it lacks what gapfc writes there.")
     return run
 
 

@@ -96,8 +96,20 @@ def test_targets_that_moved_are_read_at_their_new_places(old):
     assert callable(get_method(new))
 
 
-def test_what_json_may_hold_is_no_reason_to_stop(tmp_path):
-    path = write_run(tmp_path, "gap", 1)
-    results = json.loads((path / "results.json").read_text()) | {"overrides": None}
+@pytest.mark.parametrize("field", [{"overrides": None}, {"overrides": 3}, {"error": "  "}])
+def test_what_json_may_hold_is_no_reason_to_stop(field, tmp_path):
+    path = write_run(tmp_path, "gap", 1, status="failed")
+    results = json.loads((path / "results.json").read_text()) | field
     (path / "results.json").write_text(json.dumps(results))
-    assert read_run(path).overrides == ()
+    assert (read_run(path).overrides, read_run(path).reason) == ((), "no reason recorded")
+
+
+@pytest.mark.parametrize("line", ["head: 3", "seed: x", "trainer: []", "dataset: {name: null}"])
+def test_a_config_that_gapfc_has_not_written_is_refused(line, tmp_path):
+    path = write_run(tmp_path, "gap", 1)
+    key = line.partition(":")[0]
+    config = dict(read_run(path).config)
+    text = "\n".join(f"{k}: {json.dumps(v)}" for k, v in config.items() if k != key)
+    (path / "config.yaml").write_text(f"{line}\n{text}\n")
+    with pytest.raises(UserError, match=r"config\.yaml is not of a run"):
+        open_run(path)
