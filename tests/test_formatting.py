@@ -12,7 +12,7 @@ from gapfc.formatting import first_line, folder_name, from_here
 def test_examples_in_docstrings():
     failed, tried = doctest.testmod(formatting)
     assert failed == 0
-    assert tried == 5
+    assert tried > 4
 
 
 @pytest.mark.parametrize(
