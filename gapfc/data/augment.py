@@ -144,19 +144,19 @@ class Augmentation:
             value = augment.get(key)
             return off if value is None else value
 
+        share = "a number from 0 (off) to below 1"
+
         def fraction(key: str) -> float:
-            return number(f"augment.{key}", given(key, 0.0), least=0, below=1)
+            return number(f"augment.{key}", given(key, 0.0), 0, below=1, takes=share)
 
         def pixels(key: str) -> int:
-            return whole(f"augment.{key}", given(key, 0), 0, takes="whole pixels, 0 or more")
+            return whole(f"augment.{key}", given(key, 0), 0, takes="whole pixels, 0 (off) or more")
 
         operations: list[Operation] = []
         scale = augment.get("resized_crop")
         if scale is not None:
-            share = (
-                "the smallest share of the image's area that a crop keeps, above 0 to 1, or null"
-            )
-            smallest = number("augment.resized_crop", scale, above=0, most=1, takes=share)
+            kept = "the smallest share of the image's area that a crop keeps, above 0 to 1, or null"
+            smallest = number("augment.resized_crop", scale, above=0, most=1, takes=kept)
             operations.append(RandomResizedCrop(smallest))
         if translate := fraction("translate"):
             operations.append(Shift(fraction=translate))

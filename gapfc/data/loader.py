@@ -47,11 +47,12 @@ class Loader:
         self._check = check
         self._readers: dict[str, Reader] = {}
         self._residency: str | None = None
+        self._said: str | None = None  # the choice that the log has already
 
     def over(self, dataset: Dataset) -> Loader:
-        """A loader of other images, which keeps or streams them as this one does."""
+        """A loader of other images, by the same settings."""
         other = Loader(dataset, self.settings, self.device, self._check)
-        other._residency = self._residency
+        other._said = self._residency
         return other
 
     @property
@@ -152,13 +153,9 @@ class Loader:
         if self.device.type == "cuda":
             limit = int(torch.cuda.mem_get_info(self.device)[0] * CUDA_SHARE)
         choice = "device" if needed <= limit else "stream"
-        log.info(
-            "residency=auto: %s on %s (%.1f MiB of uint8, limit %.0f MiB)",
-            choice,
-            self.device.type,
-            needed / 2**20,
-            limit / 2**20,
-        )
+        message = "residency=auto: %s on %s (%.1f MiB of uint8, limit %.0f MiB)"
+        if choice != self._said:
+            log.info(message, choice, self.device.type, needed / 2**20, limit / 2**20)
         return choice
 
 

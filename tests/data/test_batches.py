@@ -243,7 +243,7 @@ def test_auto_residency_streams_what_is_too_large(
     images = loader(arrays(), config(*FIXED))
     images.training()
     images.evaluation("val")
-    images.over(arrays(20)).evaluation("test")
+    images.over(arrays()).evaluation("test")
     assert [record.getMessage() for record in caplog.records] == [
         f"residency=auto: {choice} on cpu (0.0 MiB of uint8, limit 0 MiB)"
     ]

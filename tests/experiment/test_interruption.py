@@ -1,0 +1,108 @@
+"""A signal while images are only looked at: the run stops there, says so, and can be resumed."""
+
+import signal
+
+import pytest
+import torch
+
+from gapfc.experiment.begin import resume
+from gapfc.experiment.execute import execute
+from gapfc.experiment.experiment import Experiment
+from gapfc.experiment.invocation import Invocation
+from gapfc.records.results import read_results
+from gapfc.settings.compose import Composer
+from gapfc.transfer.experiment import Transfer
+from gapfc.transfer.source import Source, complete
+
+MODEL = ["backbone.widths=[4,8]", "backbone.pool_after=[1,2]", "head=gap"]
+TINY = [
+    "dataset.image_size=8",
+    "dataset.train_limit=64",
+    "dataset.test_limit=32",
+    "dataset.val_fraction=0.03",
+    "trainer.batch_size=16",
+    "trainer.eval_batch_size=16",
+    "trainer.epochs=1",
+    "trainer.device=cpu",
+    "trainer.precision=fp32",
+    "trainer.progress=false",
+    "augment=none",
+]
+TRAIN, VAL = 4, 3  # batches of a pass
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    """Experiments switch deterministic algorithms for the whole process."""
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def begin(tmp_path):
+    """`begin(None)` or `begin(protocol)`: an invocation, and how to build its experiment."""
+    composer = Composer([])
+
+    def make(protocol):
+        options = [*TINY, f"output_root={tmp_path}"]
+        config = composer.compose("train", [*MODEL, *options])
+        if protocol is None:
+            return Invocation("train", config, options), Experiment
+        facts = dict.fromkeys(("path", "test_accuracy"), None)
+        facts |= {"group": "g", "dataset": "digits", "head": "gap"}
+        source = Source(facts, config, Experiment(config).model.state_dict())
+        options += [f"protocol={protocol}", "source=somewhere", "cka_images=16"]
+        asked = Invocation(
+            "transfer", complete(composer.compose("transfer", options), source), options
+        )
+        return asked, lambda completed: Transfer(completed, source)
+
+    return make
+
+
+def carry_out(asked, build, stop_at=None, number=signal.SIGTERM):
+    """Exit code, results and passed batches; `number` comes with the `stop_at`-th of these."""
+    experiment = build(asked.config)
+    passed = []
+
+    def count(module, arguments):
+        if not module.training:
+            passed.append(len(arguments[0]))
+            if len(passed) == stop_at:
+                signal.raise_signal(number)
+
+    experiment.model.register_forward_pre_hook(count)
+    directory = asked.new_directory()
+    code = execute(asked, experiment, directory)
+    return code, directory.path, len(passed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("protocol", "stop_at"),
+    [
+        pytest.param(None, 2, id="validation of an epoch"),
+        pytest.param(None, VAL + 1, id="final measuring"),
+        pytest.param(None, VAL + TRAIN + VAL + 1, id="test images"),
+        pytest.param("linear_probe", 2, id="features"),
+        pytest.param("linear_probe", TRAIN + VAL + 2, id="validation of a probe"),
+        pytest.param("lp_ft", TRAIN + VAL + VAL + 2, id="final measuring of a transfer"),
+    ],
+)
+def test_a_signal_stops_between_batches_and_resume_completes(begin, number, protocol, stop_at):
+    asked, build = begin(protocol)
+    code, whole, passed = carry_out(asked, build)
+    assert (code, read_results(whole)["status"]) == (0, "completed")
+    assert passed > stop_at
+    code, path, passed = carry_out(asked, build, stop_at, number)
+    assert code == 128 + number
+    assert passed == stop_at
+    results = read_results(path)
+    assert results["status"] == "interrupted"
+    assert results["error"] == f"interrupted by {number.name}"
+    assert results["test"] is None
+    assert resume(asked.command, str(path), [], build) == 0
+    results = read_results(path)
+    assert results["status"] == "completed"
+    for key in ("train", "val", "test", "steps", "best_epoch"):
+        assert results[key] == read_results(whole)[key], key
