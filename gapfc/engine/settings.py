@@ -33,7 +33,6 @@ class Settings:
     early_stopping: int | None = None
     mixing: Mixing = field(default_factory=Mixing)
     compile: bool = False
-    channels_last: bool = True
     deterministic: bool = True
     targets: Sequence[float] = ()
     progress: bool | Literal["auto"] = "auto"
@@ -52,8 +51,8 @@ class Settings:
         if self.early_stopping is not None:
             takes = "1 epoch or more, or null"
             whole("trainer.early_stopping", self.early_stopping, least=1, takes=takes)
-        for key in ("compile", "channels_last", "deterministic"):
-            flag(f"trainer.{key}", getattr(self, key))
+        flag("trainer.compile", self.compile)
+        flag("trainer.deterministic", self.deterministic)
         list_of(
             "trainer.targets",
             self.targets,

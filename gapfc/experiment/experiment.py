@@ -66,8 +66,7 @@ class Experiment:
         self._check_sizes()
         self.feature_map = feature_shape(self.model.backbone, self.input_size)
         self.macs = macs(self.model.backbone, self.model.head, (3, *self.input_size))
-        channels_last = self.settings.channels_last
-        memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        memory_format = torch.channels_last if trainer.channels_last else torch.contiguous_format
         self.model.to(self.device).to(memory_format=memory_format)
         multipliers = {"head": nodes["head"].get("lr_multiplier", 1.0)}
         self.training = Training(

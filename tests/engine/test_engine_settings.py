@@ -35,7 +35,7 @@ TRAINER = plain(OmegaConf.load(Path(CONFIGS) / "train.yaml").trainer)
         ({"early_stopping": 0}, "trainer.early_stopping takes 1 epoch or more, or null"),
         ({"early_stopping": True}, "trainer.early_stopping"),
         ({"compile": 1}, "trainer.compile takes true or false; got 1"),
-        ({"channels_last": None}, "trainer.channels_last takes true or false; got null"),
+        ({"deterministic": None}, "trainer.deterministic takes true or false; got null"),
         ({"targets": [0.5, 1.5]}, r"trainer.targets takes accuracies .*; got \[0.5, 1.5\]"),
         ({"targets": 0.5}, "trainer.targets"),
         ({"progress": 1}, "trainer.progress takes auto, true or false; got 1"),
@@ -49,7 +49,7 @@ def test_wrong_settings_are_named(options, message):
 def test_every_key_of_the_trainer_is_a_setting_or_is_read_elsewhere():
     own = {f.name for f in fields(Settings)}
     assert own - set(TRAINER) == {"seed", "mixing"}
-    assert set(TRAINER) - own == {"batch_size", "eval_batch_size", "device"}
+    assert set(TRAINER) - own == {"batch_size", "eval_batch_size", "device", "channels_last"}
 
 
 def test_settings_are_read_from_the_config():
