@@ -2,8 +2,8 @@
 
 
 class UserError(ValueError):
-    """Something the user can mend: says what is wrong, which setting, and what it takes.
+    """Something the user can fix: says what is wrong, in which setting, and what it takes.
 
     The command line prints the message alone, without a traceback, and exits non-zero.
-    Every other exception is a bug of gapfc and keeps its traceback.
+    Every other exception is a bug in gapfc and keeps its traceback.
     """

@@ -1,11 +1,11 @@
-"""Numbers, times, shapes and paths as a person reads them."""
+"""Numbers, times, shapes and paths in readable form."""
 
 import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-NOTHING = "–"  # where there is no value
+NOTHING = "–"  # if there is no value
 
 
 def count(number: float | None) -> str:
@@ -36,7 +36,7 @@ def short_time(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """The time of a run, as one would say it.
+    """The time of a run, as spoken.
 
     >>> [duration(s) for s in (45, 720, 12_000)]
     ['45 s', '12 min', '3 h 20 min']
@@ -79,7 +79,7 @@ def plural(number: int, noun: str) -> str:
 
 
 def decimals(spread: float | None, value: float, least: int = 0, most: int = 4) -> int:
-    """Decimals that show two digits of the spread, or three of the value where there is none."""
+    """Decimals that show two digits of the spread, or three of the value if there is none."""
     size = abs(spread) if spread else abs(value) / 10
     if not size or not math.isfinite(size):
         return 2
@@ -104,7 +104,7 @@ def from_here(path: str | Path) -> str:
 
 
 def first_line(text: str) -> str:
-    """The first line that holds anything."""
+    """The first non-empty line."""
     return text.strip().partition("\n")[0].rstrip()
 
 

@@ -1,7 +1,7 @@
-"""What a setting may be: each check returns the value, or says which setting takes what.
+"""Valid settings: each check returns the value, or says which setting takes what.
 
-`setting` is the key as a user types it, such as `trainer.epochs`. `takes` replaces the words that a
-check finds for its range, where plainer ones are at hand. All raise UserError.
+`setting` is the key as a user types it, such as `trainer.epochs`. `takes` replaces a check's own
+words for its range, if there are plainer ones. All raise UserError.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -14,7 +14,7 @@ Choice = TypeVar("Choice")
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    """Whether `value` is an int; True and False are none."""
+    """Whether `value` is an int; True and False are not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -24,7 +24,7 @@ def is_count(value: object) -> bool:
 
 
 def is_number(value: object) -> bool:
-    """Whether `value` is a finite int or float; True and False are none."""
+    """Whether `value` is a finite int or float; True and False are not."""
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
@@ -74,7 +74,7 @@ def flag(setting: str, value: Any) -> bool:
 
 
 def one_of(setting: str, value: Any, choices: Collection[Choice]) -> Choice:
-    """`value`, which is one of `choices`; True is not taken for 1, nor False for 0."""
+    """`value`, which is one of `choices`; True does not count as 1, nor False as 0."""
     for choice in choices:
         if value == choice and isinstance(value, bool) == isinstance(choice, bool):
             return choice
@@ -85,7 +85,7 @@ def one_of(setting: str, value: Any, choices: Collection[Choice]) -> Choice:
 def list_of(
     setting: str, value: Any, allowed: Callable[[Any], bool], takes: str, empty: bool = False
 ) -> Sequence[Any]:
-    """`value`, a list of what is `allowed`; of nothing only where it may be `empty`."""
+    """`value`, a list of what is `allowed`; empty only if it may be `empty`."""
     if (
         not isinstance(value, Sequence)
         or isinstance(value, str)
@@ -97,12 +97,12 @@ def list_of(
 
 
 def refuse(setting: str, takes: str, value: Any) -> NoReturn:
-    """Say that `setting` takes something else than `value`."""
+    """Say that `setting` takes something other than `value`."""
     raise UserError(f"{setting} takes {takes}; got {as_typed(value)}")
 
 
 def as_typed(value: Any) -> str:
-    """`value` as one would type it."""
+    """`value` as typed on a command line."""
     if value is None:
         return "null"
     if isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""How backbones without loaded weights start."""
+"""How backbones without loaded weights are initialised."""
 
 from torch import nn
 

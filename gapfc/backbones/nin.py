@@ -17,7 +17,7 @@ class NIN(Stages):
     sizes up as Caffe does (32 -> 16 -> 8).
 
     Weights start from He's normal initialisation instead of the release's Gaussian of standard
-    deviation 0.05: on images of unit variance that one shrinks activations about thirty times on
+    deviation 0.05: on images of unit variance the latter shrinks activations about thirtyfold on
     their way through, while He's keeps their scale.
     """
 

@@ -25,13 +25,13 @@ def build_pool(options: Mapping[str, Any]) -> nn.Module:
     """A max or average pool, `[B, C, H, W]` -> `[B, C, H', W']`; sizes are n or [height, width].
 
     Raises:
-        UserError: for an unknown option, a value out of range, or an option set to other than its
-            default which that kind of pool does not have.
+        UserError: for an unknown option, a value out of range, or a non-default option that this
+            kind of pool does not have.
     """
     unknown = sorted(set(options) - set(_DEFAULTS))
     if unknown:
         raise UserError(
-            f"backbone.pool.{unknown[0]}: no such option. It takes {', '.join(_DEFAULTS)}."
+            f"backbone.pool.{unknown[0]} is not an option. It takes {', '.join(_DEFAULTS)}."
         )
     pool = {**_DEFAULTS, **options}
     kind = pool["kind"]

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from gapfc.errors import UserError
 
-# How torch words it when a pool or a convolution finds less than one window in its input.
+# What torch says when a pool or a convolution finds less than one window in its input.
 _TOO_SMALL = ("Output size is too small", "Kernel size can't be greater than actual input size")
 
 

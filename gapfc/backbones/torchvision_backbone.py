@@ -37,14 +37,14 @@ class Torchvision(Stages):
         Args:
             architecture: a name of `torchvision.models.list_models(torchvision.models)`.
             weights: None; DEFAULT or another name of torchvision's weights; or the path of a state
-                dict with torchvision's keys, its classifier's there or not.
+                dict with torchvision's keys, with or without its classifier's.
             stem: imagenet, as published; or small: the first reductions of size are undone (stride
                 1, no pool) until 32 x 32 images give at least 4 x 4. Kernels keep their shape, so
                 that weights fit either. Everything then costs many times more at 224 x 224.
 
         Raises:
-            UserError: for an unknown architecture, one without a feature map, weights that cannot
-                be had or do not fit, and a stem that cannot be had.
+            UserError: for an unknown architecture, one without a feature map, weights that are
+                unavailable or do not fit, and a stem that cannot be built.
         """
         names = torchvision.models.list_models(module=torchvision.models)
         if architecture not in names:
@@ -98,7 +98,7 @@ class InceptionInput(nn.Module):
     def __init__(self) -> None:
         """Take mean and standard deviation of ImageNet, in [0, 1] units."""
         super().__init__()
-        # In Python's double precision, as torchvision does, for equal features to the last bit.
+        # In double precision, as torchvision does, so that features are equal to the last bit.
         scale = [std / 0.5 for std in (0.229, 0.224, 0.225)]
         shift = [(mean - 0.5) / 0.5 for mean in (0.485, 0.456, 0.406)]
         self.register_buffer("scale", torch.tensor(scale).view(3, 1, 1), persistent=False)

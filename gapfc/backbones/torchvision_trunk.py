@@ -1,4 +1,4 @@
-"""What of a torchvision model lies before its pooling, cut into stages."""
+"""The part of a torchvision model before its pooling, cut into stages."""
 
 from collections import OrderedDict
 from itertools import pairwise
@@ -52,9 +52,9 @@ def into_stages(
 ) -> OrderedDict[str, OrderedDict[str, nn.Module]]:
     """Group parts into stage1, stage2, …: a stage begins with each part that reduces the size.
 
-    So a stage is all layers of one resolution, whatever the family calls its own stages. Parts
-    without parameters at the end (VGG's last pool) join the stage before them, so that the last
-    stage can always be trained on its own. `channels_last`: for parts that pass `[B, H, W, C]`
+    So a stage is all layers of one resolution, regardless of what the family calls its own stages.
+    Parts without parameters at the end (VGG's last pool) join the stage before them, so that the
+    last stage can always be trained on its own. `channels_last`: for parts that pass `[B, H, W, C]`
     on, as Swin's do: a stage's output is still `[B, C, H, W]`.
     """
     groups: list[list[Part]] = []
@@ -92,7 +92,7 @@ def keep_small_images(backbone: Stages) -> None:
     convolution has stride 1, and there is no max pool).
 
     Raises:
-        UserError: if no number of such parts is enough, or a part's reduction cannot be undone.
+        UserError: if undoing every such part is not enough, or a part's reduction cannot be undone.
     """
     parts = [
         (stage, name, part)

@@ -31,7 +31,7 @@ def read_weights(weights: str, architecture: str) -> dict[str, Tensor]:
         state = _download(weights, architecture)
     else:
         raise UserError(
-            f"backbone.weights={weights}: there is no such file, nor does torchvision have such "
+            f"backbone.weights={weights}: there is no such file, and torchvision has no such "
             f"weights for {architecture}. It takes null, a path, or one of "
             f"{', '.join(['DEFAULT', *names])}."
         )
@@ -43,21 +43,21 @@ def _read_file(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise UserError(
-            f"backbone.weights={path}: this is no file of weights that torch can load safely "
+            f"backbone.weights={path}: this is not a file of weights that torch can load safely "
             "(weights_only=True), or it is damaged. Make one by torch.save(model.state_dict(), …)."
         ) from error
     except OSError as error:
         raise UserError(f"backbone.weights={path}: cannot be read: {error.strerror}.") from error
     if not isinstance(state, Mapping) or not state:
         raise UserError(
-            f"backbone.weights={path}: it holds a {type(state).__name__}, not a state dict "
-            "(names to tensors) with something in it."
+            f"backbone.weights={path}: it holds a {type(state).__name__}, not a non-empty state "
+            "dict (names to tensors)."
         )
     strangers = [str(key) for key, value in state.items() if not isinstance(value, Tensor)]
     if strangers:
         raise UserError(
             f"backbone.weights={path}: not a state dict: {_some(strangers)} hold no tensor. "
-            "If the weights lie under one of these keys, save that entry as a file of its own."
+            "If the weights are under one of these keys, save that entry as a separate file."
         )
     return dict(state)
 
@@ -76,12 +76,12 @@ def _download(weights: str, architecture: str) -> dict[str, Tensor]:
 def load_trunk(
     model: nn.Module, parts: Mapping[str, nn.Module], weights: Mapping[str, Tensor], source: str
 ) -> None:
-    """Copy into the model's trunk (`parts`, by dotted name) the weights that belong to it.
+    """Copy the weights that belong to the model's trunk (`parts`, by dotted name) into it.
 
-    Weights of what follows the trunk (classifier, auxiliary classifiers) may be there or not.
+    Weights of what follows the trunk (classifier, auxiliary classifiers) are optional.
 
     Raises:
-        UserError: naming the keys which are missing, unknown, or of another shape.
+        UserError: naming the keys that are missing, unknown, or of another shape.
     """
     own = {
         f"{name}.{key}": tensor

@@ -15,7 +15,7 @@ from gapfc.errors import UserError
 
 ACTIONS = ("install", "uninstall", "query")
 
-# Bash splits words at = and :, and replaces only what stands behind the last of them.
+# Bash splits words at = and :, and replaces only what follows the last of them.
 BASH = r"""
 _gapfc_complete() {
     local IFS=$'\n' line=${COMP_LINE:0:COMP_POINT} word=${COMP_WORDS[COMP_CWORD]} current prefix
@@ -91,7 +91,7 @@ def main(argv: list[str]) -> int:
 
 
 def candidates(line: str) -> list[str]:
-    """The words that can stand at the end of `line`, the command line up to the cursor."""
+    """The words that can end `line`, the command line up to the cursor."""
     words = re.sub(r"^\s*\S*python[\d.]*\s+-m\s+", "", line).split()[1:]
     word = "" if line.endswith((" ", "\t")) or not words else words.pop()
     if not words:

@@ -13,7 +13,7 @@ from gapfc.settings.explain import explain
 
 FOOTER = """\
 Options of Hydra, which reads the settings (gapfc {command} --hydra-help):
-  -m, --multirun     every combination of comma-separated values: -m head=fc,gap seed=0,1,2
+  -m, --multirun     run every combination of comma-separated values: -m head=fc,gap seed=0,1,2
   --cfg job          print the settings instead of running; with --resolve, resolved;
                      with -p head, those of one group
   --info defaults    where each setting comes from
@@ -49,7 +49,7 @@ def help_text(
         f"usage: gapfc {command} [group=choice] [key=value] [options]",
         f"  $ {example}",
         "",
-        "Groups: a file of settings each (group=choice; * is in use, + before the others)",
+        "Groups: each choice is a settings file (group=choice; * is in use, + before the others)",
     ]
     for group, names in choices.items():
         label = f"  {'' if group in chosen else '+'}{group}="
@@ -71,7 +71,7 @@ def help_text(
 
 
 def _rows(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Leaves of the config as (dotted key, value as one would type it), plain keys first."""
+    """Leaves of the config as (dotted key, value as typed on a command line), plain keys first."""
     nodes = {str(key): config._get_node(key) for key in config if key != "_target_"}
     deeper = {
         key: node
@@ -101,7 +101,7 @@ def _join(package: str, key: str) -> str:
 
 
 def _wrapped(label: str, text: str, width: int) -> list[str]:
-    """`label` with `text` beside it, or below it where the label is too long."""
+    """`label` with `text` beside it, or below it if the label is too long."""
     column = min(len(label), 43)
     body = textwrap.wrap(text, max(20, width - column)) or [""]
     if len(label) > column:

@@ -29,14 +29,14 @@ def asks_about_settings(arguments: list[str]) -> bool:
 
 
 def launch(name: str, config_name: str, module: str, arguments: list[str]) -> int:
-    """Run `module.run(config)` once, or once a combination with -m, and return the exit code."""
+    """Run `module.run(config)` once, or with -m once per combination, and return the exit code."""
     task = CommandTask(name, module)
-    # argparse gives up on settings that stand on both sides of an option: `a=1 -m b=2,3`.
+    # argparse gives up on settings on both sides of an option: `a=1 -m b=2,3`.
     arguments = sorted(arguments, key=lambda text: "=" in text and not text.startswith("-"))
 
     # Hydra otherwise prints configuration errors itself, and cuts tracebacks down.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    # A sweeper of another name would have to be installed into the package hydra_plugins.
+    # A sweeper of any other name would have to be installed into the package hydra_plugins.
     plugins = Plugins.instance()
     # Not before: Hydra loads its plugins' modules anew when it looks for them.
     from gapfc.sweep import Sweeper
@@ -78,7 +78,7 @@ class CommandTask:
     ) -> tuple[int, str | None]:
         """Run; the exit code, and why it failed. Errors become exit codes, as in a shell.
 
-        2: a setting that cannot be, which is handed to `show`; 1: anything else, with Python's
+        2: an invalid setting, which is handed to `show`; 1: anything else, with Python's
         traceback.
         """
         try:
@@ -86,7 +86,8 @@ class CommandTask:
             run: Callable[[DictConfig], int] = importlib.import_module(self.module).run
             self.code, reason = run(config), None
         except BrokenPipeError:
-            # Hydra would take an exception for the result of a run: leave by what it lets through.
+            # Hydra would take an exception for the result of a run: so leave by an exception that
+            # it lets through.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
         except Exception as error:

@@ -44,7 +44,7 @@ def dispatch(argv: list[str]) -> int:
 
         return completion.main(argv)
     name, arguments = argv[0], argv[1:]
-    # Heads and backbones of one's own, in the folder one works in. Last, so that they hide nothing.
+    # The user's own heads and backbones, in the working folder. Last, so that they hide nothing.
     sys.path.append(os.getcwd())
     command = COMMANDS.get(name)
     if command is None:
@@ -83,7 +83,7 @@ def overview() -> str:
 
 
 def unknown_command(name: str) -> str:
-    """Say what was probably meant by `name`, which is no command."""
+    """Say what was probably meant by `name`, which is not a command."""
     if "=" in name:
         return f"{name} is a setting and needs a command before it: gapfc train {name}"
     near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)

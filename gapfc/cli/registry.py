@@ -1,4 +1,4 @@
-"""The commands there are. Nothing is imported for it: a command's module only when it is run."""
+"""The available commands. A command's module is imported only when it is run."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ COMMANDS = {
         under_hydra=True,
     ),
     "transfer": Command(
-        summary="take a source's features to a target: probe, fine-tune, …; and measure what moves",
+        summary="take a source's features to a target (probe, fine-tune, …) and measure what moves",
         example="gapfc transfer source=outputs/train/… dataset=mnist protocol=linear_probe",
         module="gapfc.cli.commands.transfer",
         config="transfer",

@@ -1,4 +1,4 @@
-"""The comments of a YAML file: what its keys mean, in the words of who wrote them."""
+"""The comments of a YAML file: what its keys mean, in the words of their authors."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def heading(text: str) -> str:
 def key_comments(text: str) -> dict[str, str]:
     """Dotted key -> the comment behind its value, with the comment lines right below that one.
 
-    A key without a comment of its own takes the comment lines right above it, if it has some.
+    A key without a comment of its own takes the comment lines right above it, if any.
     """
     root = yaml.compose(text)
     if not isinstance(root, yaml.MappingNode):

@@ -48,7 +48,7 @@ class Comparison:
 
 
 def compare(collection: Collection, question: Question, found: int | None = None) -> Comparison:
-    """Answers `question` from the runs of `collection` (already filtered by --where).
+    """Answer `question` from the runs of `collection` (already filtered by --where).
 
     found: runs before filtering. Raises UserError for unknown keys, metrics or baselines, and for
     groups that differ in more than `question.by`.

@@ -15,7 +15,7 @@ from gapfc.compare.groups import Values
 from gapfc.compare.where import normalise, split_outside_brackets
 from gapfc.errors import UserError
 
-# The reference one would name first: the classic head, and no transfer at all.
+# The obvious references: the classic head, and no transfer at all.
 USUAL = {"head": "fc", "source.head": "fc", "protocol": "scratch"}
 
 

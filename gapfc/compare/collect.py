@@ -1,4 +1,4 @@
-"""Finds the runs below directories; whatever cannot be used is named, never dropped."""
+"""Finds the runs below directories; anything unusable is named, never dropped."""
 
 from __future__ import annotations
 

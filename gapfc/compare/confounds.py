@@ -1,4 +1,4 @@
-"""What else runs differ in: refused where it changes what is compared, told where it does not.
+"""What else runs differ in: refused if it changes what is compared, reported if it does not.
 
 What *belongs* to a `--by` key may differ with it: `--by head` owns every option below `head`, so
 fc with a hidden layer may stand beside gap with none. Within one group nothing may differ but the
@@ -35,17 +35,17 @@ OWNS_TOO = {
 # The source's identity; its path and accuracy differ with every seed.
 SOURCE_FIELDS = ("head", "dataset", "backbone", "classes", "group")
 # How the source was trained: one way within a group. Between groups it differs with the head, and
-# is told above the table where it differs in more.
+# is reported above the table if it differs in more.
 SOURCE_GROUP = "transfer.source.group"
 
 
 def refuse_mixtures(runs: Sequence[Run], by: Sequence[str]) -> None:
     """Raises UserError when runs differ in more than `by`, or those of a group in more than seed.
 
-    To be asked before re-runs are set aside: a run of another learning rate is no re-run.
+    Call it before re-runs are set aside: a run at another learning rate is not a re-run.
     """
     settings = {id(config): _settings(config) for config in distinct_configs(runs)}
-    # Thousands of runs, but few kinds of them.
+    # There may be thousands of runs, but only a few kinds.
     kinds = Counter(
         (
             tuple(value_of(run, key) for key in by),
@@ -75,12 +75,12 @@ def refuse_mixtures(runs: Sequence[Run], by: Sequence[str]) -> None:
 
 
 def execution_notes(runs: Sequence[Run]) -> list[str]:
-    """Differences that change speed and rounding, not what is compared: told above the table."""
+    """Differences that change speed and rounding, not what is compared: noted above the table."""
     settings = {
         id(config): {
             leaf: show(value)
             for leaf, value in flatten(config).items()
-            # Of these two results.json has the outcome.
+            # For these two, results.json holds the resolved values.
             if is_execution(leaf) and leaf not in ("trainer.device", "trainer.precision")
         }
         for config in distinct_configs(runs)
@@ -105,7 +105,7 @@ def _settings(config: Mapping[str, Any]) -> dict[str, str]:
     return {
         leaf: show(value).removeprefix(root if len(root) > 1 else "")
         for leaf, value in flatten(config).items()
-        # A setting that is off counts as one that an older gapfc did not have yet.
+        # A setting that is off counts as equal to one that an older gapfc did not have yet.
         if value is not None and _is_compared(leaf)
     }
 
@@ -162,7 +162,7 @@ def _explain(mixed: dict[str, dict[str, int]], by: Sequence[str]) -> str:
         lines.append(f"  {key}: {', '.join(told)}{', …' if len(ranked) > 6 else ''}")
     if len(mixed) > 8:
         lines.append(f"  and {len(mixed) - 8} more: {', '.join(list(mixed)[8:20])}")
-    # Training runs among transfer runs explain most of whatever else differs.
+    # Training runs among transfer runs explain most other differences.
     first = "command" if "command" in mixed else next(iter(mixed))
     value = max(mixed[first].items(), key=lambda item: item[1])[0]
     keep = f"Keep some with --where {first}={value}"

@@ -1,10 +1,10 @@
 """Epochs and seconds until a validation accuracy is reached, with runs that never did.
 
 A run that never reached the target is *censored*: it would have taken longer than its budget.
-Leaving it out, or counting its last epoch, makes a slow group look fast. So a group is told by its
-median, where a censored run counts as slower than every other: that is right whenever the censored
-runs would indeed have come after, and is ">12" when half of the runs or more never got there. The
-share of runs that did ("2/3 reached") always stands beside it.
+Leaving it out, or counting its last epoch, makes a slow group look fast. So a group is described by
+its median, with a censored run counted as slower than all others: that is right whenever the
+censored runs would indeed have come last, and is ">12" when half of the runs or more never got
+there. The share of runs that did ("2/3 reached") is always shown beside it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class TimeToTarget:
 
     @property
     def mean_of_reached(self) -> float | None:
-        """The mean over the runs that reached it only: too fast whenever some did not."""
+        """The mean over only the runs that reached it: too fast whenever some did not."""
         times = [time for time in self.times.values() if math.isfinite(time)]
         return sum(times) / len(times) if times else None
 
@@ -81,7 +81,7 @@ def default_target(runs: Sequence[Run]) -> float | None:
 
 
 def reached(runs: Mapping[int, Run], target: float, unit: Unit, curves: Curves) -> TimeToTarget:
-    """How long each run took to `target`, an accuracy in [0, 1], in `unit`.
+    """How long each run took to reach `target`, an accuracy in [0, 1], in `unit`.
 
     Read from results.json where the run reports that target, else interpolated in metrics.csv.
     Runs with neither are left out of the total.

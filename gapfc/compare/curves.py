@@ -1,4 +1,4 @@
-"""metrics.csv of runs: read once each, and only when a picture or an unrecorded target needs it."""
+"""metrics.csv of runs: read once each, and only if a picture or an unrecorded target needs it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Curves:
 def read_curve(path: Path) -> Curve:
     """Columns of a metrics.csv, each [epochs], NaN where empty.
 
-    Raises OSError, csv.Error, or ValueError when there is no row or a cell is no number.
+    Raises OSError, csv.Error, or ValueError if there is no row or a cell is not a number.
     """
     rows = read_rows(path)
     if not rows:

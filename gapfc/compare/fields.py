@@ -44,7 +44,7 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def show(value: Any) -> str:
-    """A configuration value as one would type it: `0.1`, `[512]`, `true`, `null`."""
+    """A configuration value as typed on a command line: `0.1`, `[512]`, `true`, `null`."""
     if isinstance(value, str):
         return value
     return json.dumps(value, separators=(",", ":"), default=str)
@@ -96,7 +96,7 @@ def known_keys(runs: Iterable[Run]) -> list[str]:
 
 
 def distinct_configs(runs: Iterable[Run]) -> list[Mapping[str, Any]]:
-    """The configurations of runs; those of one group of runs share one, which is told once."""
+    """The configurations of runs; runs of one group share one, which is given once."""
     return list({id(run.config): run.config for run in runs}.values())
 
 
@@ -126,7 +126,7 @@ def numbers(results: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def metric_of(run: Run, path: str) -> float | None:
-    """The number at `path` in results.json, or None when it is null, absent or no number."""
+    """The number at `path` in results.json, or None if it is null, absent or not a number."""
     value = lookup(run.results, path)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None

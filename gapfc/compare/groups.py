@@ -15,7 +15,7 @@ Values = tuple[str, ...]
 
 @dataclass
 class Group:
-    """The runs that share the values of `--by`, one a seed."""
+    """The runs that share the values of `--by`, one per seed."""
 
     values: Values
     runs: dict[int, Run] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Choice:
 
 
 def group(runs: Sequence[Run], by: Sequence[str]) -> list[Group]:
-    """Groups `runs` by the values of `by`; of a seed's re-runs the newest counts."""
+    """Groups `runs` by the values of `by`; if a seed was run again, its newest run counts."""
     cells: dict[Values, Group] = {}
     for run in sorted(runs, key=lambda run: run.when):
         values = tuple(value_of(run, key) for key in by)
@@ -58,7 +58,7 @@ def check_keys(runs: Sequence[Run], by: Sequence[str]) -> None:
 def choose(
     runs: Sequence[Run], by: Sequence[str], key: str, metric: str = "val.accuracy"
 ) -> tuple[list[Run], list[Choice]]:
-    """For every group keeps the runs at the setting of `key` with the best mean `metric`.
+    """For every group, keep the runs at the setting of `key` with the best mean `metric`.
 
     Choosing on validation, from the same settings for every group, lets each be judged at its own
     best learning rate without touching the test split. Settings are judged by the seeds that all
@@ -79,7 +79,7 @@ def choose(
             seen = {seed: value for seed, value in newest.items() if value is not None}
             if seen:
                 measured[setting] = seen
-        # A setting must not win by the seeds that it happens to have.
+        # A setting must not win because of the seeds it happens to have.
         common = set[int].intersection(*map(set, measured.values())) if measured else set()
         for setting, by_seed in measured.items():
             counted = [by_seed[seed] for seed in common or by_seed]

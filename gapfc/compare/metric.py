@@ -11,7 +11,7 @@ LOWER = (
 HIGHER = (
     "accuracy", "top5", "area_under_curve", "images_per_second", "gain_over_scratch", "gain", "f1",
 )  # fmt: skip
-# How far features moved is neither good nor bad: a direction is taken, and said to be.
+# How far features moved is neither good nor bad: a direction is assumed, and the user is told so.
 MOVED = ("drift", "drift_head", "drift_total")
 SHARES = ("accuracy", "top5", "gain_over_scratch", "gain")
 
@@ -20,8 +20,9 @@ SHARES = ("accuracy", "top5", "gain_over_scratch", "gain")
 class Measure:
     """A metric's path in results.json, with its direction and unit.
 
-    better: +1 larger is better, -1 smaller is. assumed: neither was known, one was taken.
-    scale: 100 for shares in [0, 1], which are told in percent and differences in points.
+    better: +1 larger is better, -1 smaller is. assumed: whether the direction was assumed, as none
+    was known.
+    scale: 100 for shares in [0, 1], which are given in percent, and their differences in points.
     """
 
     path: str
@@ -43,7 +44,7 @@ class Measure:
 
     @property
     def is_share(self) -> bool:
-        """Whether it is told in percent, and a difference in points."""
+        """Whether it is given in percent, and a difference in points."""
         return self.scale == 100
 
     @property
@@ -65,7 +66,7 @@ def measure(path: str, direction: str | None = None) -> Measure:
     """What is known of the metric at `path`; `direction` ("higher" or "lower") overrides it."""
     parts = path.split(".")
     better, assumed = 1, True
-    # A gap or a count of parameters is better small whatever it is a gap or a count of.
+    # A gap or a count of parameters is better small, whatever it measures.
     if any(part in MOVED for part in parts):
         better = -1
     elif "cka" in parts:

@@ -1,4 +1,4 @@
-"""What has to be said above the table: what is the same for all, and what else differs."""
+"""What must be said above the table: what is the same for all, and what else differs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONSTANT = (
     "dataset", "backbone", "head", "source.dataset", "trainer.epochs", "trainer.batch_size",
     "optimizer.lr", "dataset.train_limit", "dataset.shots", "device", "precision",
 )  # fmt: skip
-# Null where a run never got there.
+# Null if a run never got there.
 CENSORED = ("convergence.to_", "transfer.convergence_against_scratch.")
 
 
@@ -34,7 +34,7 @@ def constants(runs: Sequence[Run], by: Sequence[str]) -> dict[str, str]:
 def notes(
     groups: Sequence[Group], rows: Sequence[Row], metric: Measure, choices: Sequence[Choice]
 ) -> list[str]:
-    """Whatever a reader of the table might take for granted and should not, a sentence each."""
+    """What a reader of the table might wrongly take for granted, one sentence each."""
     runs = [run for group in groups for run in group.runs.values()]
     told = execution_notes(runs)
     if metric.assumed:

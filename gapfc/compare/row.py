@@ -25,7 +25,7 @@ class Row:
     metric: its value by seed; the seeds without one are in `without_value`.
     mean, interval: of the metric over seeds.
     baseline: label of the group it is compared with.
-    not_paired: seeds that one of the two lacks.
+    not_paired: seeds missing from one of the two.
     epochs, seconds: to the target; None without a target.
     """
 
@@ -55,7 +55,7 @@ class Row:
         return sum(found) / len(found) if found else None
 
     def compare_with(self, other: Row, question: Question, better: int) -> None:
-        """Fills in the comparison with the baseline `other`, over the seeds both have.
+        """Fill in the comparison with the baseline `other`, over the seeds that both have.
 
         better: +1 where a larger metric is better, -1 where a smaller is.
         """
@@ -76,7 +76,7 @@ class Row:
 
 
 def row_of(group: Group, question: Question) -> Row:
-    """The row of a group, not compared with any other yet."""
+    """The row of a group, not yet compared with any other."""
     runs = dict(sorted(group.runs.items()))
     values = {seed: metric_of(run, question.metric) for seed, run in runs.items()}
     metric = {seed: value for seed, value in values.items() if value is not None}

@@ -1,7 +1,7 @@
 """Paired comparison of two groups of runs over the seeds they share.
 
-Which interval. A run costs minutes to days, so there are 2 to 5 seeds, and there a percentile or
-BCa bootstrap of the mean is wrong: no resampled mean leaves the range of the n differences, and
+Which interval. A run costs minutes to days, so there are only 2 to 5 seeds, and then a percentile
+or BCa bootstrap of the mean is wrong: no resampled mean leaves the range of the n differences, and
 for a symmetric distribution that range misses the centre with probability 2^(1-n). No such
 interval can reach 95% below 6 seeds (75% for 3, 93.75% for 5), and the percentile interval is
 narrower still, by sqrt((n-1)/n) and by using z for t (Hesterberg, "What Teachers Should Know About
@@ -37,7 +37,7 @@ from scipy import special
 BOOTSTRAP_FROM = 10
 RESAMPLES = 10_000
 RESAMPLING_SEED = 20_150_101  # fixed: the same runs give the same interval
-EXACT_SIGN_FLIPS = 12  # 2^12 sign patterns are listed; above that as many as RESAMPLES are drawn
+EXACT_SIGN_FLIPS = 12  # 2^12 sign patterns are enumerated; above that, RESAMPLES of them are drawn
 
 Array = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether all of it lies on one side of zero."""
+        """Whether it lies entirely on one side of zero."""
         return self.low > 0 or self.high < 0
 
 
@@ -236,5 +236,5 @@ def clopper_pearson(wins: int, n: int, confidence: float) -> tuple[float, float]
 
 
 def _constant(x: Array) -> bool:
-    """No spread beyond the rounding of the subtraction."""
+    """Whether there is no spread beyond the rounding of the subtraction."""
     return bool(np.ptp(x) <= 1e-12 * max(1.0, float(np.max(np.abs(x)))))

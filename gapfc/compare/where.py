@@ -46,7 +46,7 @@ def split_outside_brackets(text: str) -> list[str]:
 
 
 def normalise(text: str) -> str:
-    """A value as typed, in the spelling that `show` gives the same value.
+    """A typed value in the spelling that `show` gives it.
 
     >>> normalise("[512, 256]"), normalise("1e-3"), normalise("True")
     ('[512,256]', '0.001', 'true')
@@ -55,7 +55,7 @@ def normalise(text: str) -> str:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         return text
-    if isinstance(value, str):  # YAML 1.1 takes 1e-3 for a word
+    if isinstance(value, str):  # YAML 1.1 reads 1e-3 as a string
         try:
             value = float(value)
         except ValueError:
@@ -79,7 +79,7 @@ def parse_condition(text: str) -> Condition:
 def apply(collection: Collection, conditions: Sequence[Condition]) -> Collection:
     """The runs for which every condition holds.
 
-    An unusable run stays when its configuration could not be read: it may belong to the rest.
+    An unusable run stays if its configuration could not be read: it may belong with the others.
     Raises UserError for a key or value that no run has, naming near ones.
     """
     everything: list[Run] = [*collection.runs, *collection.unusable]

@@ -1,1 +1,1 @@
-"""`gapfc dashboard`: TensorBoard over runs, under names that people can read. Torch-free."""
+"""`gapfc dashboard`: TensorBoard over runs, under readable names. Needs no torch."""

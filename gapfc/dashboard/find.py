@@ -12,10 +12,10 @@ EVENTS = "events.out.tfevents."
 
 
 def event_folders(root: Path) -> Iterator[Path]:
-    """Every folder at or below `root` that holds TensorBoard events; hidden ones are passed over.
+    """Every folder at or below `root` that holds TensorBoard events; hidden ones are skipped.
 
-    A folder that cannot be read, or is gone by now, is passed over as well: runs come and go
-    while this looks.
+    A folder that cannot be read, or no longer exists, is skipped too: runs come and go during the
+    search.
     """
     for folder, subfolders, files in os.walk(root):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
@@ -26,7 +26,7 @@ def event_folders(root: Path) -> Iterator[Path]:
 
 
 def known_run(folder: Path) -> Run | None:
-    """The run in `folder`; None if it is none, or not one that says what it is."""
+    """The run in `folder`; None if it is not a run, or does not say what it is."""
     run = read_run(folder)
     try:
         names = [run.name(part) for part in NAMED]

@@ -1,4 +1,4 @@
-"""One folder of symbolic links for TensorBoard, which calls a run by the path of its folder."""
+"""One folder of symbolic links for TensorBoard, which names a run by the path of its folder."""
 
 import os
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Links:
         return len(self._runs)
 
     def _name_of_other(self, folder: Path) -> str:
-        # No name may lie below another's: that would be a link inside of the other's own folder.
+        # No name may be below another's: that would put a link inside the other's own folder.
         # So these have first parts that no run has, and two parts each.
         margins = margins_of(folder)
         if margins is not None:

@@ -1,4 +1,4 @@
-"""Short names of runs: `digits/convnet/gap s0`, and what sets them apart where that is more."""
+"""Short names of runs: `digits/convnet/gap s0`, plus anything else that sets them apart."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -15,10 +15,10 @@ def names(runs: Mapping[Path, Run], taken: Mapping[Path, str]) -> dict[Path, str
     """A unique name for each run, readable as a path of folders.
 
     Runs of the same data set, backbone and head whose overrides differ are told apart by those,
-    as in `digits/convnet/gap lr=0.1 s0`; what is equal is numbered, in the order of the folders.
+    as in `digits/convnet/gap lr=0.1 s0`; equal names are numbered, in the order of the folders.
 
-    runs: by folder. taken: names given before, which are kept: a run that is being looked at
-    shall not be renamed.
+    runs: by folder. taken: names given before, which are kept: a run someone is looking at must not
+    be renamed.
     """
     settings = {folder: _settings(run) for folder, run in runs.items()}
     alike: dict[str, list[Path]] = defaultdict(list)
@@ -37,7 +37,7 @@ def names(runs: Mapping[Path, Run], taken: Mapping[Path, str]) -> dict[Path, str
 
 
 def unique(name: str, others: Iterable[str]) -> str:
-    """`name`, or `name-2`, `name-3`, …: the first that is none of `others`."""
+    """`name`, or `name-2`, `name-3`, …: the first that is not in `others`."""
     others = set(others)
     count, free = 1, name
     while free in others:
@@ -56,7 +56,9 @@ def _settings(run: Run) -> list[str]:
     for override in run.overrides:
         setting = override.lstrip("+")
         key = setting.partition("=")[0]
-        if key not in NAMED and is_identity(key):  # the others are said, or change nothing
+        if key not in NAMED and is_identity(
+            key
+        ):  # the others are already in the name, or change nothing
             kept.append(setting)
     return kept
 

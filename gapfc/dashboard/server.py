@@ -13,7 +13,7 @@ PORTS_TRIED = 100
 
 
 def free_port(host: str, port: int) -> int:
-    """`port`, or the next one that is free on `host`. UserError where none is, or none can be."""
+    """`port`, or the next free one on `host`. UserError if there is none, or none may be used."""
     for candidate in _candidates(port):
         try:
             # As `tensorboard` asks too: on localhost something may listen by the other protocol.
@@ -26,7 +26,7 @@ def free_port(host: str, port: int) -> int:
             raise UserError(f"--host {host}: no such host ({error.strerror})") from error
         except PermissionError as error:
             raise UserError(
-                f"--port {candidate} is not for you to use: take one from 1024 on"
+                f"--port {candidate} may not be used without privileges: take one from 1024 up"
             ) from error
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
@@ -37,9 +37,9 @@ def free_port(host: str, port: int) -> int:
 def start(folder: Path, title: str, host: str, port: int, reload_seconds: int) -> str:
     """Serve the events below `folder` from threads of this process; returns the address.
 
-    UserError where TensorBoard cannot be started.
+    UserError if TensorBoard cannot be started.
     """
-    # What it says while it is imported (that there is no TensorFlow) is no news here.
+    # Its messages on import (that there is no TensorFlow) are of no interest here.
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     from tensorboard import default, program
 

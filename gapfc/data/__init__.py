@@ -1,1 +1,1 @@
-"""Images and labels: what there is (dataset), and how it reaches the device (loader)."""
+"""Images and labels: what exists (dataset), and how it reaches the device (loader)."""

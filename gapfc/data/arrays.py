@@ -1,4 +1,4 @@
-"""A split whose images lie in memory as one uint8 tensor."""
+"""A split whose images are in memory as one uint8 tensor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random changes of training images: whole batches of uint8, on whichever device holds them.
+"""Random changes to training images: whole uint8 batches, on whichever device holds them.
 
 An operation draws uniform numbers in [0, 1) for every image of an epoch before any image is seen,
 so the same (seed, epoch) gives the same images at any batch size, on any device, resumed or not.
@@ -24,7 +24,7 @@ class Operation(Protocol):
 
     @property
     def numbers(self) -> int:
-        """How many uniform numbers an image needs."""
+        """How many uniform numbers each image needs."""
         ...
 
     def __call__(self, images: Tensor, random: Tensor) -> Tensor:
@@ -39,9 +39,9 @@ def integers(random: Tensor, count: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Shift:
-    """Move by up to `pixels`, or up to a `fraction` of each side; what comes in is black.
+    """Move by up to `pixels`, or up to a `fraction` of each side; gaps are filled with black.
 
-    The same as padding by so much and cropping a random window of the image's size.
+    The same as padding by that much and cropping a random window of the image's size.
     """
 
     pixels: int = 0

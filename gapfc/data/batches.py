@@ -20,7 +20,7 @@ Batch = tuple[Tensor, Tensor]
 class TrainingBatches:
     """Shuffled, augmented, normalised training batches: a function of (seed, epoch) alone.
 
-    steps: batches in an epoch. train_sizes: one (h, w) an epoch, in turn; () for the reader's own.
+    steps: batches in an epoch. train_sizes: one (h, w) per epoch, in turn; () for the reader's own.
     """
 
     def __init__(
@@ -48,7 +48,8 @@ class TrainingBatches:
         Each is (images: float32 [B, 3, h, w], labels: int64 [B]).
         """
         for images, chunk in self._augmented(epoch, start):
-            # All batches of the chunk at once: for small ones a call costs as much as its pixels.
+            # All batches of the chunk at once: for small batches a call costs as much as its
+            # pixels.
             yield from zip(
                 self._normalize(images).split(chunk.lengths),
                 chunk.labels.split(chunk.lengths),

@@ -53,7 +53,7 @@ class Dataset:
         return len(self.classes)
 
     def split(self, name: str) -> Split:
-        """The split called train, val or test. Raises ValueError where there is none."""
+        """The split called train, val or test. Raises ValueError if there is none."""
         found = {"train": self.train, "val": self.val, "test": self.test}.get(name)
         if found is None:
             raise ValueError(f"{self.name} has no {name!r} split")
@@ -65,12 +65,12 @@ def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
 
     Order: classes are picked, then a test split is carved where the source has none, then the
     validation split, then training and test images are limited.
-    Raises UserError for data that are missing and cannot be downloaded, and for bad settings.
+    Raises UserError for data that are missing and cannot be downloaded, and for invalid settings.
     """
     if OmegaConf.is_missing(dataset, "_target_"):
         raise UserError("dataset=_base only holds shared settings: choose a data set.")
     if not isinstance(data_root, str | Path):
-        raise UserError(f"data_root={data_root} takes the folder where data sets lie.")
+        raise UserError(f"data_root={data_root} takes the folder where data sets are.")
     seed = dataset.split_seed
     whole("dataset.split_seed", seed, 0)
     read = get_method(dataset._target_)

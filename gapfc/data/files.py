@@ -1,4 +1,4 @@
-"""A split whose images are files, decoded when they are asked for."""
+"""A split whose images are files, decoded on demand."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from gapfc.errors import UserError
 
 log = logging.getLogger(__name__)
 
-THREADS = 16  # reading headers waits for the disk more than it computes
+THREADS = 16  # reading headers is bound by the disk, not the processor
 
 
 class Files:
     """Image files of any sizes, with their labels: int64 [N].
 
     skip_corrupt: leave unreadable files out, with a warning that names them, instead of raising
-    UserError. sizes: (h, w) of each file where they are known.
+    UserError. sizes: (h, w) of each file, if known.
     """
 
     def __init__(
@@ -59,9 +59,9 @@ class Files:
             raise UserError(corrupt_message([(self.paths[index], error)])) from error
 
     def checked(self) -> Files:
-        """Open the header of every file: without the unreadable ones under skip_corrupt.
+        """The files with every header opened; unreadable ones are left out under skip_corrupt.
 
-        Raises UserError naming them otherwise, or when none is left.
+        Otherwise raises UserError naming them; also if none is left.
         """
 
         def look(path: str) -> Size | Exception:
@@ -133,7 +133,7 @@ def corrupt_message(bad: Sequence[tuple[str, BaseException]], hint: bool = True)
     """One line on the unreadable files: how many, their names (three at most), and why."""
     names = "; ".join(f"{path} ({_reason(error)})" for path, error in bad[:3])
     more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
-    advice = " Mend or remove it, or set dataset.skip_corrupt=true." if hint else ""
+    advice = " Repair or remove it, or set dataset.skip_corrupt=true." if hint else ""
     return f"{len(bad)} unreadable image file(s): {names}{more}.{advice}"
 
 

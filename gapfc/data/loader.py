@@ -25,11 +25,11 @@ from gapfc.errors import UserError
 log = logging.getLogger(__name__)
 
 CPU_LIMIT = 2 * 2**30  # bytes
-CUDA_SHARE = 1 / 4  # of the memory that is free
+CUDA_SHARE = 1 / 4  # of the free memory
 
 
 class Loader:
-    """Reads the splits of `dataset` as `settings` say; each only once, where it is kept resident.
+    """Reads the splits of `dataset` as `settings` say; each only once if it is kept resident.
 
     check: called between batches of evaluation, and may raise to stop there.
     """
@@ -88,7 +88,7 @@ class Loader:
     def evaluation(self, split: str, size: Size | None = None) -> EvaluationBatches:
         """A split ("train", "val" or "test") as it is, in batches of eval_batch_size.
 
-        size: (h, w) instead of dataset.image_size. ValueError where there is no such split.
+        size: (h, w) instead of dataset.image_size. ValueError if there is no such split.
         """
         images = self._reader(split, size)
         return EvaluationBatches(
@@ -127,7 +127,7 @@ class Loader:
         return self._readers[split]
 
     def _keeps(self) -> bool:
-        """Whether images stay on the device; for residency=auto whether they fit, said once.
+        """Whether images stay on the device; for residency=auto whether they fit, logged once.
 
         Raises UserError for residency=device with photos of native sizes.
         """

@@ -26,7 +26,7 @@ class Normalize:
         self._scale = (1 / (255 * deviation)).float().to(device)
         self._offset = (-torch.tensor(mean, dtype=torch.float64) / deviation).float().to(device)
         equal = len(set(mean)) == len(set(std)) == 1
-        # The same for all channels, as numbers: no tensor has to be looked into at every batch.
+        # The same for all channels, as numbers, so that no tensor has to be read at every batch.
         self._grey = (self._scale[0].item(), self._offset[0].item()) if equal else None
         self._channels_last = channels_last
 
@@ -41,7 +41,7 @@ class Normalize:
         if not self._channels_last:
             scale, offset = self._scale.view(3, 1, 1), self._offset.view(3, 1, 1)
             return images.float().mul_(scale).add_(offset)
-        # A row of interleaved pixels at a time: broadcasting over 3 channels is 4 times as slow.
+        # One row of interleaved pixels at a time: broadcasting over 3 channels is 4 times slower.
         count, _, height, width = images.shape
         rows = images.permute(0, 2, 3, 1).reshape(count * height, width * 3)
         result = (rows * self._scale.repeat(width)).add_(self._offset.repeat(width))

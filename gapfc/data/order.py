@@ -12,7 +12,7 @@ from gapfc.data.sizes import Size
 
 
 def epoch_generator(seed: int, epoch: int) -> Generator:
-    """A CPU generator of its own for one epoch of one seed."""
+    """A separate CPU generator for one epoch of one seed."""
     state = np.random.SeedSequence([seed % 2**64, epoch]).generate_state(2, np.uint32)
     return Generator().manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
 

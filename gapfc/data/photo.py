@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gapfc.data.sizes import Size
 
-# What Pillow raises for a file that is not an image, cut short, damaged or absurdly large.
+# What Pillow raises for a file that is not an image, or is truncated, damaged or absurdly large.
 UNREADABLE = (
     OSError,
     SyntaxError,

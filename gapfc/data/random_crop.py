@@ -1,4 +1,4 @@
-"""Random resized crops of whole batches, each image with a box of its own."""
+"""Random resized crops of whole batches, each image with its own box."""
 
 from __future__ import annotations
 

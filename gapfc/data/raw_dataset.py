@@ -1,4 +1,4 @@
-"""What every source of data hands over, before classes are picked and splits are carved."""
+"""What every data source returns, before classes are picked and splits are made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Split: TypeAlias = Arrays | Files
 
 @dataclass(frozen=True)
 class RawDataset:
-    """The splits a data set comes with; `val` and `test` are None where it has none of its own."""
+    """The splits a data set comes with; `val` and `test` are None if it has none of its own."""
 
     classes: tuple[str, ...]
     train: Split

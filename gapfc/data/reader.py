@@ -15,8 +15,8 @@ from gapfc.data.sizes import Size
 class Chunk:
     """The images of one or more batches, on the device.
 
-    images: uint8 [M, c, h, w]; labels: int64 [M]; rows: where they stand in the order that was
-    asked for (a slice, or int64 [M] when corrupt files were left out); lengths: images a batch.
+    images: uint8 [M, c, h, w]; labels: int64 [M]; rows: their places in the requested order (a
+    slice, or int64 [M] if corrupt files were left out); lengths: images per batch.
     """
 
     images: Tensor
@@ -28,7 +28,7 @@ class Chunk:
 class Reader(Protocol):
     """One split, resident on the device or streamed to it."""
 
-    sizes: list[Size] | None  # of each image; None where all are of one size
+    sizes: list[Size] | None  # of each image; None if all are of one size
 
     def __len__(self) -> int:
         """Number of images."""

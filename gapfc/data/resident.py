@@ -1,4 +1,4 @@
-"""Images that live as one uint8 tensor on the device that trains."""
+"""Images kept as one uint8 tensor on the device that trains."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Resident:
 
 
 def make_resident(split: Split, size: Size, how: str, device: torch.device) -> Resident:
-    """Every image at `size` on `device`. Files are decoded once, by as many threads as processors.
+    """Every image at `size` on `device`. Files are decoded once, with one thread per processor.
 
     Raises UserError naming corrupt files, unless the split skips them.
     """

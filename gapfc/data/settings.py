@@ -21,8 +21,8 @@ class LoaderSettings:
     Attributes:
         image_size: None for `native`: every image at its own.
         max_size, size_multiple: of native photos, in pixels (see files.native_size).
-        train_sizes: one an epoch, in turn; () for image_size alone.
-        eval_sizes: at which the final weights are measured, too.
+        train_sizes: one per epoch, in turn; () for image_size alone.
+        eval_sizes: sizes at which the final weights are measured as well.
     """
 
     image_size: Size | None
@@ -41,7 +41,7 @@ class LoaderSettings:
 
     @classmethod
     def of(cls, config: DictConfig) -> LoaderSettings:
-        """From the whole config of a run. Raises UserError for a value that cannot be."""
+        """From the whole config of a run. Raises UserError for an invalid value."""
         dataset, trainer = config.dataset, config.trainer
         image_size = parse_size(dataset.image_size, "dataset.image_size")
         max_size, workers = dataset.get("max_size"), dataset.get("workers", "auto")
@@ -71,11 +71,11 @@ class LoaderSettings:
 
 
 def _train_sizes(dataset: DictConfig, image_size: Size | None) -> tuple[Size, ...]:
-    """None of them above image_size: a crop has no more pixels to be resized from."""
+    """None of them may exceed image_size: there are no more pixels to resize from."""
     sizes = parse_sizes(dataset.get("train_sizes"), "dataset.train_sizes")
     if sizes and image_size is None:
         raise UserError(
-            "dataset.train_sizes needs a fixed dataset.image_size=n|[h, w], of which the smaller "
+            "dataset.train_sizes needs a fixed dataset.image_size=n|[h, w], from which the smaller "
             "sizes are resized; it cannot be used with dataset.image_size=native."
         )
     for height, width in sizes:

@@ -1,4 +1,4 @@
-"""Image sizes as the configuration writes them."""
+"""Image sizes as written in the configuration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def parse_size(value: Any, setting: str) -> Size | None:
     whole = all(map(is_whole, sides))
     if isinstance(value, str) or len(sides) != 2 or not whole or min(sides) < 1:
         raise UserError(
-            f"{setting}={value} is no image size: give pixels as n or [height, width], "
+            f"{setting}={value} is not an image size: give pixels as n or [height, width], "
             f"each 1 or more{', or native' if setting == 'dataset.image_size' else ''}."
         )
     return (sides[0], sides[1])

@@ -1,4 +1,4 @@
-"""Seeded choices of images: stratified splits, classes, shots a class, limits."""
+"""Seeded choices of images: stratified splits, classes, shots per class, limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gapfc.data.raw_dataset import RawDataset, Split
 from gapfc.errors import UserError
 from gapfc.validators import number, whole
 
-# Each choice has a random stream of its own, so that changing one leaves the others as they were.
+# Each choice has its own random stream, so that changing one leaves the others as they were.
 TEST, VALIDATION, SHOTS, TRAIN_LIMIT, TEST_LIMIT = range(5)
 
 
@@ -25,8 +25,8 @@ def stratified(
 ) -> tuple[Tensor, Tensor]:
     """Indices (kept, held out) that hold out `fraction` of each class, both sorted.
 
-    A class gives at least one image and keeps at least one. Raises UserError where `fraction` is
-    not between 0 and 1 or a class has fewer than two images; `setting` names the key.
+    A class gives at least one image and keeps at least one. Raises UserError if `fraction` is not
+    between 0 and 1 or a class has fewer than two images; `setting` names the key.
     """
     number(setting, fraction, above=0, below=1)
     random = _random(seed, stream)
@@ -49,11 +49,11 @@ def stratified(
 def choose_classes(source: RawDataset, wanted: Sequence[str | int]) -> RawDataset:
     """Only the `wanted` classes (names or indices), relabelled 0.. in the order given.
 
-    Raises UserError for an unknown or repeated class, naming those there are.
+    Raises UserError for an unknown or repeated class, naming the existing ones.
     """
     chosen: list[int] = []
     for item in wanted:
-        if str(item) in source.classes:  # a digit's name is its index, also where they differ
+        if str(item) in source.classes:  # a digit's name is its index, even where they differ
             index = source.classes.index(str(item))
         elif isinstance(item, int) and 0 <= item < len(source.classes):
             index = item
@@ -85,7 +85,7 @@ def choose_classes(source: RawDataset, wanted: Sequence[str | int]) -> RawDatase
 
 
 def shots(split: Split, count: int, seed: int, classes: Sequence[str]) -> Split:
-    """`count` random images of each class. Raises UserError where a class has fewer."""
+    """`count` random images of each class. Raises UserError if a class has fewer."""
     whole("dataset.shots", count, 1, takes="1 or more, or null for all images")
     random = _random(seed, SHOTS)
     values = split.labels.numpy()
@@ -102,7 +102,7 @@ def shots(split: Split, count: int, seed: int, classes: Sequence[str]) -> Split:
 
 
 def limit(split: Split, count: int, seed: int, stream: int, setting: str) -> Split:
-    """The first `count` images after a seeded shuffle; all of them where there are no more."""
+    """The first `count` images after a seeded shuffle; all of them if there are no more."""
     whole(setting, count, 1, takes="1 or more, or null for all images")
     if count >= len(split):
         return split

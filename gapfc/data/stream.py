@@ -23,7 +23,9 @@ from gapfc.errors import UserError
 log = logging.getLogger(__name__)
 
 MOST_WORKERS = 8
-Read = tuple[Tensor, Tensor, list[tuple[str, str]]]  # images, which were readable, the others
+Read = tuple[
+    Tensor, Tensor, list[tuple[str, str]]
+]  # images, which of them were readable, and errors for the rest
 
 
 class _Batches(Dataset[Read]):
@@ -57,7 +59,7 @@ def _quiet(worker: int) -> None:
 
 
 class _Order(Sampler[Any]):
-    """The items of the pass at hand; workers live on from one pass to the next."""
+    """The items of the current pass; workers persist from one pass to the next."""
 
     def __init__(self) -> None:
         self.items: list[tuple[Tensor, Size]] = []
@@ -118,7 +120,7 @@ class Stream:
                 images, labels = images[readable], labels[readable]
                 rows = (readable.nonzero().flatten() + position - len(batch)).to(self._device)
                 if not len(images):
-                    raise UserError("Every image of a batch is unreadable: mend the data set.")
+                    raise UserError("Every image of a batch is unreadable: repair the data set.")
             yield Chunk(
                 images.to(self._device, non_blocking=True),
                 labels.to(self._device),
@@ -143,7 +145,7 @@ class Stream:
 
 
 def count_workers(setting: int | Literal["auto"], split: Split) -> int:
-    """`dataset.workers` as a number; auto: one a usable processor for files, none for arrays."""
+    """`dataset.workers` as a number; auto: one per usable processor for files, none for arrays."""
     if setting != "auto":
         return setting
     if isinstance(split, Arrays):

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: written atomically, read without running anyone's code."""
+"""Checkpoints on disk: written atomically, and read without executing any code in them."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 def save_last(folder: Path, state: dict[str, Any]) -> None:
-    """Write `last.pt` in `folder`; the one before stays as `previous.pt`."""
+    """Write `last.pt` in `folder`; the previous one is kept as `previous.pt`."""
     last = folder / LAST
     if last.exists():
         os.replace(last, folder / PREVIOUS)
@@ -33,24 +33,24 @@ def load(path: Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
     Raises:
-        UserError: if it isn't there, is cut short, or isn't a checkpoint of gapfc.
+        UserError: if it is missing, truncated, or not a gapfc checkpoint.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"There is no checkpoint {path}") from None
-    except Exception as error:  # whatever a reader of pickles raises for bytes that are none
+    except Exception as error:  # anything that unpickling raises for bytes that are not a pickle
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} is damaged or not a checkpoint: {reason[:120]}") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT or "model" not in state:
-        raise UserError(f"{path} is not a checkpoint of gapfc (of format {FORMAT})")
+        raise UserError(f"{path} is not a gapfc checkpoint (of format {FORMAT})")
     return state
 
 
 def load_last(folder: Path) -> dict[str, Any] | None:
-    """Read `last.pt`, or `previous.pt` with a warning where the last can't be read.
+    """Read `last.pt`, or `previous.pt` with a warning if the last can't be read.
 
-    None where there is neither: a run that was killed before its first epoch had ended.
+    None if there is neither: a run that was killed before its first epoch had ended.
 
     Raises:
         UserError: if there is one and none can be read.
@@ -64,7 +64,7 @@ def load_last(folder: Path) -> dict[str, Any] | None:
             state = load(folder / PREVIOUS)
         except UserError:
             raise error from None
-        log.warning("%s. Going on from %s, the one before.", error, folder / PREVIOUS)
+        log.warning("%s. Continuing from %s, the one before.", error, folder / PREVIOUS)
         # Else the next checkpoint would keep the damaged one and drop the one that was read.
         os.replace(folder / PREVIOUS, folder / LAST)
         return state

@@ -1,4 +1,4 @@
-"""Where and in which number format a run computes, and what makes it repeatable."""
+"""Where and in which number format a run computes, and what makes it reproducible."""
 
 import os
 from contextlib import AbstractContextManager
@@ -34,7 +34,7 @@ def choose_device(requested: str) -> torch.device:
     """The device that `trainer.device` asks for.
 
     Raises:
-        UserError: for another word than auto, cpu or cuda, or CUDA where there is none.
+        UserError: for anything but auto, cpu or cuda, or for CUDA if there is none.
     """
     one_of("trainer.device", requested, ("auto", "cpu", "cuda"))
     if requested == "cuda" and not torch.cuda.is_available():
@@ -49,11 +49,11 @@ def choose_device(requested: str) -> torch.device:
 def choose_precision(requested: str, device: torch.device) -> Precision:
     """The number format that `trainer.precision` asks for, with the reason.
 
-    `auto` is bf16 where the hardware multiplies bf16 matrices itself, and fp32 elsewhere, where
+    `auto` is bf16 if the hardware multiplies bf16 matrices natively, and fp32 elsewhere, where
     bf16 would be emulated and slower.
 
     Raises:
-        UserError: for another word than auto, fp32, bf16 or fp16, or fp16 on the CPU.
+        UserError: for anything but auto, fp32, bf16 or fp16, or for fp16 on the CPU.
     """
     one_of("trainer.precision", requested, ("auto", *DTYPES))
     if requested == "fp16" and device.type == "cpu":
@@ -81,7 +81,7 @@ def _native_bf16(device: torch.device) -> str | None:
 def set_determinism(deterministic: bool) -> None:
     """Make the same config give the same numbers, or let cuDNN look for the fastest kernels."""
     if deterministic:
-        # cuBLAS reads it when CUDA starts; without it, it refuses deterministic algorithms.
+        # cuBLAS reads this when CUDA starts; without it, cuBLAS refuses deterministic algorithms.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(deterministic)
     # Otherwise every new tensor would be filled with NaN, which finds bugs and costs time. (The
@@ -91,7 +91,7 @@ def set_determinism(deterministic: bool) -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Most bytes in use at a time so far: of the GPU, or of this process on the CPU."""
+    """Peak bytes in use so far: of the GPU, or of this process on the CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     import sys

@@ -17,7 +17,7 @@ def evaluate(
 ) -> Measures:
     """Measure `model` in evaluation mode on (images `[B, 3, h, w]`, labels `[B]`) batches.
 
-    Whatever `batches` raise ends it. The model's mode is restored.
+    Anything that `batches` raises ends it. The model's mode is restored.
     """
     was_training = model.training
     model.eval()

@@ -15,7 +15,7 @@ from gapfc.engine.settings import Settings
 from gapfc.engine.training import Progress, Training
 
 # Gradient norms and the loss are recorded this many times an epoch, but not at closer steps: each
-# costs a pass over the gradients, and a GPU a wait.
+# costs a pass over the gradients and, on a GPU, a wait.
 SAMPLES_PER_EPOCH = 10
 CLOSEST = 10
 
@@ -37,7 +37,7 @@ class Listener(Protocol):
     """What follows a run: the files, TensorBoard and the terminal."""
 
     def batch(self, epoch: int, done: int, total: int) -> None:
-        """`done` of the `total` batches of `epoch` (counted from 0) are trained."""
+        """`done` of the `total` batches of `epoch` (counted from 0) have been trained on."""
 
     def sample(self, step: int, scalars: dict[str, float]) -> None:
         """Loss, accuracy, learning rate and gradient norms, at some of the steps."""
@@ -57,7 +57,7 @@ def fit(
 ) -> None:
     """Train until `settings.epochs` are done, or early stopping says so.
 
-    Works from wherever `training.progress` stands, in the middle of an epoch too.
+    Starts from wherever `training.progress` is, even in the middle of an epoch.
 
     Args:
         training: what is trained, changed in place.
@@ -134,7 +134,7 @@ def _train_epoch(
         if training.ema is not None:
             training.ema.update_parameters(training.model)
         if sampled:
-            # A GPU is waited for only here, so that it never runs dry in between.
+            # The GPU is waited for only here, so that it never runs idle in between.
             losses.read(progress)
         now = perf_counter()
         progress.seconds, then = progress.seconds + now - then, now
@@ -207,7 +207,7 @@ def _row(training: Training, columns: dict[str, Any]) -> dict[str, Any]:
 
 
 def _improves(columns: dict[str, Any], progress: Progress) -> bool:
-    """Whether the validation accuracy is the best so far; of equal ones the lower loss decides.
+    """Whether the validation accuracy is the best so far; of equal ones, the lower loss decides.
 
     A small validation set has many ties.
     """

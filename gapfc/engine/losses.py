@@ -1,4 +1,4 @@
-"""What a run's steps gave, read from the device now and then."""
+"""What a run's steps produced, read from the device now and then."""
 
 from dataclasses import dataclass
 from math import isfinite, nan
@@ -10,7 +10,7 @@ from gapfc.engine.training import Progress
 
 
 class Diverged(Exception):
-    """The loss is not a finite number any more."""
+    """The loss is no longer a finite number."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class StepOutput:
 class Losses:
     """The outputs since they were last read.
 
-    Reading waits for a GPU, and on a CPU it costs a small network half a per cent of its time at
-    every step: so it is done for many steps at once.
+    Reading at every step would make a GPU wait, and cost a small network on a CPU half a per cent
+    of its time, so it is done for many steps at once.
     """
 
     def __init__(self) -> None:
@@ -34,14 +34,14 @@ class Losses:
         self.last: float = nan
 
     def add(self, output: StepOutput, step: int, rate: float) -> None:
-        """Keep what a batch gave at optimiser step `step` and learning rate `rate`."""
+        """Keep the output of a batch at optimiser step `step` and learning rate `rate`."""
         self._outputs.append((output, step, rate))
 
     def read(self, progress: Progress) -> None:
-        """Add what has gathered to the epoch's sums.
+        """Add what has accumulated to the epoch's sums.
 
         Raises:
-            Diverged: where a loss is not finite.
+            Diverged: if a loss is not finite.
         """
         if not self._outputs:
             return

@@ -11,12 +11,12 @@ from gapfc.validators import number
 
 @dataclass(frozen=True)
 class Mixing:
-    """One mixture coefficient a batch, with the batch's own order reversed as the partner.
+    """One mixture coefficient per batch; partners come from the batch in reverse order.
 
     Batches are shuffled, so the reversal is a random pairing, and costs no second draw.
 
     mixup: Zhang et al. 2018, arXiv:1710.09412, eq. 1. CutMix: Yun et al. 2019, arXiv:1905.04899,
-    eq. 1 and 2. Where both are on, each batch takes one of them, evenly.
+    eq. 1 and 2. If both are on, each batch gets one of them with equal probability.
 
     Args:
         mixup, cutmix: alpha of the Beta(alpha, alpha) that the coefficient is drawn from; 0 is off.

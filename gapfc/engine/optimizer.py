@@ -20,7 +20,7 @@ def build_optimizer(
     parameters are left out, so neither decay nor momentum can move them.
 
     Args:
-        model: whose children may learn at rates of their own.
+        model: whose children may have their own learning rates.
         options: `_target_` (a class of torch.optim), `lr`, and its other arguments.
         lr_multipliers: child name -> factor on `lr`; 1 for children not named.
 
@@ -31,8 +31,8 @@ def build_optimizer(
     target = _optimizer_class(str(options["_target_"]))
     if target is torch.optim.LBFGS:
         raise UserError(
-            "optimizer._target_=torch.optim.LBFGS evaluates the loss several times a step; "
-            "gapfc trains on mini-batches, once a step. Take SGD, AdamW or another."
+            "optimizer._target_=torch.optim.LBFGS evaluates the loss several times per step; gapfc "
+            "trains on mini-batches, once per step. Take SGD, AdamW or another."
         )
     base = number("optimizer.lr", arguments.get("lr", 1e-3), takes="a number, such as 0.001")
     for name, factor in lr_multipliers.items():
@@ -66,7 +66,7 @@ def _optimizer_class(path: str) -> type[torch.optim.Optimizer]:
         found = None
     if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
         raise UserError(
-            f"optimizer._target_={path} is no optimiser; it takes one such as torch.optim.RMSprop"
+            f"optimizer._target_={path} is not an optimiser; it takes one like torch.optim.RMSprop"
         )
     return found
 

@@ -22,7 +22,7 @@ class Schedule(Protocol):
         """
 
     def observe(self, accuracy: float) -> None:
-        """Take note of a validation accuracy, at the end of an epoch."""
+        """Note a validation accuracy, at the end of an epoch."""
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` needs to continue."""
@@ -93,7 +93,7 @@ class Cosine(Stateless):
 
 @dataclass
 class Step(Stateless):
-    """Times `gamma` after each of `milestones`, which are fractions of the run."""
+    """Multiplied by `gamma` after each of `milestones`, which are fractions of the run."""
 
     milestones: Sequence[float] = (0.5, 0.75)
     gamma: float = 0.1
@@ -139,7 +139,7 @@ class OneCycle(Stateless):
 
 @dataclass
 class Plateau:
-    """Times `gamma` when the validation accuracy has not risen for more than `patience` epochs."""
+    """Multiplied by `gamma` after more than `patience` epochs without a better validation."""
 
     gamma: float = 0.1
     patience: int = 3

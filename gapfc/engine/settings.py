@@ -11,16 +11,16 @@ from gapfc.validators import flag, is_number, list_of, number, one_of, whole
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train. Each field is the key of `trainer` by its name, but for seed and mixing.
+    """How to train. Each field is the key of `trainer` of the same name, except seed and mixing.
 
     Attributes:
         precision: the number format, as `choose_precision` resolved `trainer.precision`.
-        targets: validation accuracies in (0, 1] whose time to reach is reported.
+        targets: validation accuracies in (0, 1] for which the time to reach them is reported.
         ema: decay of the moving average of the weights, or None for none.
         mixing: mixup and CutMix, of the node `augment`.
 
     Raises:
-        UserError: where a setting can't be.
+        UserError: if a setting is invalid.
     """
 
     epochs: int

@@ -13,17 +13,17 @@ from gapfc.errors import UserError
 
 @dataclass
 class Progress:
-    """How far a run is, and what it has seen. All of it is plain numbers.
+    """How far a run has got, and what it has seen. All of it is plain numbers.
 
     Attributes:
         epoch: epochs completed, validation included.
-        batch: batches done of the epoch at hand.
+        batch: batches done in the current epoch.
         step: optimiser steps.
         seconds: spent in training steps, without start-up and evaluation.
         images: trained on, repeats counted.
         best_epoch, best_accuracy, best_loss: of the best validation so far; 0 and None before.
-        history: one row of measurements an epoch.
-        sums: of the epoch at hand, name -> (sum, count).
+        history: one row of measurements per epoch.
+        sums: of the current epoch, name -> (sum, count).
     """
 
     epoch: int = 0
@@ -82,12 +82,12 @@ class Training:
         """Continue where `state` was taken.
 
         Raises:
-            UserError: if `state` is of another model or another way of training.
+            UserError: if `state` belongs to another model or another way of training.
         """
         try:
             self.model.load_state_dict(state["model"])
             if (self.ema is None) != (state["ema"] is None):
-                raise ValueError("trainer.ema was switched since")
+                raise ValueError("trainer.ema was switched on or off since")
             if self.ema is not None:
                 self.ema.load_state_dict(state["ema"])
             self.optimizer.load_state_dict(state["optimizer"])

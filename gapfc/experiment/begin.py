@@ -1,4 +1,4 @@
-"""A command that trains: a run in a directory of its own, or the rest of one."""
+"""A command that trains: a run in its own directory, or the rest of an interrupted one."""
 
 import logging
 from collections.abc import Callable
@@ -28,7 +28,7 @@ Build = Callable[[DictConfig], Experiment]
 
 
 def begin(asked: Invocation, build: Build) -> int:
-    """Carry out a new run; in a sweep, the rest of one that output_root holds already.
+    """Carry out a new run; in a sweep, the rest of one already in output_root.
 
     Args:
         asked: what to run.
@@ -49,7 +49,8 @@ def begin(asked: Invocation, build: Build) -> int:
         with holding() as held:
             experiment = built(build, config)
     except Exception as error:
-        # Alone, a wrong setting leaves nothing behind; a sweep's run must not be missing from it.
+        # A single run with a wrong setting leaves nothing behind; a sweep must account for all its
+        # runs.
         if in_sweep:
             directory = asked.new_directory()
             reason = explain_in_run(error) or f"{type(error).__name__}: {error}"
@@ -72,7 +73,7 @@ def _pick_up(asked: Invocation, earlier: Run, build: Build) -> int:
 def resume(command: str, path: str, changes: list[str], build: Build) -> int:
     """Carry out the rest of the run at `path`; `changes`: the overrides that were typed.
 
-    Returns the exit code. Raises UserError where it cannot be resumed, or not so.
+    Returns the exit code. Raises UserError if it cannot be resumed, or not with these changes.
     """
     before = open_run(path)
     if before.command != command:
@@ -98,13 +99,13 @@ def resume(command: str, path: str, changes: list[str], build: Build) -> int:
     experiment.resume(directory)
     asked = Invocation(command, config, overrides)
     asked.write_config(directory)
-    # They speak of fewer epochs, and would go on to do so if this run were killed.
+    # They are about fewer epochs, and would stay so if this run were killed.
     (directory.path / RESULTS).unlink(missing_ok=True)
     return execute(asked, experiment, directory, held)
 
 
 def built(build: Build, config: DictConfig) -> Experiment:
-    """The experiment; UserError with what to try where memory does not suffice for it."""
+    """The experiment; UserError with what to try if there is not enough memory for it."""
     try:
         return build(config)
     except Exception as error:
@@ -118,7 +119,9 @@ def _check_unfinished(before: Run, experiment: Experiment) -> None:
         return
     path, done = before.path, before.results["epochs"]
     if not experiment.takes_epochs:
-        raise UserError(f"{path} is complete: a probe is solved for once, no epochs add to it.")
+        raise UserError(
+            f"{path} is complete: a probe is solved only once; more epochs add nothing."
+        )
     if done < before.config["trainer"]["epochs"]:
         raise UserError(f"{path} is complete: early stopping ended it after {done} epochs.")
     if done >= experiment.settings.epochs:

@@ -1,4 +1,4 @@
-"""What the terminal says at the beginning and at the end of a run."""
+"""What the terminal shows at the start and at the end of a run."""
 
 import logging
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def beginning(experiment: Experiment, folder: Path) -> None:
-    """Log what is about to be trained, on what, and where it will lie."""
+    """Log what is about to be trained, on what, and where it will be saved."""
     config, dataset, progress = experiment.config, experiment.dataset, experiment.training.progress
     parameters = parameter_counts(experiment)
     frozen = parameters["total"] - parameters["trainable"]
@@ -53,7 +53,7 @@ def beginning(experiment: Experiment, folder: Path) -> None:
 
 
 def ending(results: Mapping[str, Any], folder: Path) -> None:
-    """Log what came out: the scores, where the run lies, and how to see it."""
+    """Log the outcome: the scores, where the run is, and how to view it."""
     where = from_here(folder)
     if results["status"] == "failed":
         log.error("failed: %s\n  run       %s", results["error"], where)

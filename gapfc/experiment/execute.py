@@ -1,4 +1,4 @@
-"""An experiment carried out in a run directory, to an end that is always recorded."""
+"""An experiment carried out in a run directory; its end is always recorded."""
 
 import logging
 from contextlib import nullcontext

@@ -36,14 +36,14 @@ from gapfc.tensorboard.events import TensorBoardLog
 class Experiment:
     """What a config describes, built and ready to train.
 
-    Everything that wrong settings or missing data can spoil happens here, before a run begins.
-    Another command that trains overrides what it does otherwise, from `load_dataset` on.
+    Everything that wrong settings or missing data can break happens here, before a run begins.
+    Other commands that train override what they do differently, from `load_dataset` on.
 
     Args:
         config: the whole config of the command.
 
     Raises:
-        UserError: where a setting can't be, or the data are not there.
+        UserError: if a setting is invalid, or the data are missing.
     """
 
     def __init__(self, config: DictConfig) -> None:
@@ -77,7 +77,7 @@ class Experiment:
             averaged(self.model, self.settings.ema),
         )
         self.batches = self.loader.training()
-        # Before a checkpoint is loaded: also a resumed run drifts from where it began.
+        # Before a checkpoint is loaded: a resumed run, too, drifts from where it began.
         self.take_start()
 
     def load_dataset(self) -> Dataset:
@@ -94,12 +94,12 @@ class Experiment:
 
     @property
     def group(self) -> str:
-        """What the runs that differ only in seed and paths share."""
+        """What runs share that differ only in seed and paths."""
         return group_hash(plain(self.config))
 
     @property
     def takes_epochs(self) -> bool:
-        """Whether a complete run can be trained on, by more of `trainer.epochs`."""
+        """Whether a complete run can be trained further, by raising `trainer.epochs`."""
         return True
 
     def resume(self, directory: RunDirectory) -> None:
@@ -117,7 +117,7 @@ class Experiment:
             listener: is told of steps and epochs.
 
         Raises:
-            Interrupted: when it was time to stop; `last.pt` then holds the state.
+            Interrupted: if asked to stop; `last.pt` then holds the state.
         """
         try:
             fit(
@@ -134,7 +134,7 @@ class Experiment:
             raise
 
     def save(self, directory: RunDirectory, improved: bool) -> None:
-        """Write last.pt, and best.pt if validation never was better."""
+        """Write last.pt, and best.pt if validation was never better."""
         if improved:
             best = {"model": self.training.evaluated.state_dict(), "config": self._yaml()}
             checkpoint.save(directory.checkpoints / checkpoint.BEST, best)
@@ -163,7 +163,7 @@ class Experiment:
         )
 
     def extra_results(self, scores: Mapping[str, Measures | None]) -> dict[str, Any]:
-        """Fields of results.json that this command alone has; scores: final ones, by split."""
+        """Fields of results.json that only this command has; scores: final ones, by split."""
         return {}
 
     def log_extra(self, tensorboard: TensorBoardLog, results: Mapping[str, Any]) -> None:
@@ -188,7 +188,7 @@ class Experiment:
         if many and not self.model.head.accepts_any_size:
             raise UserError(
                 f"{' and '.join(many)}: several image sizes, but head={self.config.head.name} "
-                "takes the one it was built for. Heads that accept any: "
+                "takes only the one it was built for. Heads that accept any: "
                 f"{heads.names(lambda head: head.accepts_any_size)}."
             )
         for key, (height, width) in ((k, size) for k, given in sizes.items() for size in given):

@@ -1,4 +1,4 @@
-"""What a user asked for, from which a run directory is made."""
+"""What the user asked for, from which a run directory is made."""
 
 import shlex
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Invocation:
     git: str | None = field(default_factory=git_revision)
 
     def new_directory(self) -> RunDirectory:
-        """A run directory of its own. Raises UserError where none can be made."""
+        """A new run directory. Raises UserError if none can be made."""
         directory = RunDirectory.create(self.command, self.config)
         self.write_config(directory)
         return directory

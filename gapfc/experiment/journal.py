@@ -13,20 +13,20 @@ from gapfc.tensorboard.events import TensorBoardLog
 
 log = logging.getLogger(__name__)
 
-REFRESH = 0.1  # seconds between two states of the bar: telling tqdm of every step would cost time
+REFRESH = 0.1  # seconds between two states of the bar: updating tqdm at every step would cost time
 
 
 class Journal:
     """Follows a run, as `gapfc.engine.fit.Listener` asks.
 
-    On a terminal a bar shows the run at hand and the time left; elsewhere there is a line an
+    On a terminal a bar shows the run at hand and the time left; elsewhere there is one line per
     epoch, which reads well in a log file.
 
     Args:
         directory: of the run.
         tensorboard: its events.
         epochs: that the run will have.
-        bar: whether to show a progress bar; None for only where standard error is a terminal.
+        bar: whether to show a progress bar; None: only if standard error is a terminal.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Journal:
         )
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
 

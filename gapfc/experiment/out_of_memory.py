@@ -1,11 +1,11 @@
-"""Memory that did not suffice: how to know it, and what to try."""
+"""Running out of memory: how to recognise it, and what to try."""
 
 import torch
 from omegaconf import DictConfig
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that no memory was left, on whichever device."""
+    """Whether `error` says that there was no memory left, on any device."""
     # On the CPU torch raises a plain RuntimeError for it.
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
@@ -13,7 +13,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def advice(config: DictConfig, device: str) -> str:
-    """What to tell a person. config: of the run; device: its kind, `cpu` or `cuda`."""
+    """What to tell the user. config: of the run; device: its kind, `cpu` or `cuda`."""
     return (
         f"Out of memory on {device} at trainer.batch_size={config.trainer.batch_size}. Try half of "
         "it (trainer.accumulate=2 keeps the optimiser's steps as they were), "

@@ -1,4 +1,4 @@
-"""results.json of a run, from whatever it came to."""
+"""results.json of a run, however far it came."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +28,7 @@ def results_of(
         asked: what the run is of.
         status: how it ended.
         error: why it did not complete.
-        experiment: None where it could not be built.
+        experiment: None if it could not be built.
         found: fields that only a completed run has: its scores, and what its command adds.
     """
     config = asked.config
@@ -73,7 +73,7 @@ def _model(experiment: Experiment) -> dict[str, Any]:
 
 
 def _training(experiment: Experiment) -> dict[str, Any]:
-    """What training gave, so far."""
+    """What training has given so far."""
     progress = experiment.training.progress
     history = progress.history
     steps, seconds, accuracies = (

@@ -19,7 +19,7 @@ Scores = Mapping[str, Measures | None]
 
 
 def measure(experiment: Experiment) -> dict[str, Measures | None]:
-    """Every split under the model as it is, without augmentation; the test set here alone."""
+    """Every split under the model as it is, without augmentation; the test set only here."""
     return {split: experiment.evaluate(split) for split in SPLITS}
 
 

@@ -1,11 +1,11 @@
 """The heads: what turns a feature map `[B, C, H, W]` into logits `[B, K]`.
 
 Every head is built as `Head(feature_shape=(C, H, W), num_classes=K, **options)` and is a plain
-`nn.Module` that works in any network. What other rooms ask a head, it says itself:
+`nn.Module` that works in any network. What other packages need to know of a head, it says itself:
 
     accepts_any_size    whether it takes feature maps of other sizes than it was built for
     last_layer          the Linear or 1×1 convolution that gives the logits, or None: optional
-    widths(options)     how it is made larger or smaller: optional, and static, for it is asked
+    widths(options)     how it is made larger or smaller: optional, and static, as it is called
                         before the head is built. A list of functions, each from a number n >= 1 to
                         the options that make the head n wide, solved one after another.
 """
@@ -37,5 +37,5 @@ def names(which: Callable[[Any], bool]) -> str:
     'fc'
     """
     classes = (globals()[name] for name in __all__)
-    # Each stands in a file of the name that `head=` takes.
+    # Each is in a file of the name that `head=` takes.
     return ", ".join(sorted(c.__module__.rpartition(".")[2] for c in classes if which(c)))

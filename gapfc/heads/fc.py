@@ -12,7 +12,7 @@ from gapfc.heads.pooled import PooledHead
 class FC(PooledHead):
     """Flatten -> Linear(hidden) -> ReLU -> Dropout -> Linear(K).
 
-    The only head that sees where in the map a value stood, one weight for each place, and so the
+    The only head that sees where in the map a value was, with one weight per position, and so the
     only one that is bound to the map size it was built for. `hidden=[]` gives flatten -> Linear.
     """
 

@@ -10,6 +10,6 @@ class GMP(PooledHead):
 
     def pool(self, features: Tensor) -> Tensor:
         """Features `[B, C, H, W]` to maxima `[B, C]`."""
-        # adaptive_max_pool2d has no deterministic backward on CUDA; amax has, and shares the
+        # adaptive_max_pool2d has no deterministic backward on CUDA; amax has, and splits the
         # gradient among equal maxima.
         return features.amax((2, 3))

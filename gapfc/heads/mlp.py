@@ -17,7 +17,7 @@ def mlp(
     """Build `[B, width]` -> `[B, num_classes]`.
 
     Each entry n of `hidden` adds Linear(n), ReLU and Dropout; a last Linear gives the logits.
-    Without hidden layers the dropout stands before the only Linear, so that the option never
+    Without hidden layers the dropout comes before the only Linear, so that the option never
     goes unused.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Network in Network's head: one map a class (Lin, Chen & Yan 2014, arXiv:1312.4400, sec. 3.2)."""
+"""NIN's head: one map per class (Lin, Chen & Yan 2014, arXiv:1312.4400, sec. 3.2)."""
 
 from torch import Tensor, nn
 
@@ -10,7 +10,7 @@ class NIN(nn.Module):
     """1×1 conv to K maps -> ReLU -> mean over H×W.
 
     Without the ReLU it is the same function as `GAP` with a Linear: mean(conv1×1(x)) =
-    Linear(mean(x)). With it, as in the paper, places cannot vote against a class.
+    Linear(mean(x)). With it, as in the paper, positions cannot vote against a class.
 
     Args:
         relu: whether the K maps pass a ReLU before the mean.
@@ -52,7 +52,7 @@ class NIN(nn.Module):
         return self.conv if isinstance(self.conv, nn.Conv2d) else None
 
     def maps(self, features: Tensor) -> Tensor:
-        """Features `[B, C, H, W]` to one map a class, `[B, K, H, W]`."""
+        """Features `[B, C, H, W]` to one map per class, `[B, K, H, W]`."""
         return self.relu(self.conv(self.dropout(features)))
 
     def forward(self, features: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ class PooledHead(nn.Module, ABC):
         cells: how many values the pool keeps of each channel: the pooled vector is C·cells wide.
 
     Raises:
-        UserError: where an option is out of its range.
+        UserError: if an option is out of its range.
     """
 
     accepts_any_size = True

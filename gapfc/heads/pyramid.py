@@ -40,7 +40,7 @@ def pyramid_mean(features: Tensor, levels: Sequence[int]) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _mean_matrix(levels: tuple[int, ...], height: int, width: int, device: torch.device) -> Tensor:
-    # Made outside inference mode, or a first use in evaluation would bar it from training.
+    # Made outside inference mode, or a first use in evaluation would make it unusable in training.
     with torch.inference_mode(False):
         columns = []
         for n in levels:

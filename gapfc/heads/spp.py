@@ -15,7 +15,7 @@ class SPP(PooledHead):
     """n×n bins for each n of `levels`, max- or average-pooled, concatenated -> MLP.
 
     The bins scale with the map, so the vector has the same width at any input size, and, unlike
-    under global pooling, still says roughly where a value stood. `levels=[1]` with `pool=avg` is
+    under global pooling, still says roughly where a value was. `levels=[1]` with `pool=avg` is
     `GAP`, with `pool=max` `GMP`.
 
     Args:

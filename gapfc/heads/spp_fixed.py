@@ -14,8 +14,8 @@ from gapfc.validators import is_count, list_of, one_of
 class SPPFixed(PooledHead):
     """Windows k×k, stride 1, for each k of `windows`; each level averaged over H×W -> MLP.
 
-    The windows keep their size when the map grows (`SPP`'s bins grow with it), and the averages
-    tell nothing of the place: it separates the pyramid's scales from its grid.
+    The windows keep their size when the map grows (`SPP`'s bins grow with it), and the averages say
+    nothing about position: it separates the pyramid's scales from its grid.
 
     Args:
         windows: the k of each level; the pooled width is C·len(windows). k = 1 is plain GAP.

@@ -46,7 +46,7 @@ class ModelCost:
 
 
 def measure_cost(config: DictConfig, label: str = "") -> ModelCost:
-    """Build what `config` describes and measure it; what cannot be built is the row's error."""
+    """Build what `config` describes and measure it; a failure to build is the row's error."""
     row = ModelCost(
         label or config.head.name, config.backbone.name, config.head.name, config.dataset.name
     )
@@ -123,7 +123,7 @@ def _times(
 
 
 def _classes_and_size(config: DictConfig, device: torch.device) -> tuple[int, tuple[int, int]]:
-    """K and (h, w): from what is published where it can be, since nothing is to be downloaded."""
+    """K and (h, w): from what is published if possible, since nothing should be downloaded."""
     settings = LoaderSettings.of(config)
     known = classes_and_side(config.dataset)
     if known is None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def table(rows: list[ModelCost]) -> str:
-    """What is common above; then a line a row: its measures, or its error."""
+    """What is common on top, then one line per row: its measures, or its error."""
     good = [row for row in rows if row.error is None]
     name = "head" if all(row.label == row.head for row in rows) else "model"
     first = max(len(name), *(len(row.label) for row in rows))

@@ -1,4 +1,4 @@
-"""Expected calibration error: does a confidence of 0.8 mean right in 8 of 10 cases?"""
+"""Expected calibration error: does a confidence of 0.8 mean being right in 8 of 10 cases?"""
 
 import torch
 from torch import Tensor

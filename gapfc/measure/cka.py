@@ -40,8 +40,8 @@ def linear_cka(k: Tensor, m: Tensor) -> float | None:
 class Representations:
     """What the stages of a backbone make of some images, kept to compare with later.
 
-    Holds an n×n matrix a stage, whatever the size of the maps. Maps of more than 32 cells a side
-    are averaged down by a whole factor first.
+    Holds one n×n matrix per stage, whatever the size of the maps. Maps of more than 32 cells per
+    side are averaged down by a whole factor first.
     """
 
     def __init__(

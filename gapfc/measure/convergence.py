@@ -37,7 +37,7 @@ def convergence(
     first: a target that it already meets is reported there, at epoch 1, as an upper bound.
     """
     if not len(steps) == len(seconds) == len(accuracies):
-        raise ValueError("steps, seconds and accuracies must have one value an epoch each")
+        raise ValueError("steps, seconds and accuracies must have one value per epoch each")
     curve = list(zip(range(1, len(steps) + 1), steps, seconds, accuracies, strict=True))
     best = max((a for a in accuracies if not math.isnan(a)), default=math.nan)
     return Convergence(

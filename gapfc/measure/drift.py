@@ -8,7 +8,7 @@ class Drift:
     """Keeps a module's weights as they are now, to compare with them later.
 
     Holds copies of all parameters on their device. On resume, construct it before the checkpoint
-    is loaded: the model built from the seed is the beginning that the run had.
+    is loaded: the model built from the seed is where the run began.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -19,7 +19,7 @@ class Drift:
     def total(self) -> float | None:
         """Relative change ‖w - w₀‖ / ‖w₀‖ over all parameters as one vector.
 
-        None where that means nothing: no parameters, or all of them zero at the start.
+        None if that is undefined: no parameters, or all of them zero at the start.
         """
         return _relative(self._squares())
 

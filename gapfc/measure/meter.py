@@ -9,7 +9,7 @@ from gapfc.measure.calibration import bin_sums, expected_calibration_error
 
 
 class Measures(TypedDict):
-    """What a split is measured by: fractions in [0, 1], `nll` in nats a sample."""
+    """What a split is measured by: fractions in [0, 1], `nll` in nats per sample."""
 
     accuracy: float
     top5: float | None
@@ -28,7 +28,7 @@ class Meter:
     """
 
     def __init__(self, num_classes: int) -> None:
-        """Start with no sample; num_classes: K."""
+        """Start with no samples; num_classes: K."""
         self.num_classes = num_classes
         self._sums: Tensor | None = None
         self._bins: Tensor | None = None
@@ -48,7 +48,7 @@ class Meter:
         rank = better.sum(1)
 
         log_p = logits.log_softmax(1)
-        # An infinite logit may leave a plausible loss at some labels; it must not pass for one.
+        # An infinite logit may leave a plausible loss for some labels; it must not count as one.
         log_p = torch.where(logits.isfinite().all(1, keepdim=True), log_p, torch.nan)
         p = log_p.exp()
         own_log_p = log_p.gather(1, labels[:, None])[:, 0]

@@ -10,7 +10,7 @@ import torch
 def median_time(
     function: Callable[[], object], repeats: int = 10, device: torch.device | str = "cpu"
 ) -> float:
-    """Median seconds of `function()` over `repeats` calls, after two that are not timed.
+    """Median seconds of `function()` over `repeats` calls, after two untimed ones.
 
     On CUDA every call is waited for, so that the work is timed and not its launch. The median,
     because one call that is interrupted must not move the figure.

@@ -40,8 +40,8 @@ def build(
     shape = feature_shape(backbone, image_size)
     if shape[1:] == (1, 1):
         log.warning(
-            "The feature map is 1×1 at image size %d×%d: every head is a fully connected one there."
-            " A larger dataset.image_size, or fewer strides in the backbone, tells them apart.",
+            "The feature map is 1×1 at image size %d×%d: every head is fully connected there."
+            " A larger dataset.image_size, or fewer strides in the backbone, makes them differ.",
             *image_size,
         )
     node, matched = match(config["head"], shape, num_classes)
@@ -63,7 +63,7 @@ def build(
 def feature_shape(backbone: nn.Module, image_size: tuple[int, int]) -> tuple[int, int, int]:
     """(C, H, W) of the features that `backbone` gives for images of `image_size` = (h, w).
 
-    Raises UserError where the images are too small for it.
+    Raises UserError if the images are too small for it.
     """
     features = dry_run(backbone, image_size)
     if features.ndim != 4:
@@ -76,7 +76,7 @@ def feature_shape(backbone: nn.Module, image_size: tuple[int, int]) -> tuple[int
 
 
 def dry_run(module: nn.Module, image_size: tuple[int, int]) -> Tensor:
-    """What `module` gives for one black image `[1, 3, h, w]` of `image_size` = (h, w).
+    """The output of `module` for one black image `[1, 3, h, w]` of `image_size` = (h, w).
 
     In evaluation mode, on the CPU; training mode and random state are as before.
     """

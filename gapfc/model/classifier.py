@@ -9,7 +9,7 @@ class Classifier(nn.Module):
     """Images `[B, 3, h, w]` -> backbone -> features `[B, C, H, W]` -> head -> logits `[B, K]`.
 
     Attributes:
-        match: how near the head came to a number of parameters it was asked for, or None.
+        match: how near the head came to the number of parameters asked for, or None.
     """
 
     def __init__(self, backbone: nn.Module, head: nn.Module, match: Match | None = None) -> None:

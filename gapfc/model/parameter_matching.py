@@ -1,4 +1,4 @@
-"""A head as large as asked for: its width is solved so that its parameters match a number.
+"""A head as large as asked for: its width is solved so that its parameter count matches a number.
 
 Heads at one parameter count differ in how they pool, not in how much they can store.
 """
@@ -56,8 +56,8 @@ def match(
     """The head's config node with its width solved, if `head` asks for a size.
 
     `head.parameters=<n>` asks for n parameters, `head.match_parameters_of=<name>` for as many as
-    the head of that name has on the same features, with the settings in its own file. Solved are
-    the `widths` of the head, by bisection on the constructor itself.
+    the head of that name has on the same features, with the settings in its own file. The `widths`
+    of the head are solved, by bisection on the constructor itself.
 
     Args:
         head: the node of the config.
@@ -75,7 +75,7 @@ def match(
         raise UserError("head.parameters and head.match_parameters_of: set one of the two")
 
     def count(candidate: Node) -> int:
-        # Neither memory nor random numbers are spent on weights that nobody trains.
+        # Spend neither memory nor random numbers on weights that nobody trains.
         with torch.device("meta"):
             module: nn.Module = construct(
                 candidate, feature_shape=feature_shape, num_classes=num_classes
@@ -105,7 +105,7 @@ def match(
 
 def _solve(node: Node, target: int, count: Count) -> Node:
     """The widths whose count comes nearest to `target`; none if the head has no width."""
-    count(node)  # an option that cannot be shows before widths are tried
+    count(node)  # an invalid option shows before widths are tried
     options: Node = {}
     for width in _widths(node):
         options |= _widened(node | options, width, target, count)
@@ -119,7 +119,7 @@ def _solve(node: Node, target: int, count: Count) -> Node:
 
 
 def _widths(node: Node) -> list[Callable[[int], Node]]:
-    """What the head says of its widths, or else one of gapfc's that takes the same options."""
+    """What the head says about its widths, or else one of gapfc's that takes the same options."""
     target = get_object(node["_target_"])
     arguments = inspect.signature(target).parameters
     for head in (target, PooledHead, heads.SPPF):

@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, whatever happens in between."""
+"""Files that are either old or new, whatever happens in between."""
 
 import contextlib
 import os

@@ -1,8 +1,8 @@
 """What makes a run what it is: every setting but those listed here.
 
-This is the only list. By it a sweep leaves out the runs that are there already, runs of one
+This is the only list. By it a sweep leaves out the runs that already exist, runs of one
 identity and different seeds form a group, `gapfc compare` refuses to mix groups, and a resumed run
-may change nothing that belongs to it but the number of epochs.
+may change nothing in it but the number of epochs.
 """
 
 import hashlib
@@ -12,19 +12,19 @@ from collections.abc import Mapping
 from typing import Any
 
 SEED = "seed"
-# Where a run lies, and what is shown of it while it runs.
+# Where a run is saved, and what is shown while it runs.
 PLACE = ("data_root", "output_root", "resume", "rerun", "hydra", "trainer.progress")
 # What is read off the measurements afterwards.
 REPORTED = ("trainer.targets",)
-# What the machine has to offer. The numbers agree but for rounding.
+# What the machine offers. The numbers agree except for rounding.
 MACHINE = ("trainer.device", "trainer.eval_batch_size", "dataset.residency", "dataset.workers")
-# Speed and rounding, too, but one may well sweep over them: they belong to the identity. When runs
-# are compared, a difference is told and not refused.
+# Speed and rounding too, but a user may well sweep over these, so they belong to the identity. When
+# runs are compared, a difference is reported and not refused.
 ARITHMETIC = ("trainer.precision", "trainer.compile", "trainer.channels_last", "optimizer.fused")
 
 _OTHERS = frozenset({SEED, *PLACE, *REPORTED, *MACHINE})
 
-# What a resumed run may be given anew.
+# What a resumed run may change.
 CHANGEABLE = ("trainer.epochs", "data_root", "trainer.progress", *REPORTED, *MACHINE)
 
 
@@ -34,7 +34,7 @@ def is_identity(key: str) -> bool:
 
 
 def is_execution(key: str) -> bool:
-    """Whether a setting changes speed and rounding alone."""
+    """Whether a setting only changes speed and rounding."""
     return key in MACHINE or key in ARITHMETIC
 
 

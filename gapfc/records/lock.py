@@ -8,7 +8,7 @@ from gapfc.errors import UserError
 try:
     import fcntl
 except ImportError:
-    # Windows has none: there two resumes of one run are not caught. (To mypy a name that is a
+    # Windows has none: there, resuming a run twice at once is not caught. (To mypy a name that is a
     # module can be nothing else.)
     fcntl = None  # type: ignore[assignment]
 
@@ -17,7 +17,7 @@ class Lock:
     """Held from construction to `release` or to the end of the process, however it ends."""
 
     def __init__(self, path: Path) -> None:
-        """Take the lock at `path`; UserError when another process holds it."""
+        """Take the lock at `path`; UserError if another process holds it."""
         self._file = path.open("ab")
         if fcntl is None:
             return

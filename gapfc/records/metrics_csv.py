@@ -1,4 +1,4 @@
-"""metrics.csv: a row for each epoch, written as the run goes."""
+"""metrics.csv: one row per epoch, written as the run proceeds."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ Row = dict[str, float | None]
 def append_row(path: Path, row: Mapping[str, float | None]) -> None:
     """Add an epoch, safe from a kill when this returns; None is an empty cell.
 
-    Raises ValueError for a column that there is not, OSError where it cannot be written.
+    Raises ValueError for an unknown column, OSError if it cannot be written.
     """
     unknown = sorted(set(row) - set(COLUMNS))
     if unknown:
@@ -33,7 +33,7 @@ def append_row(path: Path, row: Mapping[str, float | None]) -> None:
 
 
 def truncate(path: Path, epoch: int) -> None:
-    """Drop the rows after `epoch`, and one that a crash cut short."""
+    """Drop the rows after `epoch`, and any row that a crash cut short."""
     rows = read_rows(path) if path.exists() else []
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -43,9 +43,9 @@ def truncate(path: Path, epoch: int) -> None:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The epochs so far, None where a cell is empty; a last line that was cut short is left out.
+    """The epochs so far, None for an empty cell; a truncated last line is left out.
 
-    Raises OSError, or ValueError where a row has too few cells or one that is no number.
+    Raises OSError, or ValueError if a row has too few cells or one that is not a number.
     """
     text = path.read_text(encoding="utf-8")
     lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))

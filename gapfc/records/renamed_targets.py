@@ -1,4 +1,4 @@
-"""Places of classes and functions that have moved since a run recorded them in its config.yaml.
+"""New places of classes and functions that have moved since a run recorded them in its config.yaml.
 
 To be deleted with 0.2.0: runs from before 0.1.0 are read until then.
 """

@@ -1,4 +1,4 @@
-"""results.json, schema 1: what a run found, in the form that everything after it reads."""
+"""results.json, schema 1: what a run found, in the form that everything downstream reads."""
 
 import json
 import math
@@ -17,7 +17,7 @@ STATUSES = get_args(Status)
 _NUMBER = (int, float)
 _NULL = type(None)
 # Every key of the schema with the types it takes; all but the first block may be null, which
-# says that the run did not come that far.
+# means that the run did not get that far.
 FIELDS: dict[str, tuple[type, ...]] = {
     "schema": (int,),
     "status": (str,),
@@ -52,7 +52,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
 
 
 class ResultsError(UserError):
-    """There is no results.json, or it is not one of schema 1; the message says why."""
+    """There is no results.json, or it does not follow schema 1; the message says why."""
 
 
 def build_results(**fields: Any) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def build_results(**fields: Any) -> dict[str, Any]:
 
 
 def validate_results(results: Mapping[str, Any]) -> None:
-    """ValueError when `results` is not schema 1."""
+    """ValueError if `results` does not follow schema 1."""
     if results.get("schema") != SCHEMA:
         raise ValueError(f"schema {SCHEMA} expected, found {results.get('schema')!r}")
     for name, types in FIELDS.items():
@@ -84,7 +84,7 @@ def validate_results(results: Mapping[str, Any]) -> None:
 
 
 def read_results(path: str | Path) -> dict[str, Any]:
-    """The results of a run directory, or of a results.json; ResultsError when there is none."""
+    """The results of a run directory, or of a results.json; ResultsError if there is none."""
     path = Path(path)
     file = path / RESULTS if path.is_dir() else path
     try:
@@ -97,7 +97,7 @@ def read_results(path: str | Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ResultsError(f"{file} cannot be read: {error}") from error
     if not isinstance(results, dict):
-        raise ResultsError(f"{file} is not a results.json of gapfc")
+        raise ResultsError(f"{file} is not a gapfc results.json")
     try:
         validate_results(results)
     except ValueError as error:

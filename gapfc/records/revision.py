@@ -1,4 +1,4 @@
-"""Which git revision the user's project was at."""
+"""The git revision that the user's project was at."""
 
 import subprocess
 from pathlib import Path

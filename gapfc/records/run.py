@@ -1,4 +1,4 @@
-"""A run as its directory tells it: the one reader for all that comes after training."""
+"""A run as recorded in its directory: the one reader for all that comes after training."""
 
 import os
 import re
@@ -28,17 +28,17 @@ NAMED = ("dataset", "backbone", "head")
 
 @dataclass(frozen=True)
 class Run:
-    """What lies in a run directory. Nothing in it is trusted to be right, or to be there.
+    """The content of a run directory. Nothing in it is trusted to be correct, or to exist.
 
     Attributes:
         path: of the directory.
         status: completed, failed or interrupted, as results.json says; unfinished without one
-            (running still, or killed); broken where a file cannot be read.
-        reason: why it is not completed, in one line; None where it is.
-        command: that was typed: train or transfer; empty where it is not known.
+            (still running, or killed); broken if a file cannot be read.
+        reason: why it is not completed, in one line; None if it is.
+        command: that was typed: train or transfer; empty if unknown.
         overrides: that were typed behind it, such as `head=gap`.
         results: of results.json; empty without one.
-        config: of config.yaml, resolved, with `_target_`s as they are called today; empty where it
+        config: of config.yaml, resolved, with `_target_`s as they are called today; empty if it
             cannot be read.
     """
 
@@ -57,14 +57,14 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """The seed, by which runs of two groups are paired. Raises KeyError where it is not known.
+        """The seed, by which runs of two groups are paired. Raises KeyError if it is not known.
 
         From results.json first: the config may be that of another run of the same group.
         """
         return int(self.results["seed"] if self.results else self.config["seed"])
 
     def name(self, part: str) -> str:
-        """The name of its dataset, backbone or head. Raises KeyError where it is not known."""
+        """The name of its dataset, backbone or head. Raises KeyError if it is not known."""
         return str(self.results[part] if self.results else self.config[part]["name"])
 
     @property
@@ -79,10 +79,10 @@ class Run:
 
 
 def find_runs(root: Path) -> Iterator[Path]:
-    """Run directories at or below `root`, in name order; hidden directories are passed over.
+    """Run directories at or below `root`, in name order; hidden directories are skipped.
 
-    A directory that cannot be read, or is gone by now, is passed over as well: runs come and go
-    while this looks.
+    A directory that cannot be read, or no longer exists, is skipped too: runs come and go during
+    the search.
     """
     try:
         with os.scandir(root) as scan:
@@ -98,10 +98,10 @@ def find_runs(root: Path) -> Iterator[Path]:
 
 
 def read_run(path: Path, configs: dict[str, Config] | None = None) -> Run:
-    """The run in `path`; whatever is wrong with it is its `status` and `reason`.
+    """The run in `path`; anything wrong with it is in its `status` and `reason`.
 
     configs: configs by the group that results.json names, kept from call to call. Runs of a group
-    have one config but for their seed and place, so a hundred seeds cost one parse of YAML.
+    have one config apart from seed and path, so a hundred seeds cost one parse of YAML.
     """
     results: dict[str, Any] = {}
     broken = None
@@ -130,7 +130,7 @@ def read_run(path: Path, configs: dict[str, Config] | None = None) -> Run:
             tuple(map(str, overrides if isinstance(overrides, list) else ())),
         )
     status: str = results.get("status", "unfinished")
-    reason: str | None = f"no {RESULTS}: running still, or killed"
+    reason: str | None = f"no {RESULTS}: still running, or killed"
     if results:
         lines = (str(results["error"] or "").strip() or "no reason recorded").splitlines()
         reason = None if status == "completed" else lines[-1]
@@ -168,7 +168,7 @@ def runs_of(command: str, config: Mapping[str, Any], besides: Iterable[str] = ()
     """The runs of `config` and its seed below its output_root, oldest first.
 
     config: resolved, as plain containers. Runs are told apart by their identity and seed, whatever
-    results.json says; besides: keys that may differ, too.
+    results.json says; besides: further keys that may differ.
     """
     folder = parent_folder(config["output_root"], command, config)
     if not folder.is_dir():
@@ -186,7 +186,7 @@ def runs_of(command: str, config: Mapping[str, Any], besides: Iterable[str] = ()
 
 
 def earlier_run(command: str, config: Mapping[str, Any]) -> Run | None:
-    """Of `runs_of` a completed one, else the newest, else None."""
+    """A completed run of `runs_of`, else the newest, else None."""
     found = runs_of(command, config)
     best = [run for run in found if run.completed] or found
     return best[-1] if best else None
@@ -195,7 +195,7 @@ def earlier_run(command: str, config: Mapping[str, Any]) -> Run | None:
 def parse_config(text: str) -> Config:
     """The content of a config.yaml, with `_target_`s as they are called today.
 
-    Raises yaml.YAMLError, or ValueError where it holds no settings.
+    Raises yaml.YAMLError, or ValueError if it holds no settings.
     """
     config = yaml.load(text, Loader)
     if not isinstance(config, dict):

@@ -33,8 +33,8 @@ class RunDirectory:
     def create(cls, command: str, config: Mapping[str, Any]) -> "RunDirectory":
         """Make `<output_root>/<command>/<dataset>/<backbone>/<head>/<when>-s<seed>` for `config`.
 
-        Runs of the same second get `-2`, `-3`, ...: making the folder is what decides, so two
-        processes never share one. UserError when `output_root` cannot be written.
+        Runs started in the same second get `-2`, `-3`, ...: making the folder is what decides, so
+        two processes never share one. UserError if `output_root` cannot be written.
         """
         parent = parent_folder(config["output_root"], command, config)
         stem = f"{time.strftime('%Y%m%d-%H%M%S')}-s{config['seed']}"
@@ -59,7 +59,7 @@ class RunDirectory:
 
     @classmethod
     def resume(cls, path: Path) -> "RunDirectory":
-        """An existing run, to be continued; UserError when another process has it."""
+        """An existing run, to be continued; UserError if another process has it."""
         try:
             directory = cls(path, Lock(path / ".lock"))
             directory.checkpoints.mkdir(exist_ok=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 @contextmanager
 def holding() -> Iterator[MemoryHandler]:
-    """Keep what gapfc logs while there is no run directory yet, for `recording` to begin with.
+    """Keep what gapfc logs before there is a run directory, for `recording` to start with.
 
-    Files that were skipped and feature maps too small are said then.
+    Skipped files and feature maps that are too small are reported then.
     """
     logger = logging.getLogger("gapfc")
     held = MemoryHandler(capacity=sys.maxsize, flushLevel=sys.maxsize, flushOnClose=False)
@@ -36,7 +36,7 @@ def recording(folder: Path, held: MemoryHandler | None = None) -> Iterator[None]
     try:
         yield
     except Exception:
-        # To the file alone: the terminal gets it when the program ends.
+        # Only to the file: the terminal gets it when the program ends.
         handler.handle(
             logging.makeLogRecord(
                 {

@@ -1,4 +1,4 @@
-"""What Hydra would accept and no command would read, or choke on later: refused at once."""
+"""Settings that Hydra would accept but no command reads, or that fail later: refused at once."""
 
 import difflib
 from collections.abc import Container
@@ -61,10 +61,10 @@ def _values(override: Override, config: DictConfig) -> list[object]:
 
 
 def _unread(config: DictConfig, usual: DictConfig, groups: Container[object]) -> list[str]:
-    """Keys that a chosen file brings and the command's own settings don't have.
+    """Keys that a chosen file adds and the command's own settings don't have.
 
-    Hydra merges files as they come, so a slip in one would go unseen. Of what goes to a `_target_`
-    it is seen there.
+    Hydra merges files as they come, so a slip in one would go unseen. In what goes to a `_target_`,
+    the slip is noticed there.
     """
     unread = [str(key) for key in config if key not in usual and key not in groups]
     for parent in ("trainer", "augment"):

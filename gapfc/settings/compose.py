@@ -69,7 +69,7 @@ class Composer:
         return [(str(entry.config_path), entry.package or "") for entry in defaults.defaults]
 
     def text(self, config_path: str) -> str:
-        """The YAML text of a config file, or nothing where it is not a file."""
+        """The YAML text of a config file, or nothing if it is not a file."""
         for source in self.loader.get_sources():
             if source.scheme() == "pkg":
                 file = files(source.path).joinpath(f"{config_path}.yaml")
@@ -91,5 +91,5 @@ class Composer:
 
 
 def listed(choices: Sequence[str]) -> list[str]:
-    """The choices of a group in order, without those that others only start from (`_base`)."""
+    """The choices of a group in order, without those that others build on (`_base`)."""
     return sorted(choice for choice in choices if not choice.startswith("_"))

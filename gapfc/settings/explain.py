@@ -1,4 +1,4 @@
-"""Hydra's and OmegaConf's errors in the words of someone who mistyped a setting."""
+"""Hydra's and OmegaConf's errors, reworded for someone who mistyped a setting."""
 
 import difflib
 import re
@@ -29,7 +29,7 @@ def explain(error: BaseException, command: str, config_name: str, arguments: lis
     if isinstance(error, OverrideParseException):
         return (
             f"cannot read {error.override!r}: settings are written key=value.\n"
-            "Quote what holds spaces, brackets or commas, for the shell: 'head.levels=[1,2,4]'"
+            "Quote anything with spaces, brackets or commas for the shell: 'head.levels=[1,2,4]'"
         )
     if found := re.match(r"Could not override '(.+?)'", first):
         return unknown_key(found[1], command, config_name, Composer(arguments))
@@ -44,14 +44,14 @@ def explain(error: BaseException, command: str, config_name: str, arguments: lis
             f"or write '{key}=[{values}]' for a list"
         )
     if found := re.match(r"Could not append to config.*'(.+)'", first):
-        return f"'{found[1]}' is there already: leave out the + to change it"
+        return f"'{found[1]}' already exists: leave out the + to change it"
     if found := re.match(r"Error merging override (.+)", first):
         return f"{found[1]} cannot be set: {_said(error.__cause__ or error)}"
     return explain_in_run(error) or first
 
 
 def explain_in_run(error: BaseException) -> str | None:
-    """The message of an error the user can mend, or None where a traceback is due."""
+    """The message of an error the user can fix, or None if a traceback is due."""
     for link in _causes(error):
         if isinstance(link, UserError):
             return str(link)
@@ -88,7 +88,7 @@ def _unknown_choice(path: str, options: Sequence[str], composer: Composer) -> st
 
 
 def unknown_key(key: str, command: str, config_name: str, composer: Composer) -> str:
-    """Say that nothing reads `key`, and what stands near it."""
+    """Say that nothing reads `key`, and which keys are close to it."""
     rest = [text for text in composer.overrides if not text.lstrip("+~").startswith(f"{key}=")]
     try:
         config = composer.compose(config_name, rest)

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gapfc.errors import UserError
 
-# Keys of a node that say something of the object and are none of its arguments.
+# Keys of a node that say something about the object but are not its arguments.
 RESERVED = {"name", "trainable", "lr_multiplier", "parameters", "match_parameters_of"}
 
 
@@ -22,7 +22,7 @@ def construct(node: Mapping[str, Any], **arguments: Any) -> Any:
     """Call `node._target_` with the node's other keys and `arguments`.
 
     Raises:
-        UserError: the constructor's own, as it is, or where it can't be found or called.
+        UserError: the constructor's own, unchanged; or if it can't be found or called.
     """
     options = {key: value for key, value in node.items() if key not in RESERVED}
     try:

@@ -1,4 +1,4 @@
-"""Where gapfc's own configs lie."""
+"""Where gapfc's own configs are."""
 
 from importlib.resources import files
 from importlib.util import find_spec
@@ -8,7 +8,7 @@ from pathlib import Path
 # which has configs/ beside it.
 _INSTALLED = find_spec("gapfc.configs") is not None
 
-# The folder of the groups and primary configs, and the same as Hydra wants it.
+# The folder of the groups and primary configs, and the same in the form Hydra wants.
 CONFIGS = (
     Path(str(files("gapfc.configs")))
     if _INSTALLED

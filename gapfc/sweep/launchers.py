@@ -1,4 +1,4 @@
-"""What gapfc knows of each launcher: how many runs it has at a time, and what they share."""
+"""What gapfc knows about each launcher: how many runs it does at a time, and what they share."""
 
 import importlib.util
 import os
@@ -25,9 +25,9 @@ class Plan:
     """How runs are handed to a launcher.
 
     Attributes:
-        batch: how many it is given at once; it returns when all of them have ended.
-        parallel: whether runs are in other processes than this one.
-        share: what each may use of this machine; None where a scheduler sees to that.
+        batch: how many it is given at once; it returns once all of them have ended.
+        parallel: whether runs are in processes other than this one.
+        share: what each may use of this machine; None if a scheduler takes care of that.
     """
 
     batch: int
@@ -54,9 +54,9 @@ def check_installed(target: str) -> None:
 
 
 def prefer_own_configs() -> None:
-    """Let gapfc's configs/hydra/launcher stand in the place of the plugins' own of these names.
+    """Let gapfc's configs/hydra/launcher replace the plugins' own configs of the same names.
 
-    Hydra would take the plugins' for schemas of gapfc's, and warn of that in every line.
+    Hydra would take the plugins' for schemas of gapfc's, and warn about that at every launch.
     """
     own = {file.name for file in (CONFIGS / "hydra" / "launcher").iterdir()}
     stored = ConfigStore.instance().repo.get("hydra", {}).get("launcher", {})

@@ -1,4 +1,4 @@
-"""A folder in which the runs of a sweep, in whatever process or machine, say how they ended."""
+"""A folder in which the runs of a sweep, on any process or machine, record how they ended."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ class Begun:
 
 
 def key(overrides: Sequence[str]) -> str:
-    """What names a run within its sweep."""
+    """The name of a run within its sweep."""
     return hashlib.sha256("\n".join(sorted(overrides)).encode()).hexdigest()[:16]
 
 
@@ -47,11 +47,11 @@ class Outcomes:
     folder: Path
 
     def begin(self, run: str) -> None:
-        """Say that this process has begun `run`, a `key`."""
+        """Record that this process has begun `run`, a `key`."""
         self._write(f"{run}.begun", asdict(Begun(socket.gethostname(), os.getpid())))
 
     def end(self, run: str, outcome: Outcome) -> None:
-        """Say how `run` ended."""
+        """Record how `run` ended."""
         self._write(f"{run}.ended", asdict(outcome))
 
     def begun(self) -> dict[str, Begun]:
@@ -63,7 +63,7 @@ class Outcomes:
         return {name: Outcome(**fields) for name, fields in self._read(".ended")}
 
     def stop(self) -> None:
-        """Ask for no further run to begin."""
+        """Ask that no further run begin."""
         (self.folder / "stop").touch()
 
     @property
@@ -81,7 +81,7 @@ class Outcomes:
 
 @contextmanager
 def outcomes_below(output_root: str | Path) -> Iterator[Outcomes]:
-    """A folder in `output_root`, where all machines of a cluster see it; removed in the end."""
+    """A folder in `output_root`, where all machines of a cluster see it; removed at the end."""
     parent = Path(output_root).expanduser() / ".sweep"
     folder = parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
     try:

@@ -1,4 +1,4 @@
-"""What a sweep says while it runs: which run, how many are left, when it should end."""
+"""What a sweep reports while running: which run, how many are left, when it should end."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from gapfc.sweep.outcomes import INTERRUPTED, Outcome
 
 
 def until_end(seconds: Sequence[float], waiting: int, running: int, places: int) -> float | None:
-    """Seconds until the last run ends, by the mean of those that ended; None before the first.
+    """Seconds until the last run ends, by the mean of those that have ended; None before the first.
 
     Args:
         seconds: that each finished run took.
@@ -22,7 +22,7 @@ def until_end(seconds: Sequence[float], waiting: int, running: int, places: int)
 
 
 def ends(left: float | None) -> str:
-    """` · ends about 14:05, in 12 min`, or nothing where it cannot be told."""
+    """` · ends about 14:05, in 12 min`, or nothing if it cannot be estimated."""
     if left is None:
         return ""
     when = time.strftime("%H:%M", time.localtime(time.time() + left))
@@ -31,7 +31,7 @@ def ends(left: float | None) -> str:
 
 
 def one_ended(words: str, outcome: Outcome) -> str:
-    """A line of one run that ended."""
+    """The line for a run that ended."""
     if outcome.code in INTERRUPTED:
         return f"{words}: {_reason(outcome)} after {duration(outcome.seconds)}"
     if outcome.code:
@@ -40,7 +40,7 @@ def one_ended(words: str, outcome: Outcome) -> str:
 
 
 def failures(failed: Mapping[str, Outcome], total: int) -> str:
-    """The list that a sweep ends with: each failed run, its reason and where it lies."""
+    """The list that a sweep ends with: each failed run, its reason and where it is."""
     lines = [f"gapfc: {len(failed)} of {total} runs failed:"]
     for words, outcome in failed.items():
         lines.append(f"  {words}: {_reason(outcome)}")

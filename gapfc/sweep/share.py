@@ -1,4 +1,4 @@
-"""What of one machine each of several runs side by side may use: some threads, one GPU."""
+"""What part of a machine each of several parallel runs may use: some threads, one GPU."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ class Share:
     gpus: tuple[str, ...] = ()
 
     def take(self, folder: Path) -> None:
-        """Confine this process to its share; before torch is imported.
+        """Confine this process to its share; call it before torch is imported.
 
         folder: of the sweep, in which processes see who has which place.
         """
@@ -42,7 +42,7 @@ class Share:
 
 
 def divide(jobs: int, cores: int, gpus: tuple[str, ...], environment: Mapping[str, str]) -> Share:
-    """The share of each of `jobs` runs: cores are divided, OMP_NUM_THREADS is not exceeded."""
+    """The share of each of `jobs` runs: cores are divided, without exceeding OMP_NUM_THREADS."""
     threads = max(1, cores // jobs)
     limit = environment.get("OMP_NUM_THREADS", "")
     if limit.isdigit() and int(limit):

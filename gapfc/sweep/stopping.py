@@ -1,4 +1,4 @@
-"""A sweep of several processes that is asked to stop: what runs saves and ends, no more begins."""
+"""Stopping a sweep of several processes: active runs save and end, no more begin."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from gapfc.system.interruption import SignalContext
 
 
 class Stopping(SignalContext):
-    """A context in which the first SIGINT or SIGTERM ends the sweep in order, a second at once.
+    """A context in which the first SIGINT or SIGTERM ends the sweep cleanly, a second one at once.
 
     Attributes:
         code: 130 or 143 once a signal has come, else None.
@@ -23,7 +23,7 @@ class Stopping(SignalContext):
         self._outcomes = outcomes
 
     def on_signal(self, signum: int, frame: FrameType | None) -> None:
-        """Begin no more runs and stop those at work; a second signal raises KeyboardInterrupt."""
+        """Begin no more runs and stop the active ones; a second signal raises KeyboardInterrupt."""
         if self.code is not None:
             raise KeyboardInterrupt
         self.code = 128 + signum
@@ -36,6 +36,6 @@ class Stopping(SignalContext):
         ended = self._outcomes.ended()
         for run, begun in self._outcomes.begun().items():
             if run not in ended and begun.host == socket.gethostname():
-                # Also where Ctrl-C has reached it: not every launcher's processes get that.
+                # Even if Ctrl-C has reached it: not every launcher's processes receive that.
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(begun.pid, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The sweep: every combination of `a=1,2 b=3,4`, to the end, whatever happens to one of them."""
+"""The sweep: every combination of `a=1,2 b=3,4`, to the end, even if some fail."""
 
 import sys
 import threading
@@ -29,7 +29,7 @@ Combination = tuple[str, ...]  # the overrides of one run
 class Sweeper(BasicSweeper):
     """Hydra's basic sweeper, but a failed run neither stops nor hides the others.
 
-    It says which run it is at and when it should end, leaves out what output_root holds already,
+    It says which run it is at and when it should end, leaves out what is already in output_root,
     lists failures with their reasons, and writes no multirun.yaml.
     """
 
@@ -51,7 +51,7 @@ class Sweeper(BasicSweeper):
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
         swept = tuple(f"{o.get_key_element()}=" for o in overrides if o.is_sweep_override())
         (combinations,) = self.split_arguments(overrides, None)
-        self.words = {  # a combination that was typed twice is one run
+        self.words = {  # a combination typed twice is one run
             tuple(run): " ".join(word for word in run if word.startswith(swept)) or "one run"
             for run in combinations
         }
@@ -88,7 +88,7 @@ class Sweeper(BasicSweeper):
                 todo.append(run)
         skipped = len(self.runs) - len(todo)
         if skipped:
-            print(f"{skipped} of {len(self.runs)} runs are there already (rerun=true: run anew)")
+            print(f"{skipped} of {len(self.runs)} runs already exist (rerun=true: run anew)")
         sys.stdout.flush()
         return todo
 
@@ -115,7 +115,7 @@ class Sweeper(BasicSweeper):
             gpus = f", GPUs {', '.join(plan.share.gpus)} in turn" if plan.share.gpus else ""
             print(
                 f"{plan.share.jobs} runs at a time, {plan.share.threads} threads each{gpus}; "
-                "run.log in each run's folder has what it says",
+                "run.log in each run's folder has its output",
                 flush=True,
             )
         ended = threading.Event()
@@ -132,7 +132,7 @@ class Sweeper(BasicSweeper):
         return stopping.code or 0
 
     def _launch(self, batch: list[Combination]) -> dict[Combination, Outcome]:
-        """Have `batch` run, each to an outcome; a run whose process died is begun once more."""
+        """Run `batch`, each run to an outcome; one whose process died is begun once more."""
         assert self.launcher is not None
         keys = {run: key(run) for run in batch}
         tries: Counter[Combination] = Counter()
@@ -205,8 +205,8 @@ class Sweeper(BasicSweeper):
         if code:
             left = len(todo) - completed - len(failed)
             print(
-                f"gapfc: stopped; {left} of {len(self.runs)} runs are left. "
-                "The same command does what is left.",
+                f"gapfc: stopped; {left} of {len(self.runs)} runs are left. Run the same command "
+                "to finish them.",
                 file=sys.stderr,
             )
             sys.exit(code)

@@ -1,4 +1,4 @@
-"""One run of a sweep, in whatever process its launcher puts it."""
+"""One run of a sweep, in whichever process its launcher puts it."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ from gapfc.sweep.outcomes import Outcome, Outcomes, key
 from gapfc.sweep.share import Share
 from gapfc.system.terminal import print_error
 
-STOPPED = 130  # exit code of a run that was not begun since the sweep stops
+STOPPED = 130  # exit code of a run that was not begun because the sweep is stopping
 
 
 class Task(Protocol):
@@ -28,7 +28,7 @@ class Task(Protocol):
     def __call__(
         self, config: DictConfig, show: Callable[[object], None]
     ) -> tuple[int, str | None]:
-        """Run; the exit code, and the reason of a failure. `show` is given errors of the user."""
+        """Run; the exit code, and the reason of a failure. `show` is given the user's errors."""
 
 
 @dataclass
@@ -37,8 +37,8 @@ class Worker:
 
     Attributes:
         task: the command's own.
-        folder: where the sweep was started; data and outputs are named from there.
-        outcomes: where to say how the run ended.
+        folder: where the sweep was started; paths of data and outputs are relative to it.
+        outcomes: where to record how the run ended.
         quiet: write nothing to the terminal, since others do so at the same time.
         share: what the run may use of the machine.
     """
@@ -50,7 +50,7 @@ class Worker:
     share: Share | None = None
 
     def __call__(self, config: DictConfig) -> int:
-        """Run, and say how it ended; the exit code. Nothing is raised but by a closed terminal."""
+        """Run, record how it ended, return the exit code. Only a closed terminal raises."""
         assert self.outcomes is not None
         run = key(HydraConfig.get().overrides.task)
         if self.outcomes.stopping:
@@ -82,10 +82,10 @@ def without_hydra(config: DictConfig) -> dict[str, Any]:
 
 
 def _recorded(command: str, config: DictConfig) -> tuple[str | None, str | None]:
-    """Path and error of the run that `config` has led to, as far as can be told from here."""
+    """Path and error of the run that `config` has led to, as far as is known here."""
     try:
         found = earlier_run(command, without_hydra(config))
-    except Exception:  # how a run ended must not be lost to what only adorns it
+    except Exception:  # how a run ended must not be lost over mere detail
         return None, None
     return (str(found.path), found.results.get("error")) if found else (None, None)
 

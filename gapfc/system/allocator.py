@@ -16,7 +16,7 @@ _LARGE = 1 << 30  # bytes
 
 
 def keep_freed_memory() -> bool:
-    """Raise glibc's trim and mmap thresholds to 1 GiB; False where there is no glibc to tell."""
+    """Raise glibc's trim and mmap thresholds to 1 GiB; False if there is no glibc."""
     if not sys.platform.startswith("linux"):
         return False
     try:

@@ -12,12 +12,12 @@ Context = TypeVar("Context", bound="SignalContext")
 class SignalContext(ABC):
     """A context in which SIGINT and SIGTERM are given to `on_signal`.
 
-    Outside the main thread Python lets nobody handle signals; there it does nothing.
+    Python handles signals only in the main thread; elsewhere this does nothing.
     """
 
     @abstractmethod
     def on_signal(self, signum: int, frame: FrameType | None) -> None:
-        """What to do; called in the main thread, between two instructions of Python."""
+        """What to do; called in the main thread, between two Python instructions."""
 
     def __enter__(self: Context) -> Context:
         self._previous: dict[int, Any] = {}
@@ -40,7 +40,7 @@ class Interrupted(Exception):
     """The run was asked to stop; what was done is saved.
 
     Attributes:
-        exit_code: 128 + the signal's number, as shells have it: 130 or 143.
+        exit_code: 128 + the signal's number, as in shells: 130 or 143.
     """
 
     def __init__(self, signum: int) -> None:
@@ -49,7 +49,7 @@ class Interrupted(Exception):
 
 
 class Interruption(SignalContext):
-    """A context in which signals are noted, and raised where `check` is called."""
+    """A context in which signals are noted, and raised when `check` is called."""
 
     def __init__(self) -> None:
         self._received: int | None = None

@@ -25,9 +25,9 @@ class TerminalHandler(_StreamHandler):
 
 
 def die_with_reader() -> None:
-    """Let a closed pipe end the process silently, as other Unix tools end.
+    """Let a closed pipe end the process silently, as other Unix tools do.
 
-    Not for training: a data worker that died would take the run with it, without a word.
+    Not for training: a dead data worker would silently take the run with it.
     """
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)

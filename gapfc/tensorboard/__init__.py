@@ -1,1 +1,1 @@
-"""What TensorBoard shows of runs, written in its own protos and record format."""
+"""What TensorBoard shows about runs, written in its own protos and record format."""

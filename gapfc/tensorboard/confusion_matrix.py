@@ -47,7 +47,7 @@ def confusion_picture(confusion: Tensor, classes: Sequence[str]) -> Tensor:
                 va="center",
                 fontsize=min(LABEL_POINTS, 36 / digits),
                 color="white" if shares[row, column] > 0.5 else "black",
-                # A dollar in a class name is no formula.
+                # A dollar sign in a class name does not start a formula.
                 parse_math=False,
             )
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):

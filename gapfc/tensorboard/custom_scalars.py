@@ -1,4 +1,4 @@
-"""The CUSTOM SCALARS tab: one chart a question, one line a run, so that heads lie side by side."""
+"""The CUSTOM SCALARS tab: one chart per question, one line per run, with heads side by side."""
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
@@ -50,7 +50,7 @@ def layout_summary() -> Summary:
 
 
 def summary_of(layout: layout_pb2.Layout) -> Summary:
-    """A layout as it is written to events."""
+    """A layout as written to events."""
     value = Summary.Value(
         tag=metadata.CONFIG_SUMMARY_TAG,
         metadata=metadata.create_summary_metadata(),

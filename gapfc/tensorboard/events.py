@@ -1,8 +1,8 @@
 """A run's TensorBoard events, written straight into its run directory.
 
 TensorBoard's own protos and record format, without torch.utils.tensorboard: that takes over a
-second to import, starts a thread, loads TensorFlow where it is installed, and makes a sub-run
-of its own for hparams.
+second to import, starts a thread, loads TensorFlow where it is installed, and makes a separate
+sub-run for hparams.
 """
 
 import os
@@ -30,8 +30,8 @@ class TensorBoardLog:
     def __init__(self, path: str | Path, purge_step: int | None = None) -> None:
         """Open a new events file in the folder `path`.
 
-        purge_step: on resume, the first step that will be written again; what the earlier part
-        of the run logged from there on is no longer shown.
+        purge_step: on resume, the first step that will be written again; whatever the earlier part
+        of the run logged from that step on is no longer shown.
         """
         folder = Path(path)
         self._writer = RecordWriter(_open_after_all_others(folder))
@@ -72,13 +72,13 @@ class TensorBoardLog:
         self.flush()
 
     def end(self, status: Status) -> None:
-        """Log how the run ended. An interrupted one may go on, so that it stays open."""
+        """Log how the run ended. An interrupted one may continue, so it stays open."""
         if status != "interrupted":
             self._event(summary=hparams.end_summary(status == "completed", time.time()))
         self.flush()
 
     def flush(self) -> None:
-        """Hand everything to the system, so that a kill loses none of it."""
+        """Hand everything to the system, so that nothing is lost in a kill."""
         self._writer.flush()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The HPARAMS tab: a row a group, a column a setting, final scores beside them.
+"""The HPARAMS tab: one row per group, one column per setting, final scores beside them.
 
 TensorBoard takes the columns from whichever run it meets first. So every run declares the same
 ones, and the options of a component, which differ from head to head, share one column.
@@ -44,8 +44,8 @@ GROUP_DIGITS = 8
 def settings(config: Mapping[str, Any]) -> dict[str, str | float]:
     """The columns of a run: the name and options of each component, and the usual numbers.
 
-    config: the resolved config as plain dicts, lists and scalars. The seed is none of them:
-    runs that differ only there are one row.
+    config: the resolved config as plain dicts, lists and scalars. The seed is not among them: runs
+    that differ only in it are one row.
     """
     values: dict[str, str | float] = {}
     for component in COMPONENTS:

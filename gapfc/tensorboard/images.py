@@ -24,7 +24,7 @@ def png(image: Tensor) -> bytes:
 def new_figure(width: float, height: float) -> "Figure":
     """A figure of `width` × `height` hundred pixels.
 
-    Without pyplot: no window system is looked for, and no figure stays registered.
+    Without pyplot: no window system is needed, and no figure stays registered.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -44,7 +44,7 @@ def drawn(figure: "Figure") -> Tensor:
 
 
 def grid(images: Tensor, columns: int | None = None, gap: int = 2, smallest: int = 64) -> Tensor:
-    """Images side by side on white, in reading order, about square unless `columns` says else.
+    """Images side by side on white, in reading order, about square unless `columns` says otherwise.
 
     images: [n, 1 or 3, h, w], uint8 or floating in [0, 1]. Small ones are enlarged by a whole
     factor, without smoothing, until a side has `smallest` pixels: 28 are too few to look at.

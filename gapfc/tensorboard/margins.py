@@ -1,7 +1,7 @@
 """Mean and interval of groups over training, as TensorBoard's margin charts show them.
 
-`gapfc compare --out` writes these beside its tables, and `gapfc dashboard` shows them: a line and
-a band a group, where the runs' own events give a line a seed.
+`gapfc compare --out` writes these beside its tables, and `gapfc dashboard` shows them: one line and
+band per group, whereas the runs' own events give one line per seed.
 """
 
 import os
@@ -30,8 +30,8 @@ class Margin:
     """One group's curve of one measure; all sequences [points].
 
     measure: the title of the chart that all groups share; no slash, which TensorBoard groups by.
-    steps: optimiser steps, rising. lower, upper: the interval of the mean, equal to `mean` where
-    there is none, as with one seed.
+    steps: optimiser steps, rising. lower, upper: the interval of the mean, equal to `mean` if there
+    is none, as with one seed.
     """
 
     group: str
@@ -45,8 +45,8 @@ class Margin:
 def write_margins(margins: Sequence[Margin], folder: str | Path) -> list[Path]:
     """Write the events of `margins` to `<folder>/margins/<group>/`, in place of earlier ones.
 
-    Groups that are no longer there are taken away. A chart a measure, in the order in which the
-    measures come. Returns the folders, one a group. OSError where they cannot be written.
+    Groups that no longer exist are removed. One chart per measure, in the order of the measures.
+    Returns the folders, one per group. OSError if they cannot be written.
     """
     base = Path(folder) / FOLDER
     groups: dict[str, list[Margin]] = {}
@@ -66,7 +66,7 @@ def _write(folder: Path, margins: Sequence[Margin], layout: Summary) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     earlier = list(folder.glob("events.out.tfevents.*"))
     stamps = [int(path.name.split(".")[3]) for path in earlier]
-    # A TensorBoard that is running reads files in the order of their names.
+    # A running TensorBoard reads files in the order of their names.
     stamp = max([int(time.time()), *(stamp + 1 for stamp in stamps)])
     name = f"events.out.tfevents.{stamp:010d}.{socket.gethostname()}.{os.getpid()}"
     writer = RecordWriter((folder / name).open("xb"))

@@ -1,4 +1,4 @@
-"""Old and new classes: a head that keeps the source's, and what is left of them afterwards."""
+"""Old and new classes: a head that keeps the source's, and how much is left of them afterwards."""
 
 from dataclasses import replace
 
@@ -14,13 +14,13 @@ def source_dataset(source: DictConfig, data_root: str) -> Dataset:
     """The images that the source was trained on. source: the config of its run.
 
     Raises:
-        UserError: where they are not below `data_root`.
+        UserError: if they are not below `data_root`.
     """
     return load(source.dataset, data_root)
 
 
 def extended(target: Dataset, old: tuple[str, ...]) -> Dataset:
-    """The target's images, numbered in the `old` classes and the target's own behind them."""
+    """The target's images, numbered by the `old` classes, then the target's own."""
     classes = (*old, *(name for name in target.classes if name not in old))
     number = torch.tensor([classes.index(name) for name in target.classes])
 
@@ -39,7 +39,7 @@ def extended(target: Dataset, old: tuple[str, ...]) -> Dataset:
 def old_classes(target: Dataset, source: Dataset) -> Dataset | None:
     """The source's test images of classes that `target` has too, numbered and normalised as there.
 
-    None where it has none of them, or the source has no test images.
+    None if it has none of them, or the source has no test images.
     """
     if source.test is None:
         return None

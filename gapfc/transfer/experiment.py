@@ -47,7 +47,7 @@ class Transfer(Experiment):
         source: of `config.source`.
 
     Raises:
-        UserError: as `Experiment`, and where source, target and protocol don't fit.
+        UserError: as `Experiment`, and if source, target and protocol don't fit.
     """
 
     def __init__(self, config: DictConfig, source: Source) -> None:
@@ -63,19 +63,19 @@ class Transfer(Experiment):
             )
         super().__init__(config)
         if not self.protocol.trains:
-            # A probe is solved for once, whatever trainer.epochs the other protocols are given.
+            # A probe is solved only once, whatever trainer.epochs the other protocols are given.
             self.settings = replace(self.settings, epochs=1)
         self._representations = self._represent()
 
     def load_dataset(self) -> Dataset:
-        """The target's images, numbered behind the source's classes if those are kept."""
+        """The target's images, numbered after the source's classes if those are kept."""
         target = super().load_dataset()
         if not self.config.keep_classes:
             return target
         return extended(target, self._source_dataset().classes)
 
     def build_model(self, nodes: dict[str, Any]) -> Classifier:
-        """The target's model, with what the protocol takes from the source, and frozen so."""
+        """The target's model, with what the protocol takes from the source, frozen accordingly."""
         classes = self.dataset.num_classes
         rows = self._old_rows() if self.config.keep_classes else None
         return build_target(nodes, self.protocol, self.source, classes, self.input_size, rows)
@@ -87,7 +87,7 @@ class Transfer(Experiment):
 
     @property
     def takes_epochs(self) -> bool:
-        """Whether a complete run can be trained on: a probe is solved for once."""
+        """Whether a complete run can be trained further: a probe is solved only once."""
         return self.protocol.trains
 
     def resume(self, directory: RunDirectory) -> None:
@@ -100,7 +100,7 @@ class Transfer(Experiment):
         super().resume(directory)
 
     def fit(self, directory: RunDirectory, listener: Listener) -> None:
-        """Solve for the probe where the protocol has one, and train where it trains."""
+        """Solve for the probe if the protocol has one, and train if it trains."""
         facts, progress = self.source.facts, self.training.progress
         accuracy = facts["test_accuracy"]
         log.info(
@@ -151,7 +151,7 @@ class Transfer(Experiment):
         }
 
     def log_extra(self, tensorboard: TensorBoardLog, results: Mapping[str, Any]) -> None:
-        """CKA a stage, drift a layer and gain as scalars, and the first two as a picture."""
+        """CKA per stage, drift per layer and gain as scalars, and the first two as a picture."""
         transfer, step = results["transfer"], results["steps"]
         gain, total = transfer["gain_over_scratch"], transfer["drift_total"]["backbone"]
         log.info("")
@@ -168,7 +168,7 @@ class Transfer(Experiment):
         old = transfer["old_classes"]
         if old is not None:
             log.info(
-                "  %.2f%% of %d test images of the source's %d classes are still told right",
+                "  %.2f%% of %d test images of the source's %d classes are still classified right",
                 *(100 * old["accuracy"], old["images"], len(old["classes"])),
             )
             tensorboard.scalar("final/old_classes_accuracy", old["accuracy"], step)
@@ -214,7 +214,7 @@ class Transfer(Experiment):
             *(self._probe[key] for key in ("features", "images")),
             *(computed - begun, solved - computed, 100 * probe.val_accuracy, probe.penalty),
         )
-        # Part of the budget: it is compared with training by the second.
+        # Part of the budget: it is compared with training in seconds.
         self.training.progress.seconds += solved - begun
         self.training.progress.images += len(train[1])
         self.training.ema = averaged(self.model, self.settings.ema)
@@ -222,7 +222,7 @@ class Transfer(Experiment):
             self.take_start()
 
     def _record_probe(self, directory: RunDirectory, listener: Listener) -> None:
-        """One row, as of an epoch, whose steps are those of L-BFGS."""
+        """One row, as for an epoch, whose steps are those of L-BFGS."""
         assert self._probe is not None
         progress = self.training.progress
         columns = self.measure_epoch(self.model)
@@ -245,7 +245,7 @@ class Transfer(Experiment):
     def _represent(self) -> Representations:
         backbone = self.model.backbone
         chosen = self.dataset.val.take(torch.arange(self._cka_images()))
-        # Photos of many sizes are brought to one, so that maps have one shape.
+        # Photos of many sizes are resized to one, so that maps have one shape.
         loader = self.loader.over(replace(self.dataset, val=chosen))
         batches = loader.evaluation("val", self.input_size)
         return Representations(backbone, cast(Any, backbone).stages, _Images(batches))
@@ -279,7 +279,7 @@ class Transfer(Experiment):
 
 
 class _Images:
-    """The images of batches of images and labels, as often as they are asked for."""
+    """The images of batches of images and labels, as often as they are iterated over."""
 
     def __init__(self, batches: EvaluationBatches) -> None:
         self._batches = batches

@@ -18,8 +18,8 @@ def cached_features(
 ) -> tuple[Tensor, Tensor]:
     """The inputs of `layer` in evaluation mode, float32 [N, D], and the labels [N].
 
-    Maps `[B, D, H, W]` in front of a 1×1 convolution are averaged: NIN averages behind it, which
-    for a linear layer is the same.
+    Maps `[B, D, H, W]` in front of a 1×1 convolution are averaged: NIN averages after it, which for
+    a linear layer is the same.
 
     Args:
         model: whose head contains `layer`.

@@ -10,8 +10,7 @@ from torch.nn import functional as F
 # Weights of the L2 penalty that validation chooses from, for features whose mean squared distance
 # from their mean is 1. From strong to weak: each solution is the start of the next.
 PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-# The basis of principal components costs a cube of its size; beyond this, it costs more than it
-# saves.
+# The basis of principal components costs the cube of its size; beyond this, more than it saves.
 LARGEST_BASIS = 2048
 
 
@@ -46,8 +45,8 @@ def solve(
     """Fit a linear classifier to features, and choose its regularisation on validation features.
 
     Minimises mean cross entropy + penalty/2 · ‖W‖² (not of the bias) by L-BFGS (Nocedal & Wright
-    2006, alg. 7.5), for each of PENALTIES. The accuracy on `val` chooses; of equal ones the lower
-    loss. The problem is turned into the features' principal components, each scaled by the
+    2006, alg. 7.5), for each of PENALTIES. The accuracy on `val` chooses; between equal ones, the
+    lower loss. The problem is turned into the features' principal components, each scaled by the
     curvature there, which leaves the solution where it is and needs a tenth of the steps.
 
     Args:
@@ -111,7 +110,7 @@ class _Coordinates:
 
 
 def _coordinates(x: Tensor) -> _Coordinates:
-    """Principal components of x [n, d] that hold all of it; x itself where that is too dear.
+    """Principal components of x [n, d] that hold all of it; x itself if that is too expensive.
 
     The penalty is the same in any orthonormal basis, and a minimum has no part outside the span.
     """

@@ -14,7 +14,7 @@ class Protocol:
         transfers: whether the source's weights are taken at all.
         probes: whether the head's last layer is solved for on frozen features first.
         trains: whether the model is trained by gradient steps (after the probe, if there is one).
-        keeps_head: whether the source's head is taken over, but for its last layer.
+        keeps_head: whether the source's head is taken over, except for its last layer.
     """
 
     name: str
@@ -39,7 +39,7 @@ PROTOCOLS = {
 
 
 def protocol_of(name: str) -> Protocol:
-    """The protocol called `name`. Raises UserError, naming those there are."""
+    """The protocol called `name`. Raises UserError naming the existing ones."""
     if name not in PROTOCOLS:
         raise UserError(f"protocol={name}: it takes {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]

@@ -13,7 +13,7 @@ FROM_ELSEWHERE = ("source", "protocol")
 
 
 def target_hash(config: Mapping[str, Any]) -> str:
-    """What runs of all protocols and sources share that have one target, head and budget."""
+    """What runs of one target, head and budget share, whatever their protocol and source."""
     return group_hash({k: v for k, v in config.items() if k not in FROM_ELSEWHERE})
 
 

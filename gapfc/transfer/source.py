@@ -21,14 +21,14 @@ NOT_ARCHITECTURE = ("name", "trainable", "weights")
 
 @dataclass(frozen=True)
 class Source:
-    """A source, read but not yet put anywhere.
+    """A source that has been read but not yet used.
 
     Attributes:
         facts: what results.json says of it: path, group, head, dataset, backbone, seed, classes,
             test_accuracy and val_accuracy.
         config: of the run, with the nodes backbone, head and dataset; None for pretrained weights.
         state: the model's weights; None for pretrained ones, which the backbone loads itself, and
-            for a source that `scratch` only takes the architecture of.
+            for a source of which `scratch` only takes the architecture.
     """
 
     facts: dict[str, Any]
@@ -42,7 +42,7 @@ class Source:
 
     @property
     def label(self) -> str:
-        """How messages call it."""
+        """What messages call it."""
         return str(self.facts["path"] or f"source.dataset={self.facts['dataset']}")
 
 
@@ -50,7 +50,7 @@ def read_source(path: str | Path) -> Source:
     """The source at `path`, a run directory or a checkpoint in one.
 
     Raises:
-        UserError: where there is none, it failed, has not ended, or its checkpoint can't be read.
+        UserError: if there is none, it failed, has not ended, or its checkpoint can't be read.
     """
     given = Path(path).expanduser()
     if given.is_file():
@@ -71,7 +71,7 @@ def pretrained_source(config: DictConfig) -> Source:
     """The weights that `config.backbone.weights` names.
 
     Raises:
-        UserError: where backbone or head are not chosen, or the backbone has no weights.
+        UserError: if backbone or head is not chosen, or the backbone has no weights.
     """
     for group in ("backbone", "head"):
         if config.get(group) is None:
@@ -102,7 +102,7 @@ def complete(config: DictConfig, source: Source) -> DictConfig:
     """`config` with the source's backbone, and its head unless another is chosen.
 
     Raises:
-        UserError: where the chosen backbone is another than the source's.
+        UserError: if the chosen backbone differs from the source's.
     """
     complete = config.copy()
     with open_dict(complete):
@@ -123,7 +123,7 @@ def complete(config: DictConfig, source: Source) -> DictConfig:
                 told = "" if key == "_target_" else f" ({key}: {ours.get(key)}, {theirs.get(key)})"
                 raise UserError(
                     f"backbone={ours['name']} is of another architecture than the source's "
-                    f"{theirs['name']}{told}: its weights fit no other. Leave backbone out, it is "
+                    f"{theirs['name']}{told}: its weights fit no other. Leave out backbone; it is "
                     "taken from the source."
                 )
         complete.backbone = theirs
@@ -142,7 +142,7 @@ def _read_checkpoint(path: Path) -> Source:
     elif run.config:
         config = dict(run.config)
     else:
-        raise UserError(f"{path} does not say which model it is of: take best.pt, which does")
+        raise UserError(f"{path} does not say which model it belongs to: take best.pt, which does")
     if run.results:
         _check_completed(run)
     made = OmegaConf.create(config)

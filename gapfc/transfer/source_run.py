@@ -32,20 +32,20 @@ from gapfc.transfer.source import (
 
 log = logging.getLogger(__name__)
 
-# Where and how a source is trained is the command's; what is trained is `source`'s alone.
+# Where and how a source is trained is up to the command; what is trained, to `source` alone.
 SHARED = ("data_root", "output_root", "trainer.device", "trainer.progress", "trainer.precision")
 
 
 def resolve_source(config: DictConfig, weights: bool = True) -> Source:
-    """The source that `config.source` names or describes; a described one is trained if need be.
+    """The source that `config.source` names or describes; a described one is trained if necessary.
 
     Args:
         config: of `gapfc transfer`.
         weights: whether they are needed; without, nothing is trained.
 
     Raises:
-        UserError: where there is none, or its training failed.
-        Interrupted: where its training was.
+        UserError: if there is none, or its training failed.
+        Interrupted: if its training was.
     """
     if config.source == PRETRAINED:
         return pretrained_source(config)
@@ -61,7 +61,7 @@ def resolve_source(config: DictConfig, weights: bool = True) -> Source:
         return untrained_source(train_config)
     earlier = earlier_run("train", plain(train_config))
     if earlier is not None and earlier.completed and (earlier.checkpoints / BEST).exists():
-        log.info("source: %s is there already", earlier.path)
+        log.info("source: %s already exists", earlier.path)
         return read_source(earlier.path)
     return read_source(_train(train_config, overrides))
 
@@ -78,7 +78,7 @@ def _training_config(config: DictConfig) -> tuple[list[str], DictConfig]:
     ]
     given = [override.partition("=")[0] for override in overrides]
     shared = {key: OmegaConf.select(config, key) for key in SHARED if key not in given}
-    # A folder of the user's own configs holds for the source too.
+    # A folder of the user's own configs applies to the source too.
     folders = [
         ("--config-dir", entry.path)
         for entry in HydraConfig.get().runtime.config_sources

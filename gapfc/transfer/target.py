@@ -32,7 +32,7 @@ def build_target(
     image_size: tuple[int, int],
     old_rows: list[int] | None = None,
 ) -> Classifier:
-    """The model as training begins, with all frozen that the protocol does not train.
+    """The model as training begins, with everything frozen that the protocol does not train.
 
     Args:
         config: complete, as plain containers.
@@ -43,7 +43,7 @@ def build_target(
         old_rows: where the head keeps the source's classes: the rows they have here.
 
     Raises:
-        UserError: where source, head and protocol don't fit.
+        UserError: if source, head and protocol don't fit.
     """
     if protocol.keeps_head:
         _check_same_head(config, source)
@@ -68,7 +68,7 @@ def model_nodes(
 ) -> dict[str, dict[str, Any]]:
     """The nodes `backbone` and `head` of the target's model, from those in `config`.
 
-    A probe is a linear classifier of what the head pools, whatever else the head is set to.
+    A probe is a linear classifier of what the head pools, whatever the head's other settings.
 
     Args:
         config: as plain containers.
@@ -120,8 +120,8 @@ def _check_probe(
     name, _ = last_layer(model.head)
     if any(p.ndim > 1 and f"{name}.weight" != n for n, p in model.head.named_parameters()):
         raise UserError(
-            f"protocol={protocol.name} solves for a last layer on features that are there, and "
-            f"the other layers of head={config['head']['name']} are not: the source has "
+            f"protocol={protocol.name} solves for a last layer on existing features, and the other "
+            f"layers of head={config['head']['name']} are not: the source has "
             f"head={source.facts['head']}. Take protocol=finetune, or another head."
         )
 

@@ -15,7 +15,7 @@ def load_backbone(model: Classifier, state: State, source: str) -> None:
     """Load the backbone's weights and statistics from a source's state.
 
     Raises:
-        UserError: where the source's backbone is of another architecture.
+        UserError: if the source's backbone has another architecture.
     """
     weights = _below("backbone.", state)
     own = model.backbone.state_dict()
@@ -35,7 +35,7 @@ def load_head(head: nn.Module, state: State, source: str) -> list[str]:
     """Load all of a head but its last layer from a source's state; returns the names loaded.
 
     Raises:
-        UserError: where the source's head is of another shape.
+        UserError: if the source's head has another shape.
     """
     new = {f"{last_layer(head)[0]}.{name}" for name in ("weight", "bias")}
     given = _below("head.", state)
@@ -56,7 +56,7 @@ def extend_last_layer(head: nn.Module, state: State, rows: list[int], source: st
     """Copy the source's classes into the last layer. rows[i]: the row of the source's class i.
 
     Raises:
-        UserError: where the source's last layer has another width or another number of classes.
+        UserError: if the source's last layer has another width or another number of classes.
     """
     name, layer = last_layer(head)
     given = _below("head.", state)
@@ -75,10 +75,10 @@ def extend_last_layer(head: nn.Module, state: State, rows: list[int], source: st
 def last_layer(head: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
     """Name and module of what gives the logits.
 
-    Of a head that has no `last_layer` it is the last Linear or 1×1 convolution.
+    For a head without `last_layer`, this is its last Linear or 1×1 convolution.
 
     Raises:
-        UserError: where it has none.
+        UserError: if it has none.
     """
     linear = {
         module: name
@@ -90,7 +90,7 @@ def last_layer(head: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
     if last not in linear:
         raise UserError(
             f"This head ({type(head).__name__}) has no layer of parameters that gives the logits: "
-            "there is nothing to solve for or to renew. Take protocol=finetune, or another head."
+            "there is nothing to solve for or to replace. Take protocol=finetune, or another head."
         )
     return linear[last], last
 

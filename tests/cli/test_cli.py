@@ -64,7 +64,7 @@ def test_version(gapfc):
         (["train", "epochs=3"], "no setting 'epochs'; did you mean trainer.epochs?"),
         (["train", "+trainer.epoch=3"], "did you mean trainer.epochs?"),
         (["train", "+experimnt=x"], "did you mean experiment?"),
-        (["train", "+trainer.epochs=3"], "is there already: leave out the +"),
+        (["train", "+trainer.epochs=3"], "already exists: leave out the +"),
         (["train", "head.hidden=[1"], "cannot read 'head.hidden=[1'"),
         (["train", "head=fc,gap"], "add -m to run once for each"),
         (["train", "seed=abc"], "seed=abc: takes a whole number, such as 0"),

@@ -166,7 +166,7 @@ def test_other_files_are_refused(tmp_path, content):
 
 def test_a_foreign_checkpoint_is_refused(tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "last.pt")
-    with pytest.raises(UserError, match="not a checkpoint of gapfc"):
+    with pytest.raises(UserError, match="not a gapfc checkpoint"):
         checkpoint.load(tmp_path / "last.pt")
     with pytest.raises(UserError, match="no checkpoint"):
         checkpoint.load(tmp_path / "none.pt")

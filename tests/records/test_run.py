@@ -26,7 +26,7 @@ def test_a_run_that_has_not_ended_is_known_by_its_config(tmp_path):
     run = read_run(tmp_path)
     assert (run.status, run.seed, run.name("head")) == ("unfinished", 2, "gap")
     assert (run.command, run.overrides) == ("train", ("head=gap", "head.hidden=[8, 8]", "seed=2"))
-    assert run.reason == "no results.json: running still, or killed"
+    assert run.reason == "no results.json: still running, or killed"
 
 
 def test_a_broken_result_is_named_and_the_config_still_read(tmp_path):

@@ -58,7 +58,7 @@ def test_typed_again_a_sweep_does_only_what_is_left(tmp_path):
 
     # Another seed is another run, other settings are another group; alone, a run is a new one.
     code, out, _ = run("-m", "head=gap", "seed=1,2", "output_root=out", *TINY, folder=tmp_path)
-    assert "1 of 2 runs are there already" in out
+    assert "1 of 2 runs already exist" in out
     assert len(results(tmp_path)) == 5
     assert run("head=gap", "seed=1", "output_root=out", *TINY, folder=tmp_path)[0] == 0
     assert len(results(tmp_path)) == 6

@@ -1,1 +1,1 @@
-"""One module a command; imported only when that command is run."""
+"""One module per command, imported only when that command is run."""

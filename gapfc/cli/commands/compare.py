@@ -1,4 +1,4 @@
-"""`gapfc compare`: which group is better, by how much, and how sure. Reads runs, needs no torch."""
+"""`gapfc compare`: which group is better, by how much, and how sure. Reads runs; needs no torch."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="keep these runs only; KEY=A,B for either, KEY!=A for all others; repeatable",
+        help="keep only these runs; KEY=A,B for either, KEY!=A for all others; repeatable",
     )
     made.add_argument(
         "--choose",
@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
         "--target",
         type=float,
         metavar="A",
-        help="validation accuracy in (0, 1] to be reached; default: the highest that half did",
+        help="validation accuracy in (0, 1] to reach; default: the highest that half the runs did",
     )
     made.add_argument(
         "--direction", choices=("higher", "lower"), help="which way the metric is better"
@@ -96,9 +96,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str]) -> int:
-    """Compares, prints and writes; 0 when there was something to compare.
+    """Compares, prints and writes; returns 0 if there was something to compare.
 
-    Raises UserError for whatever the user can mend.
+    Raises UserError for anything the user can fix.
     """
     options = parser().parse_args(argv)
     question = Question(
@@ -163,7 +163,7 @@ def summary(comparison: Comparison, width: int = 120, bold: bool = False) -> str
 def _write_pictures(
     comparison: Comparison, html: str | None, folder: str | None, out: TextIO
 ) -> None:
-    # Here, as matplotlib takes longer to import than the rest of a comparison to compute.
+    # Imported here: matplotlib takes longer to import than the rest of a comparison to compute.
     from gapfc.compare.output.page import html_text
     from gapfc.compare.output.plots import draw, save_all
 
@@ -206,7 +206,7 @@ def _write(path: Path, text: str) -> None:
 
 @contextmanager
 def _told_by_path(path: str | Path) -> Iterator[None]:
-    """Whatever cannot be written inside is an error of the user's path."""
+    """Report a failure to write inside as an error in the user's path."""
     try:
         yield
     except OSError as error:

@@ -16,7 +16,7 @@ and prints its address. New runs appear as they start. Ctrl-C ends it.
   Scalars         loss, accuracy, gradients and drift of every run
   Custom Scalars  the heads over each other; mean and interval over seeds, once `gapfc compare
                   --out FOLDER` has been run and FOLDER lies below a directory, or is one
-  HParams         a row a group of runs that differ only in seed, with settings and final scores
+  HParams one row per group of runs that differ only in seed, with settings and final scores
   Images          training images, confusion matrix, class activation maps
 """
 EXAMPLES = """\
@@ -47,11 +47,11 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.add_argument(
         "--port", type=int, default=PORT, metavar="N",
-        help=f"{PORT}, or the next one that is free; 0 for any",
+        help=f"{PORT}, or the next free one; 0 for any",
     )  # fmt: skip
     made.add_argument(
         "--host", default="localhost", metavar="H",
-        help="address to listen on; default: localhost, for this machine alone",
+        help="address to listen on; default: localhost, only reachable from this machine",
     )  # fmt: skip
     return made
 
@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Serve until Ctrl-C (returns 0) or SIGTERM (143).
 
-    Raises UserError where there is nothing to show, or no way to show it.
+    Raises UserError if there is nothing to show, or no way to show it.
     """
     options = parser().parse_args(argv)
     if not 0 <= options.port <= 0xFFFF:

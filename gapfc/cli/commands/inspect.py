@@ -1,4 +1,4 @@
-"""`gapfc inspect`: what models cost, without training them. A table, a row a model."""
+"""`gapfc inspect`: what models cost, without training them. A table, one row per model."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ OWN_OPTIONS = {"--json", "-m", "--multirun"}  # a comma list is a table with or 
 
 
 def main(argv: list[str]) -> int:
-    """Describe each combination of comma-separated settings; returns 0, or 1 if one can't be."""
+    """Describe each combination of comma-separated settings; returns 0, or 1 if one fails."""
     if asks_about_settings(argv):
         return launch("inspect", CONFIG, __name__, [word for word in argv if word != "--json"])
     settings = [word for word in argv if word not in OWN_OPTIONS]
@@ -50,7 +50,7 @@ def run(config: DictConfig) -> int:
 
 def show(configs: list[DictConfig], labels: list[str], as_json: bool) -> int:
     """Measure and print; returns 1 if a model cannot be built."""
-    # Here, since torch takes a second to import: a misspelt head is named before.
+    # Imported here, since torch takes a second: a misspelt head is reported before that.
     from gapfc.inspection.cost import measure_cost
 
     keep_freed_memory()

@@ -1,4 +1,4 @@
-"""`gapfc train`: one run in a directory of its own, or the rest of one."""
+"""`gapfc train`: one run in its own directory, or the rest of such a run."""
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig

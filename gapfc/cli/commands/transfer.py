@@ -1,4 +1,4 @@
-"""`gapfc transfer`: one run on a target from a source's features, or the rest of one."""
+"""`gapfc transfer`: one run on a target from a source's features, or the rest of such a run."""
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig

@@ -1,1 +1,1 @@
-"""What a comparison is told in: table, sentences, files, pictures, page."""
+"""The forms a comparison takes: table, sentences, files, pictures, page."""

@@ -19,12 +19,12 @@ class Column:
 
     name: key in JSON and CSV. title: heading for people, with the unit.
     explanation: for the page's legend; empty for the keys of --by.
-    number: what sorting and the best go by; None where a row has none.
+    number: what sorting and marking the best go by; None if a row has none.
     text: the number as people read it.
     best: +1 the largest is best, -1 the smallest, 0 none is marked.
-    drop: its turn to go when the terminal is too narrow, 1 first; 0: it always stays.
+    drop: its turn to be dropped when the terminal is too narrow, 1 first; 0: it always stays.
     path: of the number in results.json, where the column is its mean over seeds.
-    exact: what CSV holds of it, by key; the number alone unless given.
+    exact: what CSV holds of it, by key; only the number unless given.
     """
 
     name: str
@@ -162,7 +162,7 @@ def columns(comparison: Comparison) -> list[Column]:
         ),
         _mean(
             "images_per_second", "images_per_second", "images/s",
-            "training images a second", count, best=+1, drop=1,
+            "training images per second", count, best=+1, drop=1,
         ),
     ]  # fmt: skip
 

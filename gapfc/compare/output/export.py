@@ -93,7 +93,7 @@ def csv_text(comparison: Comparison) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     shown = columns(comparison)
-    # Pairs, as a key of --by may be called like a column.
+    # Pairs, as a key of --by may have the same name as a column.
     rows = [[c for column in shown for c in column.csv(row).items()] for row in comparison.rows]
     writer.writerow(key for key, _ in rows[0])
     writer.writerows([value for _, value in row] for row in rows)

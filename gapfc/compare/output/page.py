@@ -1,4 +1,4 @@
-"""The page: one HTML file that holds everything, and that asks nothing of the network."""
+"""The page: one HTML file that holds everything and needs no network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VARIABLES |= {colour: f"--c{index}" for index, colour in enumerate(COLOURS)}
 
 
 def html_text(comparison: Comparison, pictures: Sequence[Picture]) -> str:
-    """The whole page; page.html.j2 says what stands where."""
+    """The whole page; page.html.j2 says what goes where."""
     environment = Environment(
         loader=PackageLoader("gapfc.compare.output", ""),
         autoescape=True,
@@ -87,10 +87,10 @@ def _facts(comparison: Comparison) -> dict[str, str]:
 
 
 def inline(picture: Picture) -> Markup:
-    """A picture's SVG made fit to stand in a page among others.
+    """A picture's SVG, prepared for a page with other pictures.
 
     Without its XML header; colours are the page's variables; ids that something refers to start
-    with the picture's name, the others go.
+    with the picture's name, the others are removed.
     """
     body = picture.svg[picture.svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""The commands that make the compared runs again, from what each run recorded of its own."""
+"""The commands that reproduce the compared runs, from what each run recorded."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ PERSONAL = (SEED, *PLACE)
 def commands(comparison: Comparison) -> list[str]:
     """The runs as sweeps, then the comparison: `gapfc train -m head=fc,gap seed=0,1,2`.
 
-    From results.json's `overrides` where the run recorded them: then it is what was typed, but for
-    paths. Otherwise from config.yaml: groups by name and every number that is not a path.
+    From results.json's `overrides` where the run recorded them: then it is what was typed, except
+    for paths. Otherwise from config.yaml: groups by name and every number that is not a path.
     """
     seeds: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for row in comparison.rows:
@@ -76,14 +76,14 @@ class _Word:
 
     @property
     def plain(self) -> bool:
-        """Whether other values may stand beside these, with commas between."""
+        """Whether other values may be added to these, separated by commas."""
         return bool(self.values) and all(
             value and not set(value) & set(",[]{}()'\"$ ") for value in self.values
         )
 
     @property
     def same(self) -> tuple[str, frozenset[str]]:
-        """Equal for words that say the same, whatever the order of values."""
+        """Equal for words that say the same, regardless of the order of values."""
         return self.key, frozenset(self.values)
 
     def text(self) -> str:
@@ -124,7 +124,7 @@ def _name(override: str) -> str:
 
 
 def _from_config(config: Mapping[str, object], run: Run) -> list[str]:
-    """Every setting of the resolved configuration, so that defaults changed since do no harm."""
+    """Every setting of the resolved configuration, so that later changes of defaults do no harm."""
     overrides = []
     for node in ("dataset", "backbone", "head"):
         name = value_of(run, node)

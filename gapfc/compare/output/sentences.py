@@ -12,7 +12,7 @@ from gapfc.formatting import decimals, percent, plural, probability
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """One sentence a group, best first; the baseline's own row has none."""
+    """One sentence per group, best first; the baseline's own row has none."""
     return [sentence(row, comparison) for row in comparison.rows if not row.is_baseline]
 
 
@@ -63,7 +63,7 @@ def _told(pair: Paired, metric: Measure, baseline: str) -> str:
 
 
 def _range(pair: Paired, metric: Measure) -> str:
-    """The interval, turned round when the sentence tells the difference as its opposite."""
+    """The interval, negated if the sentence states the opposite difference."""
     assert pair.interval is not None
     low, high = pair.interval.low, pair.interval.high
     if high < 0:
@@ -89,7 +89,7 @@ def _minus(number: str) -> str:
 
 
 def unusable_lines(comparison: Comparison, most: int = 20) -> list[str]:
-    """Runs that take no part, counted by kind and named with the reason."""
+    """Runs left out of the comparison, counted by kind and named with the reason."""
     kinds = Counter(run.status for run in comparison.unusable)
     if not kinds:
         return []

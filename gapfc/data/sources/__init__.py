@@ -1,1 +1,1 @@
-"""Where images come from: one module a kind of data set."""
+"""Where images come from: one module per kind of data set."""

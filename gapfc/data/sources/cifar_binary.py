@@ -17,7 +17,7 @@ PIXELS = 3 * 32 * 32
 
 
 def cifar10(data_root: Path) -> RawDataset:
-    """50,000 + 10,000 32x32 images of 10 classes; cifar-10-batches-bin is preferred where it is."""
+    """50,000 + 10,000 32x32 images of 10 classes; cifar-10-batches-bin is preferred if present."""
     folder = data_root / "cifar-10-batches-bin"
     if not folder.is_dir():
         return torchvision_set(data_root, "cifar10")
@@ -68,6 +68,8 @@ def _records(paths: Sequence[Path], label_bytes: int, classes: int) -> Arrays:
     records = np.concatenate(parts)
     labels = torch.from_numpy(records[:, label_bytes - 1].astype(np.int64))
     if int(labels.max()) >= classes:
-        raise UserError(f"{paths[0]} has label {int(labels.max())}: it is no CIFAR-{classes} file.")
+        raise UserError(
+            f"{paths[0]} has label {int(labels.max())}: it is not CIFAR-{classes} file."
+        )
     pixels = np.ascontiguousarray(records[:, label_bytes:]).reshape(-1, 3, 32, 32)
     return Arrays(torch.from_numpy(pixels), labels)

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: real, embedded, no download."""
+"""scikit-learn's handwritten digits: real, bundled, no download."""
 
 from __future__ import annotations
 

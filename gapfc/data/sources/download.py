@@ -18,7 +18,7 @@ from gapfc.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# What torchvision raises for files that are missing, cut short or not what they should be.
+# What torchvision raises for files that are missing, truncated or not what they should be.
 BROKEN = (
     RuntimeError, OSError, ValueError, AssertionError, EOFError, BadZipFile, TarError
 )  # fmt: skip
@@ -29,11 +29,11 @@ Result = TypeVar("Result")
 def find_or_download(
     name: str, data_root: Path, folder: str, read: Callable[[Path, bool], Result]
 ) -> Result:
-    """`read(data_root, False)`; where that finds nothing, after a download.
+    """`read(data_root, False)`; if that finds nothing, again after a download.
 
-    read(root, download) reads the set from `root`/`folder`, and raises one of BROKEN where it is
-    missing or incomplete. A download goes to a folder of its own and
-    moves into place when it is complete and its checksums fit, so that none is ever left half done.
+    read(root, download) reads the set from `root`/`folder`, and raises one of BROKEN if it is
+    missing or incomplete. A download goes to a separate folder and is moved into place once it is
+    complete and its checksums match, so that none is ever left half done.
     Raises UserError saying what to put where.
     """
     target = data_root / folder
@@ -56,12 +56,12 @@ def find_or_download(
         raise UserError(
             f"dataset={name} is missing or incomplete in {target.absolute()}, and downloading it "
             f"failed ({reason}).\nPut torchvision's {folder}/ folder there, or set data_root=<the "
-            "folder that holds it>, or run where there is a network."
+            "folder that holds it>, or run on a machine with network access."
         ) from error
 
 
 def _move(source: Path, target: Path) -> None:
-    """Move the files of `source` into `target`, over files of the same name."""
+    """Move the files of `source` into `target`, replacing files of the same name."""
     for folder, _, names in os.walk(source):
         place = target / Path(folder).relative_to(source)
         place.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The user's own images: one folder a class, as torchvision's ImageFolder has them."""
+"""The user's own images: one folder per class, as for torchvision's ImageFolder."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def folder(
     skip_corrupt: bool = False,
     check_headers: bool = True,
 ) -> RawDataset:
-    """Trees `<dir>/<class>/**/<image>`; a relative dir stands in the working folder or data_root.
+    """Trees `<dir>/<class>/**/<image>`; a relative dir is in the working folder or data_root.
 
     With val_dir and no test_dir there is no test split: validation chooses the weights, so it
-    cannot also judge them. With train_dir alone test images are held out of it.
+    cannot also judge them. With train_dir alone, test images are held out from it.
     Raises UserError for a missing dir, an empty class, classes that differ between the dirs, and
     unreadable files unless skip_corrupt.
     """
@@ -92,7 +92,7 @@ def _classes(path: Path, setting: str) -> list[str]:
         entry.name for entry in os.scandir(path) if entry.is_dir() and entry.name[0] != "."
     )
     if not names:
-        raise UserError(f"{setting}={path} has no subfolders: it takes one folder a class.")
+        raise UserError(f"{setting}={path} has no subfolders: it needs one folder per class.")
     return names
 
 

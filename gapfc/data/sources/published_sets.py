@@ -1,8 +1,8 @@
-"""What is known of published data sets without having them: classes, and the size of images."""
+"""What is known about published data sets without having them: classes, and the size of images."""
 
 from omegaconf import DictConfig
 
-# Classes K, and pixels of a side where all images are stored at one size.
+# Classes K, and the side in pixels if all images are stored at one size.
 _SETS: dict[str, tuple[int, int | None]] = {
     "mnist": (10, 28),
     "fashion_mnist": (10, 28),

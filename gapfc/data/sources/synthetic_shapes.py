@@ -1,4 +1,4 @@
-"""Coloured shapes on textured ground, each at a known box, made from a seed."""
+"""Coloured shapes on textured ground, each at a known box, generated from a seed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def synthetic_shapes(
 ) -> RawDataset:
     """One shape an image, of any colour, 30 to 50 % of the side wide, wholly inside one quadrant.
 
-    label: what is to be learnt, "shape" or the "quadrant" it stands in; the other is independent
+    label: what to learn, "shape" or the "quadrant" it is in; the other is independent
     of it. The splits' `boxes` hold the object's (left, top, right, bottom) in pixels.
     Raises UserError for values out of range.
     """
@@ -37,7 +37,7 @@ def synthetic_shapes(
     whole("dataset.seed", seed, 0)
     whole("dataset.train_images", train_images, 1)
     whole("dataset.test_images", test_images, 1)
-    # Split by split, so that more training images leave the test images as they were.
+    # Split by split, so that asking for more training images does not change the test images.
     train, test = (
         _draw(count, size, label, Generator().manual_seed(2 * seed + part))
         for part, count in enumerate((train_images, test_images))

@@ -47,8 +47,10 @@ def _emnist(root: Path, download: bool, split: str) -> RawDataset:
     names = _names(parts[0].classes)
     present = sorted({int(label) for part in parts for label in part.targets.unique()})
     number = torch.full((len(names),), -1)
-    number[present] = torch.arange(len(present))  # split=letters names a class it has not
-    train, test = (  # the files hold every picture transposed
+    number[present] = torch.arange(
+        len(present)
+    )  # split=letters names a class that it does not have
+    train, test = (  # the files store every picture transposed
         Arrays(part.data.transpose(1, 2).unsqueeze(1).contiguous(), number[_labels(part.targets)])
         for part in parts
     )
@@ -174,7 +176,7 @@ SETS: dict[str, tuple[str, ReadSet]] = {
 }
 
 
-# What a set's own option may be: torchvision's complaint would pass for a failed download.
+# Values of a set's own option: torchvision's complaint would look like a failed download.
 CHOICES: dict[str, tuple[str, Sequence[Any]]] = {
     "emnist": ("split", ("balanced", "byclass", "bymerge", "letters", "digits", "mnist")),
     "dtd": ("partition", range(1, 11)),
@@ -189,11 +191,11 @@ def torchvision_set(
     check_headers: bool = False,
     **options: Any,
 ) -> RawDataset:
-    """The set called `source` in SETS, downloaded where it is missing.
+    """The set called `source` in SETS, downloaded if it is missing.
 
     options: what the set's own reader takes (emnist: split; dtd: partition; imagenette: size).
-    Raises UserError where it is missing and cannot be downloaded, files are unreadable, or it has
-    no such option.
+    Raises UserError if it is missing and cannot be downloaded, files are unreadable, or it has no
+    such option.
     """
     folder, read = SETS[source]
     key, choices = CHOICES.get(source, ("", ()))

@@ -246,7 +246,7 @@ def test_without_a_readable_last_checkpoint_the_one_before_is_used(damage, copy,
         last.unlink()
     code, out, err = resume(copy)
     assert (code, err) == (0, "")
-    assert "Going on from" in out
+    assert "Continuing from" in out
     assert "previous.pt, the one before" in out
     check_equal(copy, whole)
 

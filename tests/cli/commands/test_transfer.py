@@ -169,7 +169,7 @@ def test_few_shots_and_a_checkpoint_as_the_source(folder):
 def test_a_seed_has_a_source_of_its_own_and_the_group_of_the_others(folder):
     group = read_results(transfer(folder, "protocol=linear_probe"))["group"]
     settings = [*SOURCE, *TARGET, NEW, "source.head=gap", "protocol=linear_probe", "seed=1"]
-    for words in ("trained first", "is there already"):
+    for words in ("trained first", "already exists"):
         code, out, err = run("transfer", *settings, folder=folder)
         assert code == 0, out + err
         assert words in out + err
@@ -236,7 +236,7 @@ def test_an_interrupted_fine_tuning_after_a_probe_continues_to_the_same_end(fold
         (["source=pretrained"], "source=pretrained has no backbone of its own"),
         (["source.dataset=nothing"], "dataset=nothing: no such dataset"),
         (["source={failed}"], "failed: The loss became nan"),
-        (["source={unfinished}"], "is not finished (no results.json: running still, or killed)"),
+        (["source={unfinished}"], "is not finished (no results.json: still running, or killed)"),
         (
             ["source={miscounted}", "keep_classes=true"],
             "[5, 16], and its 4 classes need [4, 16]",

@@ -52,7 +52,7 @@ def test_axes_have_names_with_units(found):
         "learning_curves": ("epoch", "accuracy (%)"),
         "convergence": ("epoch", "share of the group's runs (%)"),
         "against_parameters": ("parameters of backbone and head, logarithmic", "test.accuracy (%)"),
-        "against_macs": ("multiply-accumulates (MACs) an image", "test.accuracy (%)"),
+        "against_macs": ("multiply-accumulates (MACs) per image", "test.accuracy (%)"),
     }
     for name, figure in figures(found):
         x, y = told[name]

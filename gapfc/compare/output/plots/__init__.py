@@ -15,7 +15,7 @@ from gapfc.compare.output.plots.style import DPI, styled
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# File name: what it shows, for the reader of a page, and what draws it; in the order they are told.
+# File name: its title on the page, and the function that draws it; in order of appearance.
 PICTURES: dict[str, tuple[str, Callable[[Comparison], Figure | None]]] = {
     "differences": (
         "How far each group is from the baseline, paired by seed", forest.differences,
@@ -31,7 +31,7 @@ PICTURES: dict[str, tuple[str, Callable[[Comparison], Figure | None]]] = {
 
 
 def figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
-    """Every picture that this comparison has anything for, with its name."""
+    """Every picture that this comparison has data for, with its name."""
     with styled():
         for name, (_, draw_one) in PICTURES.items():
             figure = draw_one(comparison)
@@ -40,7 +40,7 @@ def figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
 
 
 def svg(figure: Figure, name: str) -> str:
-    """The figure as SVG whose ids start from `name`: several may stand in one page."""
+    """The figure as SVG whose ids start from `name`: so that several fit on one page."""
     import matplotlib
 
     out = io.StringIO()
@@ -51,7 +51,7 @@ def svg(figure: Figure, name: str) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """A finished picture: its file name without ending, what it shows, SVG, and PNG if asked."""
+    """A finished picture: its file name without extension, what it shows, SVG, PNG if wanted."""
 
     name: str
     title: str
@@ -72,7 +72,7 @@ def draw(comparison: Comparison, png: bool = True) -> list[Picture]:
 
 
 def save_all(pictures: Sequence[Picture], folder: Path) -> list[Path]:
-    """Writes each picture into `folder`; the files written. OSError where it cannot be."""
+    """Write each picture into `folder`; return the files written. OSError if that fails."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for picture in pictures:

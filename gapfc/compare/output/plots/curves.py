@@ -106,7 +106,7 @@ def convergence(comparison: Comparison) -> Figure | None:
         end = max(float(run.results["epochs"] or 0) for run in row.runs.values())
         xs = np.array([0, *times, max([end, *times])])
         share = 100 * np.array([*range(len(times) + 1), len(times)]) / total
-        # Lines that coincide at 0 and 100% are set apart by a hair, or only the last is seen.
+        # Lines that coincide at 0 and 100% are set slightly apart, or only the last would show.
         share = share + 0.55 * (index - (len(rows) - 1) / 2)
         look = style[row.label]
         axes.plot(
@@ -122,7 +122,7 @@ def convergence(comparison: Comparison) -> Figure | None:
     legend_above(figure, axes)
     caption(
         figure,
-        "Each step is a run reaching the target; lines are set apart by a hair where they meet."
+        "Each step is a run reaching the target; lines that meet are drawn slightly apart."
         + left_out,
     )
     return figure

@@ -11,11 +11,11 @@ from gapfc.formatting import decimals, percent, probability
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_ROWS = 40  # a longer picture can no longer be read as one
+MOST_ROWS = 40  # a longer picture can no longer be taken in at once
 
 
 def differences(comparison: Comparison) -> Figure | None:
-    """A line for each comparison, best first; None when there is nothing to compare with."""
+    """One line per comparison, best first; None if there is nothing to compare with."""
     pairs = [(row, row.paired) for row in comparison.rows if row.paired is not None]
     if not pairs:
         return None

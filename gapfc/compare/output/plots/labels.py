@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Across = Literal["left", "right", "center"]
 Upward = Literal["bottom", "top", "center"]
-# Tried in turn, in points from the marker: beside it, then ever farther round it.
+# Tried in turn, in points from the marker: beside it, then ever farther away around it.
 DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
 DISTANCES = (9, 16, 25, 36, 50, 66, 84)
 
@@ -26,7 +26,7 @@ def label_points(
     colours: Sequence[str],
     obstacles: Sequence[tuple[tuple[float, float], tuple[float, float]]] = (),
 ) -> None:
-    """Names the points [n] of `axes`, with a thin line where a name had to go farther away.
+    """Name the points [n] of `axes`, with a thin line if a name had to go farther away.
 
     obstacles: upright or level lines ((x0, y0), (x1, y1)) in data units not to be covered.
     """

@@ -21,8 +21,8 @@ def against_parameters(comparison: Comparison) -> Figure | None:
 
 
 def against_macs(comparison: Comparison) -> Figure | None:
-    """The metric against multiply-accumulates an image; None when no run counted them."""
-    return _against(comparison, "macs.total", "multiply-accumulates (MACs) an image")
+    """The metric against multiply-accumulates per image; None when no run counted them."""
+    return _against(comparison, "macs.total", "multiply-accumulates (MACs) per image")
 
 
 def _against(comparison: Comparison, path: str, axis: str) -> Figure | None:
@@ -57,7 +57,7 @@ def _against(comparison: Comparison, path: str, axis: str) -> Figure | None:
     axes.set_title(f"{metric.path} ({metric.direction}) against {axis.partition(' ')[0]}")
     told = "Marker: mean over seeds. Bar: from the lowest to the highest seed."
     if spots != costs:
-        told += " Groups of equal cost are set apart by a hair."
+        told += " Groups of equal cost are drawn slightly apart."
     caption(figure, told + left_out)
     names = [style[row.label].label for row in rows]
     label_points(axes, places, names, [style[row.label].colour for row in rows], obstacles)

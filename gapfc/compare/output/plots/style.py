@@ -31,7 +31,7 @@ COLOURS = (
 )  # fmt: skip
 MARKERS = "oDv^P<X>p"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.2)), (0, (3, 1, 1, 1)), (0, (1.2, 1.2)))
-MOST_LINES = 12  # more groups than that in one picture cannot be told apart
+MOST_LINES = 12  # more groups than this in one picture cannot be distinguished
 DPI = 200
 
 
@@ -156,6 +156,6 @@ def legend_above(figure: Figure, axes: Axes) -> None:
 
 
 def caption(figure: Figure, text: str) -> None:
-    """Small words under the plots: what band and whiskers are, and what is left out."""
+    """Small print under the plots: what band and whiskers are, and what is left out."""
     lines = textwrap.fill(text, int(figure.get_figwidth() * 17))
     figure.supxlabel(lines, fontsize=8, color=MUTED, x=0.015, ha="left")

@@ -71,9 +71,9 @@ def _in_order(names: Iterable[str]) -> list[str]:
 
 
 def heat_map(comparison: Comparison) -> Figure | None:
-    """Mean of the metric by source head and protocol, a panel a target; None without transfer.
+    """Mean of the metric by source head and protocol, one panel per target; None without transfer.
 
-    Whatever else is in --by has panels of its own, so that a cell holds seeds alone.
+    Anything else in --by gets its own panels, so that a cell only pools seeds.
     """
     cells = _cells(comparison)
     if not cells:
@@ -140,7 +140,7 @@ def heat_map(comparison: Comparison) -> Figure | None:
 
 
 def drift(comparison: Comparison) -> Figure | None:
-    """CKA by stage and relative weight change by layer, a row a protocol that trains features.
+    """CKA by stage and relative weight change by layer, one row per protocol that trains features.
 
     None when no run recorded either.
     """
