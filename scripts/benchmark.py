@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How near gapfc's training comes to the bare limit, and how far it leaves the usual way behind.
+"""How close gapfc's training comes to the limit, and how far it leaves the usual way behind.
 
     python scripts/benchmark.py [--data-root data] [--rounds 7] [--steps 100] [--device auto]
                                 [--models tiny small convnet] [--without-usual]
@@ -12,10 +12,10 @@ Three ways to train one network on Fashion-MNIST:
           each step, NCHW
 
 Printed are the medians over the rounds of images per second, and of the ratios within a round. A
-round is --steps steps of each way. Bare and gapfc change over every 20 steps, in one process and
-with one network: what else runs on a machine changes within seconds, and where a process's memory
-happens to lie is worth some per cent. Each precision, and each usual way, has its process. All but
-the usual way are told to keep freed memory (gapfc.system.allocator). gapfc's time is what its
+round is --steps steps of each way. Bare and gapfc alternate every 20 steps, in one process and with
+one network: what else runs on a machine changes within seconds, and where a process's memory
+happens to be is worth a few per cent. Each precision, and each usual way, has its own process. All
+but the usual way are told to keep freed memory (gapfc.system.allocator). gapfc's time is what its
 progress bar shows: all but the validation at the end of an epoch, which the other two do not have
 either.
 """
@@ -39,13 +39,13 @@ BATCH = 128
 BLOCK = 20  # steps of a turn
 EPOCH = 25600  # images, before 10 % are kept for validation
 MODELS = {
-    # The smaller the network, the more everything around its steps weighs.
+    # The smaller the network, the more the work around its steps weighs.
     "tiny": ["backbone.widths=[16,32]", "backbone.pool_after=[1,2]"],
     # The widths of PyTorch's own MNIST example.
     "small": ["backbone.widths=[32,64]", "backbone.pool_after=[1,2]"],
     "convnet": [],
 }
-# Called when a turn is over, with steps and seconds of each way; returns when the next one begins.
+# Called when a turn is over, with steps and seconds of each way; returns when the next begins.
 Turn = Callable[[dict[str, tuple[int, float]]], None]
 
 
@@ -92,7 +92,7 @@ def train_gapfc(model: str, precision: str, options: argparse.Namespace, turn: T
     counted = {"steps": 0, "seconds": 0.0}
 
     def bare() -> float:
-        """Seconds of a turn of the shortest loop there is."""
+        """Seconds of one turn of the shortest possible loop."""
         started = time.perf_counter()
         for images, labels in itertools.islice(ready, BLOCK):
             with experiment.precision.autocast():
@@ -113,7 +113,7 @@ def train_gapfc(model: str, precision: str, options: argparse.Namespace, turn: T
         late = time.perf_counter() - paused
         steps, seconds = progress.step - counted["steps"], progress.seconds - counted["seconds"]
         turn({f"bare {precision}": (BLOCK, bare()), f"gapfc {precision}": (steps, seconds + late)})
-        # The engine's clock runs on: what passed in here is not to be counted.
+        # The engine's clock keeps running: time spent in here must not count.
         counted["steps"] = progress.step
         counted["seconds"] = progress.seconds + time.perf_counter() - paused
 
@@ -122,7 +122,7 @@ def train_gapfc(model: str, precision: str, options: argparse.Namespace, turn: T
 
 
 def train_usual(model: str, workers: int, options: argparse.Namespace, turn: Turn) -> None:
-    """Train as most tutorials have it."""
+    """Train as most tutorials do."""
     import torch
     from torch.nn import functional
     from torch.utils.data import DataLoader, Subset
@@ -177,7 +177,7 @@ USUAL: list[Way] = [(train_usual, workers) for workers in (0, 1, 2)]
 
 
 def serve(pipe: Connection, way: Way, model: str, options: argparse.Namespace) -> None:
-    """Train for a turn whenever asked to, in a process of one's own; bars go nowhere."""
+    """Train for a turn whenever asked to, in a separate process; bars go nowhere."""
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for the life of the process)
 
     def turn(done: dict[str, tuple[int, float]]) -> None:
@@ -190,7 +190,7 @@ def serve(pipe: Connection, way: Way, model: str, options: argparse.Namespace) -
 
 
 def measure(model: str, options: argparse.Namespace) -> dict[str, list[float]]:
-    """Images per second of every way, a value a round."""
+    """Images per second of every way, one value per round."""
     context = multiprocessing.get_context("spawn")
     pipes = []
     for way in OURS if options.without_usual else OURS + USUAL:
@@ -223,7 +223,7 @@ def ratio(over: list[float], under: list[float]) -> str:
 
 
 def main() -> None:
-    """Measure both models and print what came out."""
+    """Measure the models and print the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
