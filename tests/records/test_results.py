@@ -78,7 +78,7 @@ def test_reads_a_folder_or_a_file(tmp_path):
     [
         (None, "has not ended"),
         ('{"schema": 1, "sta', "cannot be read"),
-        ("[1]", "not a results.json"),
+        ("[1]", "not a gapfc results.json"),
         ('{"accuracy": 1}', "schema 1 expected, found None"),
         ('{"schema": 1, "status": "completed"}', "'command' is missing"),
     ],
