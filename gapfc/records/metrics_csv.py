@@ -14,7 +14,7 @@ COLUMNS = (
     "seconds",
 )  # fmt: skip
 
-Row = dict[str, float | None]
+EpochRow = dict[str, float | None]
 
 
 def append_row(path: Path, row: Mapping[str, float | None]) -> None:
@@ -42,7 +42,7 @@ def truncate(path: Path, epoch: int) -> None:
     atomic_write_text(path, text.getvalue())
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[EpochRow]:
     """The epochs so far, None for an empty cell; a truncated last line is left out.
 
     Raises OSError, or ValueError if a row has too few cells or one that is not a number.
