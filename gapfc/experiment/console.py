@@ -7,7 +7,7 @@ from typing import Any
 
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.results import parameter_counts
-from gapfc.formatting import from_here, times
+from gapfc.formatting import from_here, plural, times
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def beginning(experiment: Experiment, folder: Path) -> None:
     )
     log.info("  run       %s", from_here(folder))
     if progress.step:
-        log.info("  resumes   after %d epochs, at step %d", progress.epoch, progress.step)
+        log.info("  resumes   after %s, at step %d", plural(progress.epoch, "epoch"), progress.step)
 
 
 def ending(results: Mapping[str, Any], folder: Path) -> None:
@@ -60,9 +60,9 @@ def ending(results: Mapping[str, Any], folder: Path) -> None:
         return
     if results["status"] == "interrupted":
         log.warning(
-            "%s after %d epochs, at step %d. To go on:\n  gapfc %s resume=%s",
+            "%s after %s, at step %d. To go on:\n  gapfc %s resume=%s",
             results["error"],
-            results["epochs"],
+            plural(results["epochs"], "epoch"),
             results["steps"],
             results["command"],
             where,

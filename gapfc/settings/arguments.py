@@ -23,7 +23,7 @@ def check_arguments(command: str, config_name: str, arguments: list[str]) -> Non
     if unknown:
         options = [text for action in parser._actions for text in action.option_strings]
         near = difflib.get_close_matches(unknown[0], options, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = f"; did you mean {near[0]}?" if near else "; settings are written key=value"
         raise UserError(f"no option {unknown[0]}{hint} (gapfc {command} --help)")
     composer = Composer(arguments)
     groups = composer.groups()
@@ -101,4 +101,5 @@ def _check_type(key: str, usual: object, value: object) -> None:
         if types == (int,):
             types, words = (int, float), "a number"
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-        raise UserError(f"{key}={value}: takes {words}, such as {str(usual).lower()}")
+        example = [value] if types == (ListConfig,) else str(usual).lower()
+        raise UserError(f"{key}={value}: takes {words}, such as {example}")

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from gapfc.errors import UserError
-from gapfc.formatting import duration, from_here
+from gapfc.formatting import duration, from_here, plural
 from gapfc.records.run import earlier_run
 from gapfc.sweep import launchers
 from gapfc.sweep.outcomes import INTERRUPTED, Outcome, key, outcomes_below
@@ -214,7 +214,9 @@ class Sweeper(BasicSweeper):
             sys.exit(1)
         if completed:
             took = duration(time.monotonic() - self.start)
-            print(f"\n{completed} runs in {took}. gapfc compare {self.config.output_root}")
+            print(
+                f"\n{plural(completed, 'run')} in {took}. gapfc compare {self.config.output_root}"
+            )
 
 
 def _raised(result: JobReturn) -> BaseException | None:
