@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import processes
 import pytest
 from synthetic import write_run, write_transfer
 
@@ -40,9 +41,15 @@ def data_root() -> Callable[[str], Path]:
 
 @pytest.fixture
 def gapfc(tmp_path: Path) -> Cli:
-    """`gapfc("train", "head=gap")` as a user runs it, in a fresh folder; `gapfc.folder` is it."""
+    """`gapfc("train", "head=gap")` as a user runs it, in a fresh folder; `gapfc.folder` is it.
+
+    With `env` or other options in a process started anew, otherwise in a fork that has torch.
+    """
 
     def run(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
+        if not options:
+            done = processes.run(*arguments, folder=run.folder)  # type: ignore[attr-defined]
+            return subprocess.CompletedProcess(arguments, *done)
         environment = dict(os.environ, **options.pop("env", {}))  # type: ignore[call-overload]
         environment.pop("HYDRA_FULL_ERROR", None)
         return subprocess.run(

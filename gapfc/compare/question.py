@@ -37,4 +37,4 @@ class Question:
         if self.target is not None and not 0 < self.target <= 1:
             raise UserError(f"--target {self.target:g}: give an accuracy in (0, 1], as 0.9 for 90%")
         if self.choose in self.by:
-            raise UserError(f"--choose {self.choose}: it is already in --by; leave it out there")
+            raise UserError(f"--choose {self.choose}: already in --by; leave it out there")

@@ -97,7 +97,7 @@ def test_many_mismatches_are_counted(state, tmp_path):
 
 
 def test_checkpoint_of_something_else(state, tmp_path):
-    with pytest.raises(UserError, match=r"not a state dict: epoch hold.*entry as a file"):
+    with pytest.raises(UserError, match=r"not a state dict: epoch hold.*entry as a separate file"):
         load({"model": torch.zeros(1), "epoch": 3}, tmp_path)
     with pytest.raises(UserError, match="holds a list"):
         load([1, 2], tmp_path)

@@ -31,7 +31,7 @@ walk(arguments[1] ? arguments[1].shadowRoot : document);
 return found;
 """
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def gapfc(*arguments):

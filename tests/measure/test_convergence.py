@@ -64,7 +64,7 @@ def test_keys():
 
 
 def test_lengths_must_agree():
-    with pytest.raises(ValueError, match="one value an epoch"):
+    with pytest.raises(ValueError, match="one value per epoch"):
         convergence([1], [1.0], [0.1, 0.2], [0.5])
 
 

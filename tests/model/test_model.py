@@ -183,7 +183,7 @@ def test_a_map_of_one_place_is_warned_of(caplog):
         classifier(size=(4, 4))
     (record,) = caplog.records
     assert "1×1 at image size 4×4" in record.getMessage()
-    assert "every head is a fully connected one" in record.getMessage()
+    assert "every head is fully connected" in record.getMessage()
 
 
 def test_on_a_map_of_one_place_gap_is_the_linear_layer():

@@ -78,7 +78,8 @@ def start(*arguments: str, folder: Path, terminal: str | None = None) -> Running
     _count += 1
     # Many threads on small tensors only wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    out, err = folder / f".out{_count}", folder / f".err{_count}"
+    # Beside the folder: a test may look at all that lies in it.
+    out, err = folder.parent / f".out{_count}", folder.parent / f".err{_count}"
     for file in (out, err):
         file.touch()
     paths = (str(out), terminal or str(err))

@@ -65,7 +65,7 @@ def test_every_found_run_is_compared_named_or_filtered(sweep, tmp_path):
         (["--where", "head=fc", "--where", "seed!=0,1,2"], "none of 12 completed runs is left"),
         (["--confidence", "95"], "a share in"),
         (["--target", "90"], "an accuracy in"),
-        (["--choose", "head"], "in --by already"),
+        (["--choose", "head"], "already in --by"),
     ],
 )
 def test_what_is_wrong_is_said(sweep, options, words):

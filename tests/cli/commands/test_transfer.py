@@ -183,7 +183,7 @@ def test_a_probe_that_is_done_says_so_and_does_not_speak_of_epochs(folder):
     for changes in ([], ["trainer.epochs=9"]):
         code, _, err = run("transfer", f"resume={probe}", *changes, folder=folder)
         assert code == 2
-        assert f"{probe} is complete: a probe is solved for once" in err
+        assert f"{probe} is complete: a probe is solved only once" in err
         assert "early stopping" not in err
 
 
