@@ -7,14 +7,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import processes
 import pytest
 from synthetic import write_run, write_transfer
-
-Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -39,32 +37,36 @@ def data_root() -> Callable[[str], Path]:
     return find
 
 
-@pytest.fixture
-def gapfc(tmp_path: Path) -> Cli:
-    """`gapfc("train", "head=gap")` as a user runs it, in a fresh folder; `gapfc.folder` is it.
+class Cli:
+    """`gapfc("train", "head=gap")` as a user runs it, in the fresh folder `folder`."""
 
-    With `env` or other options in a process started anew, otherwise in a fork that has torch.
-    """
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
 
-    def run(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
-        if not options:
-            done = processes.run(*arguments, folder=run.folder)  # type: ignore[attr-defined]
+    def __call__(
+        self, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """With `env` in a process started anew, otherwise in a fork that has torch."""
+        if env is None:
+            done = processes.run(*arguments, folder=self.folder)
             return subprocess.CompletedProcess(arguments, *done)
-        environment = dict(os.environ, **options.pop("env", {}))  # type: ignore[call-overload]
+        environment = {**os.environ, **env}
         environment.pop("HYDRA_FULL_ERROR", None)
         return subprocess.run(
             [sys.executable, "-m", "gapfc", *arguments],
-            cwd=run.folder,  # type: ignore[attr-defined]
+            cwd=self.folder,
             env=environment,
             text=True,
             capture_output=True,
             timeout=300,
-            **options,  # type: ignore[call-overload]
         )
 
-    run.folder = tmp_path / "user"  # type: ignore[attr-defined]
-    run.folder.mkdir()  # type: ignore[attr-defined]
-    return run
+
+@pytest.fixture
+def gapfc(tmp_path: Path) -> Cli:
+    """The command line, in a fresh folder."""
+    return Cli(tmp_path / "user")
 
 
 @pytest.fixture
