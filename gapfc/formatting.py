@@ -108,6 +108,12 @@ def first_line(text: str) -> str:
     return text.strip().partition("\n")[0].rstrip()
 
 
+def printable(text: str, longest: int = 200) -> str:
+    """`text` in one line, with control characters and what changes direction spelled out."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+
+
 def folder_name(text: str) -> str:
     """`text` as the name of one folder: no separator, nothing hidden, never empty."""
     return re.sub(r"[\\/:\x00-\x1f]+", "_", text).strip(" .") or "unnamed"

@@ -44,8 +44,6 @@ def dispatch(argv: list[str]) -> int:
 
         return completion.main(argv)
     name, arguments = argv[0], argv[1:]
-    # The user's own heads and backbones, in the working folder. Last, so that they hide nothing.
-    sys.path.append(os.getcwd())
     command = COMMANDS.get(name)
     if command is None:
         raise UserError(unknown_command(name))

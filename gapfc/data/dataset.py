@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import get_method
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import Tensor
 
 from gapfc.data import splits
 from gapfc.data.arrays import Arrays
-from gapfc.data.raw_dataset import Split
+from gapfc.data.raw_dataset import RawDataset, Split
 from gapfc.errors import UserError
+from gapfc.settings.nodes import locate
 from gapfc.validators import is_number, refuse, whole
 
 log = logging.getLogger(__name__)
@@ -73,13 +74,23 @@ def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
         raise UserError(f"data_root={data_root} takes the folder where data sets are.")
     seed = dataset.split_seed
     whole("dataset.split_seed", seed, 0)
-    read = get_method(dataset._target_)
+    read = locate(str(dataset._target_))
     own: dict[str, Any] = {
         str(key): OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
         for key, value in dataset.items()
         if key not in SHARED_KEYS
     }
-    source = read(data_root=Path(data_root).expanduser(), **own)
+    own["data_root"] = Path(data_root).expanduser()
+    try:
+        inspect.signature(read).bind(**own)
+    except (TypeError, ValueError) as error:  # the latter: a builtin that does not say
+        raise UserError(f"dataset: {dataset._target_}: {error}") from error
+    source = read(**own)
+    if not isinstance(source, RawDataset):
+        raise UserError(
+            f"dataset._target_={dataset._target_} gives a {type(source).__name__}; it takes a "
+            "function that gives a gapfc.data.raw_dataset.RawDataset"
+        )
     if dataset.get("classes") is not None:
         if isinstance(dataset.classes, (str, int)):
             raise UserError(f"dataset.classes={dataset.classes} takes a list: [{dataset.classes}].")

@@ -1,13 +1,13 @@
 """The optimiser and its parameter groups."""
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
 import torch
 from torch import nn
 
 from gapfc.errors import UserError
+from gapfc.settings.nodes import locate
 from gapfc.validators import number
 
 
@@ -58,11 +58,9 @@ def build_optimizer(
 
 
 def _optimizer_class(path: str) -> type[torch.optim.Optimizer]:
-    # hydra.utils.get_class would log what it raises.
-    module, _, name = path.rpartition(".")
     try:
-        found = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError):
+        found: object = locate(path)
+    except UserError:
         found = None
     if not (isinstance(found, type) and issubclass(found, torch.optim.Optimizer)):
         raise UserError(

@@ -17,10 +17,11 @@ from gapfc.experiment.results import results_of
 from gapfc.records.identity import CHANGEABLE
 from gapfc.records.results import RESULTS
 from gapfc.records.run import Run, earlier_run, open_run
-from gapfc.records.run_directory import RunDirectory
+from gapfc.records.run_directory import CONFIG, RunDirectory
 from gapfc.records.run_log import holding
 from gapfc.settings.explain import explain_in_run
 from gapfc.settings.nodes import plain
+from gapfc.settings.trust import Vouched, admit
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +68,19 @@ def _pick_up(asked: Invocation, earlier: Run, build: Build) -> int:
     log.info("already there, %s: continued  %s", earlier.status, earlier.path)
     root = asked.config.data_root
     moved = str(root) != str(earlier.config.get("data_root"))
-    return resume(asked.command, str(earlier.path), [f"data_root={root}"] if moved else [], build)
+    changes = [f"data_root={root}"] if moved else []
+    return resume(asked.command, str(earlier.path), changes, build, Vouched.by(asked.config))
 
 
-def resume(command: str, path: str, changes: list[str], build: Build) -> int:
-    """Carry out the rest of the run at `path`; `changes`: the overrides that were typed.
+def resume(command: str, path: str, changes: list[str], build: Build, vouched: Vouched) -> int:
+    """Carry out the rest of the run at `path`.
+
+    Args:
+        command: train or transfer.
+        path: of the run directory.
+        changes: the overrides that were typed.
+        build: config -> experiment.
+        vouched: what the stored config may name beyond gapfc's own classes.
 
     Returns the exit code. Raises UserError if it cannot be resumed, or not with these changes.
     """
@@ -79,11 +88,11 @@ def resume(command: str, path: str, changes: list[str], build: Build) -> int:
     if before.command != command:
         other = f"gapfc {before.command}"
         raise UserError(f"{path} is a run of {other}: {other} resume={path}")
-    config = OmegaConf.create(dict(before.config))
+    config = admit(before.config, before.path / CONFIG, vouched)
     overrides = list(before.overrides)
     for change in changes:
         key, _, value = change.partition("=")
-        if key == "resume":
+        if key in ("resume", "trust"):
             continue
         if key not in CHANGEABLE:
             raise UserError(

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
@@ -17,7 +16,7 @@ from gapfc import heads
 from gapfc.errors import UserError
 from gapfc.heads.pooled import PooledHead
 from gapfc.measure.complexity import count_parameters
-from gapfc.settings.nodes import construct, plain
+from gapfc.settings.nodes import construct, locate, plain
 from gapfc.settings.paths import CONFIGS
 from gapfc.validators import one_of, whole
 
@@ -120,7 +119,7 @@ def _solve(node: Node, target: int, count: Count) -> Node:
 
 def _widths(node: Node) -> list[Callable[[int], Node]]:
     """What the head says about its widths, or else one of gapfc's that takes the same options."""
-    target = get_object(node["_target_"])
+    target = locate(node["_target_"])
     arguments = inspect.signature(target).parameters
     for head in (target, PooledHead, heads.SPPF):
         widths = head.widths(node) if hasattr(head, "widths") else []

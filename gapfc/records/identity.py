@@ -13,7 +13,7 @@ from typing import Any
 
 SEED = "seed"
 # Where a run is saved, and what is shown while it runs.
-PLACE = ("data_root", "output_root", "resume", "rerun", "hydra", "trainer.progress")
+PLACE = ("data_root", "output_root", "resume", "rerun", "trust", "hydra", "trainer.progress")
 # What is read off the measurements afterwards.
 REPORTED = ("trainer.targets",)
 # What the machine offers. The numbers agree except for rounding.

@@ -1,6 +1,5 @@
 """results.json, schema 1: what a run found, in the form that everything downstream reads."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +7,12 @@ from typing import Any, Literal, get_args
 
 import gapfc
 from gapfc.errors import UserError
+from gapfc.formatting import first_line
+from gapfc.records.stored_text import MIB, parse_json, read_text
 
 RESULTS = "results.json"
 SCHEMA = 1
+MOST = 16 * MIB
 Status = Literal["completed", "failed", "interrupted"]
 STATUSES = get_args(Status)
 
@@ -88,14 +90,15 @@ def read_results(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     file = path / RESULTS if path.is_dir() else path
     try:
-        results = json.loads(file.read_text(encoding="utf-8"))
+        results = parse_json(read_text(file, MOST))
     except FileNotFoundError as error:
         raise ResultsError(
             f"{path} has no {RESULTS}: the run has not ended, or was killed. Finish it with "
             f"resume={path}."
         ) from error
     except (OSError, ValueError) as error:
-        raise ResultsError(f"{file} cannot be read: {error}") from error
+        said = error.strerror if isinstance(error, OSError) else first_line(str(error))
+        raise ResultsError(f"{file} cannot be read: {said}") from error
     if not isinstance(results, dict):
         raise ResultsError(f"{file} is not a gapfc results.json")
     try:

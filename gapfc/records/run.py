@@ -8,22 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gapfc.errors import UserError
+from gapfc.formatting import first_line
 from gapfc.records.identity import group_hash
 from gapfc.records.renamed_targets import with_present_targets
 from gapfc.records.results import RESULTS, ResultsError, read_results
 from gapfc.records.run_directory import CHECKPOINTS, CONFIG, parent_folder
+from gapfc.records.stored_text import MIB, parse_yaml, read_text
 from gapfc.validators import is_whole
-
-try:
-    from yaml import CSafeLoader as Loader
-except ImportError:  # PyYAML built without libyaml: the same result, about ten times slower
-    from yaml import SafeLoader as Loader
 
 Config = dict[str, Any]
 NAMED = ("dataset", "backbone", "head")
+MOST = MIB  # bytes of a config.yaml
 
 
 @dataclass(frozen=True)
@@ -100,8 +96,9 @@ def find_runs(root: Path) -> Iterator[Path]:
 def read_run(path: Path, configs: dict[str, Config] | None = None) -> Run:
     """The run in `path`; anything wrong with it is in its `status` and `reason`.
 
-    configs: configs by the group that results.json names, kept from call to call. Runs of a group
-    have one config apart from seed and path, so a hundred seeds cost one parse of YAML.
+    configs: what was read so far by text but for the seed, kept from call to call. Runs of a group
+    differ in no more, so a hundred seeds cost one parse of YAML. (The seed is then another's: that
+    of a run which has results is read there.)
     """
     results: dict[str, Any] = {}
     broken = None
@@ -110,19 +107,20 @@ def read_run(path: Path, configs: dict[str, Config] | None = None) -> Run:
     except ResultsError as error:
         broken = str(error)
     typed: tuple[str, tuple[str, ...]] = ("", ())
-    group = results.get("group")
-    if configs is not None and group in configs:
-        config = configs[group]
-    else:
-        try:
-            text = (path / CONFIG).read_text(encoding="utf-8")
-            typed, config = _typed(text), parse_config(text)
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            said = str(error).splitlines()[0]
-            config = {}
-            broken = broken or f"{CONFIG} cannot be read ({said})"
-        if configs is not None and group is not None:
-            configs[group] = config
+    config: Config = {}
+    try:
+        text = read_text(path / CONFIG, MOST)
+        first, _, rest = text.partition("\n")
+        typed, settings = _typed(first), rest if first.startswith("#") else text
+        shared = re.sub(r"^seed: \d+$", "", settings, count=1, flags=re.MULTILINE)
+        if configs is None or not results:
+            config = parse_config(settings)
+        else:
+            config = configs[shared] if shared in configs else parse_config(settings)
+            configs[shared] = config
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else first_line(str(error))
+        broken = broken or f"{CONFIG} cannot be read ({said})"
     if results:
         overrides = results.get("overrides")
         typed = (
@@ -157,11 +155,16 @@ def open_run(path: str | Path) -> Run:
     run = read_run(folder.resolve())
     if not run.config:
         raise UserError(f"{folder}: {run.reason}")
-    parts = [run.config.get(part) for part in (*NAMED, "trainer")]
-    named = all(isinstance(part, dict) and (part.get("name") or "epochs" in part) for part in parts)
-    if not named or not is_whole(run.config.get("seed")):
+    if not is_config_of_run(run.config):
         raise UserError(f"{folder}: {CONFIG} is not of a run: it lacks what gapfc writes there.")
     return run
+
+
+def is_config_of_run(config: Mapping[str, Any]) -> bool:
+    """Whether `config` has what every run's has: named parts, a trainer and a seed."""
+    parts = [config.get(part) for part in (*NAMED, "trainer")]
+    named = all(isinstance(part, dict) and (part.get("name") or "epochs" in part) for part in parts)
+    return named and is_whole(config.get("seed"))
 
 
 def runs_of(command: str, config: Mapping[str, Any], besides: Iterable[str] = ()) -> list[Run]:
@@ -195,19 +198,19 @@ def earlier_run(command: str, config: Mapping[str, Any]) -> Run | None:
 def parse_config(text: str) -> Config:
     """The content of a config.yaml, with `_target_`s as they are called today.
 
-    Raises yaml.YAMLError, or ValueError if it holds no settings.
+    Raises ValueError if it is not YAML, or holds no settings.
     """
-    config = yaml.load(text, Loader)
+    config = parse_yaml(text)
     if not isinstance(config, dict):
         raise ValueError("it holds no settings")
     present: Config = with_present_targets(config)
     return present
 
 
-def _typed(text: str) -> tuple[str, tuple[str, ...]]:
-    """The command and the overrides in the first line of a config.yaml."""
+def _typed(line: str) -> tuple[str, tuple[str, ...]]:
+    """The command and the overrides in the first line of a config.yaml, a comment."""
     try:
-        _, command, *overrides = shlex.split(text.partition("\n")[0].removeprefix("#"))
+        _, command, *overrides = shlex.split(line.removeprefix("#"))
     except ValueError:
         return "", ()
     return command, tuple(overrides)

@@ -1,6 +1,10 @@
 """From a config node to plain containers, and to the object it describes."""
 
-from collections.abc import Mapping
+import os
+import pkgutil
+import sys
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import Any, cast
 
 from hydra.errors import InstantiationException
@@ -18,6 +22,29 @@ def plain(config: DictConfig) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
 
 
+def locate(target: str) -> Callable[..., Any]:
+    """The class or function called `target`, as in `gapfc.heads.GAP`.
+
+    A user's own is looked for in the working folder, if its module is not an installed one. Only
+    then is that folder on Python's path: it may be a stranger's.
+
+    Raises:
+        UserError: if there is none.
+    """
+    package = target.partition(".")[0]
+    try:
+        if find_spec(package) is None and os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())
+        found = pkgutil.resolve_name(target)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"there is no {target} (_target_ is a dotted name that Python can import): {error}"
+        ) from error
+    if not callable(found):
+        raise UserError(f"_target_={target} is neither a class nor a function")
+    return cast(Callable[..., Any], found)
+
+
 def construct(node: Mapping[str, Any], **arguments: Any) -> Any:
     """Call `node._target_` with the node's other keys and `arguments`.
 
@@ -25,6 +52,7 @@ def construct(node: Mapping[str, Any], **arguments: Any) -> Any:
         UserError: the constructor's own, unchanged; or if it can't be found or called.
     """
     options = {key: value for key, value in node.items() if key not in RESERVED}
+    locate(str(node.get("_target_")))
     try:
         return instantiate(options, _convert_="all", **arguments)
     except InstantiationException as error:

@@ -10,9 +10,12 @@ from torch import Tensor
 
 from gapfc.engine import checkpoint
 from gapfc.errors import UserError
+from gapfc.formatting import first_line
 from gapfc.records.identity import group_hash
-from gapfc.records.run import Run, open_run, parse_config, read_run
+from gapfc.records.run import MOST, Run, is_config_of_run, open_run, parse_config, read_run
+from gapfc.records.run_directory import CONFIG
 from gapfc.settings.nodes import plain
+from gapfc.settings.trust import Vouched, admit
 
 PRETRAINED = "pretrained"
 # Keys of a backbone node that leave its architecture as it is.
@@ -46,19 +49,21 @@ class Source:
         return str(self.facts["path"] or f"source.dataset={self.facts['dataset']}")
 
 
-def read_source(path: str | Path) -> Source:
+def read_source(path: str | Path, vouched: Vouched) -> Source:
     """The source at `path`, a run directory or a checkpoint in one.
+
+    vouched: what it may name beyond gapfc's own classes.
 
     Raises:
         UserError: if there is none, it failed, has not ended, or its checkpoint can't be read.
     """
     given = Path(path).expanduser()
     if given.is_file():
-        return _read_checkpoint(given)
+        return _read_checkpoint(given, vouched)
     run = open_run(given)
     _check_completed(run)
+    config = admit(run.config, run.path / CONFIG, vouched)
     state = checkpoint.load(run.checkpoints / checkpoint.BEST)
-    config = OmegaConf.create(dict(run.config))
     return Source(_facts(str(run.path), config, run.results), config, state["model"])
 
 
@@ -134,19 +139,32 @@ def complete(config: DictConfig, source: Source) -> DictConfig:
     return complete
 
 
-def _read_checkpoint(path: Path) -> Source:
+def _read_checkpoint(path: Path, vouched: Vouched) -> Source:
     state = checkpoint.load(path)
     run = read_run(path.resolve().parent.parent)
     if "config" in state:
-        config = parse_config(state["config"])
+        config = _config_of(path, state["config"])
     elif run.config:
         config = dict(run.config)
     else:
         raise UserError(f"{path} does not say which model it belongs to: take best.pt, which does")
     if run.results:
         _check_completed(run)
-    made = OmegaConf.create(config)
+    made = admit(config, path, vouched)
     return Source(_facts(str(path.resolve()), made, run.results), made, state["model"])
+
+
+def _config_of(path: Path, text: Any) -> dict[str, Any]:
+    try:
+        if not isinstance(text, str) or len(text) > MOST:
+            raise ValueError("it is not the text of one")
+        config = parse_config(text)
+    except ValueError as error:
+        said = first_line(str(error))
+        raise UserError(f"{path}: the config in it cannot be read ({said})") from error
+    if not is_config_of_run(config):
+        raise UserError(f"{path}: the config in it is not of a run")
+    return config
 
 
 def _check_completed(run: Run) -> None:

@@ -21,6 +21,7 @@ from gapfc.records.run_log import holding
 from gapfc.settings.compose import Composer, CompositionError
 from gapfc.settings.explain import explain
 from gapfc.settings.nodes import plain
+from gapfc.settings.trust import Vouched, admit
 from gapfc.system.interruption import Interrupted
 from gapfc.transfer.source import (
     PRETRAINED,
@@ -36,11 +37,12 @@ log = logging.getLogger(__name__)
 SHARED = ("data_root", "output_root", "trainer.device", "trainer.progress", "trainer.precision")
 
 
-def resolve_source(config: DictConfig, weights: bool = True) -> Source:
+def resolve_source(config: DictConfig, vouched: Vouched, weights: bool = True) -> Source:
     """The source that `config.source` names or describes; a described one is trained if necessary.
 
     Args:
         config: of `gapfc transfer`.
+        vouched: what the source may name beyond gapfc's own classes.
         weights: whether they are needed; without, nothing is trained.
 
     Raises:
@@ -50,20 +52,22 @@ def resolve_source(config: DictConfig, weights: bool = True) -> Source:
     if config.source == PRETRAINED:
         return pretrained_source(config)
     if isinstance(config.source, str):
-        return read_source(config.source)
+        return read_source(config.source, vouched)
     if not isinstance(config.source, DictConfig) or config.source.get("dataset") is None:
         raise UserError(
             "transfer needs a source: source=<run directory or checkpoint>, source.dataset=… "
             "source.head=… to train one, or source=pretrained with a backbone that has weights"
         )
     overrides, train_config = _training_config(config)
+    # A stored config may describe its source, and so what is composed here.
+    admit(plain(train_config), "source", vouched)
     if not weights:
         return untrained_source(train_config)
     earlier = earlier_run("train", plain(train_config))
     if earlier is not None and earlier.completed and (earlier.checkpoints / BEST).exists():
         log.info("source: %s already exists", earlier.path)
-        return read_source(earlier.path)
-    return read_source(_train(train_config, overrides))
+        return read_source(earlier.path, vouched)
+    return read_source(_train(train_config, overrides), vouched)
 
 
 def _training_config(config: DictConfig) -> tuple[list[str], DictConfig]:
@@ -76,6 +80,10 @@ def _training_config(config: DictConfig) -> tuple[list[str], DictConfig]:
         f"seed={source.seed}",
         *_as_overrides(plain(source.options)),
     ]
+    # A stored config may describe its source, and must not lead to files beyond the groups.
+    for override in overrides:
+        if ".." in override or "=/" in override:
+            raise UserError(f"source: {override} is no choice of a group")
     given = [override.partition("=")[0] for override in overrides]
     shared = {key: OmegaConf.select(config, key) for key in SHARED if key not in given}
     # A folder of the user's own configs applies to the source too.
@@ -97,6 +105,8 @@ def _training_config(config: DictConfig) -> tuple[list[str], DictConfig]:
 def _as_overrides(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Nested options as they are typed: `trainer.epochs=4`."""
     for key, value in options.items():
+        if not re.fullmatch(r"[A-Za-z_][\w.]*", key) or key.split(".")[0] == "hydra":
+            raise UserError(f"source.options.{key}: gapfc train has no such setting")
         if isinstance(value, Mapping):
             yield from _as_overrides(value, f"{prefix}{key}.")
             continue

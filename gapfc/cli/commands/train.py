@@ -6,11 +6,12 @@ from omegaconf import DictConfig
 from gapfc.experiment.begin import begin, resume
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
+from gapfc.settings.trust import Vouched
 
 
 def run(config: DictConfig) -> int:
     """Train as `config` says; returns the exit code: 0, 1 failed, 130 or 143 interrupted."""
     overrides = list(HydraConfig.get().overrides.task)
     if config.resume is not None:
-        return resume("train", config.resume, overrides, Experiment)
+        return resume("train", config.resume, overrides, Experiment, Vouched.by(config))
     return begin(Invocation("train", config, overrides), Experiment)

@@ -5,6 +5,7 @@ from omegaconf import DictConfig
 
 from gapfc.experiment.begin import begin, resume
 from gapfc.experiment.invocation import Invocation
+from gapfc.settings.trust import Vouched
 from gapfc.system.interruption import Interrupted
 from gapfc.transfer.experiment import Transfer
 from gapfc.transfer.protocols import protocol_of
@@ -15,17 +16,18 @@ from gapfc.transfer.source_run import resolve_source
 def run(config: DictConfig) -> int:
     """Transfer as `config` says; returns the exit code: 0, 1 failed, 130 or 143 interrupted."""
     overrides = list(HydraConfig.get().overrides.task)
+    vouched = Vouched.by(config)
+
+    def rebuild(stored: DictConfig) -> Transfer:
+        transfers = protocol_of(stored.protocol).transfers
+        return Transfer(stored, resolve_source(stored, vouched, weights=transfers))
+
     if config.resume is not None:
-        return resume("transfer", config.resume, overrides, _rebuild)
+        return resume("transfer", config.resume, overrides, rebuild, vouched)
     protocol = protocol_of(config.protocol)
     try:
-        source = resolve_source(config, weights=protocol.transfers)
+        source = resolve_source(config, vouched, weights=protocol.transfers)
     except Interrupted as stop:
         return stop.exit_code
     asked = Invocation("transfer", complete(config, source), overrides)
     return begin(asked, lambda completed: Transfer(completed, source))
-
-
-def _rebuild(config: DictConfig) -> Transfer:
-    source = resolve_source(config, weights=protocol_of(config.protocol).transfers)
-    return Transfer(config, source)
