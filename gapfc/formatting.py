@@ -1,11 +1,13 @@
-"""Numbers, times, shapes and paths in readable form."""
+"""Numbers, times, shapes, names and paths in readable form."""
 
+import hashlib
 import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 NOTHING = "–"  # if there is no value
+LONGEST_NAME = 120  # bytes of a folder's name; file systems take 255
 
 
 def count(number: float | None) -> str:
@@ -109,14 +111,53 @@ def first_line(text: str) -> str:
 
 
 def printable(text: str, longest: int = 200) -> str:
-    """`text` in one line, with control characters and what changes direction spelled out."""
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+    """`text` in one line of at most `longest` characters, harmless in a terminal.
+
+    What controls a terminal, turns the direction of text or is invisible is spelled out, and so is
+    half a surrogate pair, which cannot be written at all. What is too long ends in a digest: two
+    names stay two.
+
+    >>> print(printable("gap\\x1b[31m\\n\\u202e"), printable("gap" * 100, 20))
+    gap\\x1b[31m\\n\\u202e gapgapgapga…e7e325de
+    """
+    # A megabyte need not be spelled out.
+    begins = text[: longest + 1]
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in begins)
+    if len(shown) <= longest:
+        return shown
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{shown[: longest - 9]}…{digest}"
+
+
+def printable_lines(text: str, longest: int = 2000) -> str:
+    """The same for each line of `text`, which ends only where \\n says so."""
+    return "\n".join(printable(line, longest) for line in text.split("\n"))
 
 
 def folder_name(text: str) -> str:
-    """`text` as the name of one folder: no separator, nothing hidden, never empty."""
-    return re.sub(r"[\\/:\x00-\x1f]+", "_", text).strip(" .") or "unnamed"
+    """`text` as the name of one folder: no separator, nothing hidden, no option, never empty."""
+    name = "".join(c if c.isprintable() and c not in "\\/:" else "\0" for c in text)
+    name = re.sub("\0+", "_", name).lstrip(" .-").rstrip(" .")
+    if len(name.encode()) > LONGEST_NAME:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        name = f"{name.encode()[: LONGEST_NAME - 9].decode(errors='ignore')}-{digest}"
+    return name or "unnamed"
+
+
+def unique(name: str, others: Iterable[str]) -> str:
+    """`name`, or `name-2`, `name-3`, …: the first that is neither in `others` nor above one.
+
+    Where one of `others` is above `name`, as `a/b` is above `a/b/c`, its folders become one.
+    Some file systems know no difference between upper and lower case.
+    """
+    taken = [other.casefold() for other in others]
+    if any(name.casefold().startswith(f"{other}/") for other in taken):
+        name = name.replace("/", "_")
+    count, free = 1, name
+    while any(f"{other}/".startswith(f"{free.casefold()}/") for other in taken):
+        count += 1
+        free = f"{name}-{count}"
+    return free
 
 
 def _three_digits(value: float) -> str:

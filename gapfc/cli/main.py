@@ -5,6 +5,7 @@ Nothing here imports torch or Hydra, so that `gapfc --help` answers at once.
 
 import difflib
 import importlib
+import io
 import os
 import sys
 
@@ -16,6 +17,10 @@ from gapfc.system.terminal import print_error
 
 def main() -> None:
     """Run the command in sys.argv and exit with its code: 0 done, 1 failed, 2 not understood."""
+    # A name or a "±" that the terminal's encoding lacks is spelled out, not a crash.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = dispatch(sys.argv[1:])
         sys.stdout.flush()

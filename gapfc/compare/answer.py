@@ -18,6 +18,7 @@ from gapfc.compare.question import Question
 from gapfc.compare.row import Row, row_of
 from gapfc.compare.statistics import holm
 from gapfc.errors import UserError
+from gapfc.formatting import printable
 from gapfc.records.run import Run
 
 
@@ -130,6 +131,8 @@ def _must_be_measured(runs: Sequence[Run], path: str) -> None:
 
 
 def _nothing_completed(unusable: Sequence[Run]) -> str:
-    told = "; ".join(f"{run.path}: {run.status}, {run.reason}" for run in unusable[:3])
+    told = "; ".join(
+        printable(f"{run.path}: {run.status}, {run.reason}", 400) for run in unusable[:3]
+    )
     more = f"; and {len(unusable) - 3} more" if len(unusable) > 3 else ""
     return f"no completed run among {len(unusable)} found: {told}{more}"

@@ -15,12 +15,13 @@ from gapfc.compare.fields import (
     ALIASES,
     distinct_configs,
     flatten,
+    part_of,
     show,
     value_of,
 )
 from gapfc.compare.groups import Values
 from gapfc.errors import UserError
-from gapfc.formatting import plural
+from gapfc.formatting import plural, printable
 from gapfc.records.identity import is_execution, is_identity
 from gapfc.records.run import Run
 
@@ -50,7 +51,7 @@ def refuse_mixtures(runs: Sequence[Run], by: Sequence[str]) -> None:
         (
             tuple(value_of(run, key) for key in by),
             id(run.config),
-            str(run.results.get("command", "train")),
+            show(run.results.get("command", "train")),
             _source(run),
         )
         for run in runs
@@ -120,7 +121,7 @@ def _source(run: Run) -> tuple[tuple[str, str], ...]:
     transfer = run.results.get("transfer")
     if not isinstance(transfer, Mapping):
         return ()
-    source = transfer.get("source") or {}
+    source = part_of(transfer, "source")
     names = [name for name in SOURCE_FIELDS if name in source]
     return (
         ("transfer.protocol", show(transfer.get("protocol"))),
@@ -155,6 +156,7 @@ def _collapse(mixed: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
 
 
 def _explain(mixed: dict[str, dict[str, int]], by: Sequence[str]) -> str:
+    mixed = {printable(key): counts for key, counts in mixed.items()}
     lines = [f"these runs differ in more than {', '.join(by)}; they are not mixed:"]
     for key, counts in list(mixed.items())[:8]:
         ranked = sorted(counts.items(), key=lambda item: -item[1])

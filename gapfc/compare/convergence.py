@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, final
 
 from gapfc.compare.curves import Curves
-from gapfc.compare.fields import lookup
+from gapfc.compare.fields import metric_of, number, part_of
 from gapfc.formatting import NOTHING
 from gapfc.measure.convergence import convergence
 from gapfc.records.run import Run
@@ -70,7 +70,7 @@ class TimeToTarget:
 
 def default_target(runs: Sequence[Run]) -> float | None:
     """The highest recorded target that at least half of all runs reached; else the lowest."""
-    targets = sorted({float(key) for run in runs for key in _to_accuracy(run)})
+    targets = sorted({target for run in runs for target in _to_accuracy(run)})
     reached = [
         target
         for target in targets
@@ -96,22 +96,29 @@ def reached(runs: Mapping[int, Run], target: float, unit: Unit, curves: Curves) 
             continue
         times[seed] = time
         if not math.isfinite(time):
-            trained = run.results.get("train_seconds" if unit == "seconds" else unit)
-            budget = max(budget, float(trained or 0))
+            trained = metric_of(run, "train_seconds" if unit == "seconds" else unit)
+            budget = max(budget, trained or 0.0)
     return TimeToTarget(times, budget)
 
 
-def _to_accuracy(run: Run) -> Mapping[str, Any]:
-    table = lookup(run.results, "convergence.to_accuracy")
-    return table if isinstance(table, Mapping) else {}
+def _to_accuracy(run: Run) -> dict[float, Mapping[str, Any]]:
+    """By target, when it was reached; what is no target in (0, 1] is left out."""
+    table: dict[float, Mapping[str, Any]] = {}
+    for key in (found := part_of(run.results, "convergence", "to_accuracy")):
+        try:
+            target = float(key)
+        except ValueError:
+            continue
+        if 0 < target <= 1:
+            table[target] = part_of(found, key)
+    return table
 
 
 def _from_results(run: Run, target: float, unit: Unit) -> float | None:
-    for key, reached_at in _to_accuracy(run).items():
-        if abs(float(key) - target) < 1e-9:
-            if not isinstance(reached_at, Mapping) or reached_at.get(unit) is None:
-                return math.inf
-            return float(reached_at[unit])
+    for recorded, reached_at in _to_accuracy(run).items():
+        if abs(recorded - target) < 1e-9:
+            time = number(reached_at.get(unit))
+            return math.inf if time is None else time
     return None
 
 
@@ -123,5 +130,5 @@ def _from_curve(run: Run, target: float, unit: Unit, curves: Curves) -> float | 
         curve[name].tolist() for name in ("step", "seconds", "val_accuracy")
     )
     (there,) = convergence(steps, seconds, accuracies, [target])["to_accuracy"].values()
-    time = there[unit]
+    time = number(there[unit])
     return math.inf if time is None else time

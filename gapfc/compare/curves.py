@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gapfc.compare.fields import number
+from gapfc.formatting import printable
 from gapfc.records.metrics_csv import METRICS, read_rows
 from gapfc.records.run import Run
 
 Array = NDArray[np.float64]
 Curve = dict[str, Array]
+MOST_STEPS = 2**53
 
 
 class Curves:
@@ -29,7 +32,7 @@ class Curves:
             try:
                 curve = read_curve(run.path / METRICS)
             except (OSError, ValueError, csv.Error) as error:
-                said = error.strerror if isinstance(error, OSError) else error
+                said = error.strerror if isinstance(error, OSError) else printable(str(error))
                 self.problems.append(f"{run.path}: {METRICS}: {said}; not in the curves")
                 curve = None
             self._read[run.path] = curve
@@ -44,10 +47,17 @@ def read_curve(path: Path) -> Curve:
     rows = read_rows(path)
     if not rows:
         raise ValueError("holds no epoch")
-    return {
-        column: np.array([np.nan if row[column] is None else row[column] for row in rows], float)
-        for column in rows[0]
+    curve = {
+        column: np.array([_measured(row[column]) for row in rows], float) for column in rows[0]
     }
+    if np.abs(curve["step"]).max(initial=0, where=np.isfinite(curve["step"])) > MOST_STEPS:
+        raise ValueError("holds a step that no run has got to")
+    return curve
+
+
+def _measured(cell: float | None) -> float:
+    known = number(cell)
+    return np.nan if known is None else known
 
 
 def over_seeds(runs: Iterable[Run], curves: Curves, x: str, y: str) -> tuple[Array, Array] | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gapfc.formatting import printable
 from gapfc.records.run import Run
 
 ABSENT = "absent"
+# No measurement is larger; sums and squares of such numbers are still finite.
+LARGEST = 1e100
 
 # Short names for fields that lie deeper in results.json.
 ALIASES = {
@@ -43,11 +45,19 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return leaves
 
 
-def show(value: Any) -> str:
+def typed(value: Any) -> str:
     """A configuration value as typed on a command line: `0.1`, `[512]`, `true`, `null`."""
     if isinstance(value, str):
         return value
     return json.dumps(value, separators=(",", ":"), default=str)
+
+
+def show(value: Any) -> str:
+    """The same as shown: in one line, harmless in a terminal and not too long to read.
+
+    All that a comparison tells of a stranger's runs comes from here.
+    """
+    return printable(typed(value))
 
 
 def lookup(tree: Mapping[str, Any], path: str) -> Any:
@@ -79,7 +89,7 @@ def value_of(run: Run, key: str) -> str:
         value = lookup(run.results, path)
     if isinstance(value, Mapping):
         name = value.get("name") or str(value.get("_target_", "")).rpartition(".")[2]
-        return str(name) if name else show(value)
+        return show(name) if name else show(value)
     return value if value is ABSENT else show(value)
 
 
@@ -113,7 +123,7 @@ def near(word: str, candidates: Iterable[str], most: int = 6) -> list[str]:
 def near_it(word: str, candidates: Iterable[str]) -> str:
     """The end of an error message: `; near it: head, head.hidden`, or nothing."""
     close = near(word, candidates)
-    return f"; near it: {', '.join(close)}" if close else ""
+    return f"; near it: {', '.join(map(printable, close))}" if close else ""
 
 
 def numbers(results: Mapping[str, Any]) -> dict[str, float | None]:
@@ -125,9 +135,20 @@ def numbers(results: Mapping[str, Any]) -> dict[str, float | None]:
     }
 
 
-def metric_of(run: Run, path: str) -> float | None:
-    """The number at `path` in results.json, or None if it is null, absent or not a number."""
-    value = lookup(run.results, path)
+def number(value: Any) -> float | None:
+    """`value` if it is a number that something can have measured, else None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) else None
+    return float(value) if abs(value) <= LARGEST else None
+
+
+def metric_of(run: Run, path: str) -> float | None:
+    """The number at `path` in results.json, or None if it is null, absent or not a number."""
+    return number(lookup(run.results, path))
+
+
+def part_of(tree: Any, *path: str) -> Mapping[str, Any]:
+    """The node at `path` in results.json; empty if there is none."""
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, Mapping) else None
+    return tree if isinstance(tree, Mapping) else {}

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gapfc.dashboard.find import event_folders, known_run, margins_of
-from gapfc.dashboard.names import names, unique
+from gapfc.dashboard.names import names
 from gapfc.errors import UserError
-from gapfc.formatting import folder_name
+from gapfc.formatting import folder_name, unique
 from gapfc.records.run import Run
 
 

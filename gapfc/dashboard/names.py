@@ -1,14 +1,12 @@
 """Short names of runs: `digits/convnet/gap s0`, plus anything else that sets them apart."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from gapfc.formatting import folder_name
+from gapfc.formatting import folder_name, printable, unique
 from gapfc.records.identity import is_identity
 from gapfc.records.run import NAMED, Run
-
-LONGEST = 120
 
 
 def names(runs: Mapping[Path, Run], taken: Mapping[Path, str]) -> dict[Path, str]:
@@ -31,19 +29,11 @@ def names(runs: Mapping[Path, Run], taken: Mapping[Path, str]) -> dict[Path, str
             if folder in found:
                 continue
             differing = [_short(s) for s in settings[folder] if counts[s] < len(folders)]
-            name = " ".join([base, *differing])[:LONGEST] + f" s{runs[folder].seed}"
+            above, slash, last = base.rpartition("/")
+            last = folder_name(" ".join([last, *differing]))
+            name = f"{above}{slash}{last} s{printable(str(runs[folder].seed), 20)}"
             found[folder] = unique(name, found.values())
     return found
-
-
-def unique(name: str, others: Iterable[str]) -> str:
-    """`name`, or `name-2`, `name-3`, …: the first that is not in `others`."""
-    others = set(others)
-    count, free = 1, name
-    while free in others:
-        count += 1
-        free = f"{name}-{count}"
-    return free
 
 
 def _base(run: Run) -> str:

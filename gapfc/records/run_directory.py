@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gapfc.errors import UserError
+from gapfc.formatting import LONGEST_NAME
 from gapfc.records.atomic import atomic_write_text
 from gapfc.records.lock import Lock
 from gapfc.records.metrics_csv import METRICS
@@ -107,4 +108,4 @@ def parent_folder(output_root: str | Path, command: str, config: Mapping[str, An
 
 def _safe(name: str) -> str:
     """A name as one path component on any system: no separator, nothing hidden, never empty."""
-    return re.sub(r"[^A-Za-z0-9._+=-]+", "-", str(name)).strip("-.") or "unnamed"
+    return re.sub(r"[^A-Za-z0-9._+=-]+", "-", str(name))[:LONGEST_NAME].strip("-.") or "unnamed"

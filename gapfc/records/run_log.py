@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from logging.handlers import MemoryHandler
 from pathlib import Path
 
+from gapfc.system.terminal import LineFormatter
+
 
 @contextmanager
 def holding() -> Iterator[MemoryHandler]:
@@ -28,7 +30,7 @@ def recording(folder: Path, held: MemoryHandler | None = None) -> Iterator[None]
     """Append what is held, and what gapfc logs while the context lasts, to run.log in `folder`."""
     logger = logging.getLogger("gapfc")
     handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)-7s %(message)s"))
     if held is not None:
         held.setTarget(handler)
         held.flush()

@@ -5,10 +5,20 @@ import signal
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from gapfc.formatting import printable_lines
+
 if TYPE_CHECKING:
     _StreamHandler = logging.StreamHandler[TextIO]
 else:
     _StreamHandler = logging.StreamHandler  # on Python 3.10 it takes no type
+
+
+class LineFormatter(logging.Formatter):
+    """A formatter of lines in which no name can control the terminal, run.log's or the user's."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record in one line or more, each harmless."""
+        return printable_lines(super().format(record))
 
 
 class TerminalHandler(_StreamHandler):
@@ -36,4 +46,4 @@ def die_with_reader() -> None:
 def print_error(error: object) -> None:
     """Write `gapfc: error: …` to stderr, after whatever stdout still holds."""
     sys.stdout.flush()
-    print(f"gapfc: error: {error}", file=sys.stderr)
+    print(f"gapfc: error: {printable_lines(str(error))}", file=sys.stderr)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from gapfc.formatting import printable
 from gapfc.tensorboard.images import drawn, new_figure
 
 LABELS_UP_TO = 40
@@ -25,7 +26,8 @@ def confusion_picture(confusion: Tensor, classes: Sequence[str]) -> Tensor:
     counts = confusion.cpu().double()
     shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
     # TensorBoard shows some 300 pixels of width: large letters, and no more margin than they need.
-    names = [name if len(name) <= 16 else f"{name[:15]}…" for name in map(str, classes)]
+    names = [printable(str(name), 1000) for name in classes]
+    names = [name if len(name) <= 16 else f"{name[:15]}…" for name in names]
     margin = 0.9 + (0.1 * max(map(len, names)) if k <= LABELS_UP_TO else 0)
     side = min(max(4.0, margin + 0.4 * k), 12.0)
     digits = len(str(int(counts.max())))

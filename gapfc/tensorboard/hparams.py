@@ -17,6 +17,8 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
     SessionStartInfo,
 )
 
+from gapfc.formatting import printable
+
 COMPONENTS = ("dataset", "backbone", "head", "augment", "optimizer", "schedule")
 NUMBERS = {
     "learning rate": ("optimizer", "lr"),
@@ -39,6 +41,7 @@ METRICS = {
     "final/train_accuracy": "training accuracy",
 }
 GROUP_DIGITS = 8
+LONGEST = 1000
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, str | float]:
@@ -86,10 +89,12 @@ def start_summary(config: Mapping[str, Any], group: str, seconds: float) -> Summ
     """
     named = [_name(config.get("head") or {}), config.get("protocol"), group[:GROUP_DIGITS]]
     row = " ".join(str(part) for part in named if part)
-    start = SessionStartInfo(group_name=row, start_time_secs=seconds)
+    start = SessionStartInfo(group_name=printable(row), start_time_secs=seconds)
     for name, value in settings(config).items():
         start.hparams[name].CopyFrom(
-            Value(string_value=value) if isinstance(value, str) else Value(number_value=value)
+            Value(string_value=printable(value, LONGEST))
+            if isinstance(value, str)
+            else Value(number_value=value)
         )
     return _summary(metadata.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=start))
 

@@ -17,7 +17,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from gapfc.formatting import folder_name
+from gapfc.formatting import folder_name, unique
 from gapfc.tensorboard.custom_scalars import summary_of
 
 FOLDER = "margins"
@@ -49,9 +49,12 @@ def write_margins(margins: Sequence[Margin], folder: str | Path) -> list[Path]:
     Returns the folders, one per group. OSError if they cannot be written.
     """
     base = Path(folder) / FOLDER
+    names: dict[str, str] = {}
     groups: dict[str, list[Margin]] = {}
     for margin in margins:
-        groups.setdefault(folder_name(margin.group), []).append(margin)
+        if margin.group not in names:
+            names[margin.group] = unique(folder_name(margin.group), names.values())
+        groups.setdefault(names[margin.group], []).append(margin)
     if base.is_dir():
         for old in base.iterdir():
             if old.name not in groups and _is_ours(old):

@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -20,6 +20,7 @@ from gapfc.compare.output.table import markdown, terminal
 from gapfc.compare.question import Question
 from gapfc.compare.where import apply, parse_condition, split_outside_brackets
 from gapfc.errors import UserError
+from gapfc.formatting import printable
 
 DESCRIPTION = """\
 Finds every run below the directories, groups them, and compares each group with a baseline,
@@ -135,7 +136,7 @@ def main(argv: list[str]) -> int:
     if options.html is not None or options.out is not None:
         _write_pictures(comparison, options.html, options.out, out)
     for problem in comparison.curves.problems:
-        print(f"Note: {problem}", file=out)
+        print(_lines([f"Note: {problem}"]), file=out)
     return 0
 
 
@@ -144,20 +145,26 @@ def summary(comparison: Comparison, width: int = 120, bold: bool = False) -> str
     metric = comparison.measure
     where = " and ".join(comparison.question.where)
     chosen = "" if comparison.baseline_given else " (none was given: --baseline chooses)"
-    lines = [
+    above = [
         f"{metric.path} ({metric.direction}) by {', '.join(comparison.by)}: "
         f"{comparison.compared} of {comparison.found} runs found{where and f', where {where}'}",
         f"Baseline: {comparison.baseline}{chosen}",
     ]
     if comparison.constants:
         same = ", ".join(f"{key}={value}" for key, value in comparison.constants.items())
-        lines.append(f"The same for all: {same}")
-    lines += [f"Note: {note}" for note in comparison.notes]
-    lines += ["", terminal(comparison, width, bold), "", *sentences(comparison)]
+        above.append(f"The same for all: {same}")
+    above += [f"Note: {note}" for note in comparison.notes]
+    below = sentences(comparison)
     missing = unusable_lines(comparison)
     if missing:
-        lines += ["", *missing]
-    return "\n".join(lines)
+        below += ["", *missing]
+    parts = (_lines(above), terminal(comparison, width, bold), _lines(below))
+    return "\n\n".join(parts)
+
+
+def _lines(lines: Iterable[str]) -> str:
+    """Lines that may quote a stranger's run: its path, its error."""
+    return "\n".join(printable(line, 2000) for line in lines)
 
 
 def _write_pictures(

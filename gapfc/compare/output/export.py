@@ -84,17 +84,30 @@ def _reached(reached: TimeToTarget | None) -> dict[str, Any] | None:
 
 
 def json_text(comparison: Comparison) -> str:
-    """`as_dict` as JSON that any reader takes: no NaN, no infinity."""
-    return json.dumps(as_dict(comparison), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """`as_dict` as JSON that any reader takes and any terminal stands: no NaN, only ASCII."""
+    return json.dumps(as_dict(comparison), indent=2, allow_nan=False) + "\n"
 
 
 def csv_text(comparison: Comparison) -> str:
-    """One row per group, numbers in full: shares in [0, 1], times in epochs and seconds."""
+    """One row per group, numbers in full: shares in [0, 1], times in epochs and seconds.
+
+    Words that a spreadsheet would take for a formula start with an apostrophe.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     shown = columns(comparison)
     # Pairs, as a key of --by may have the same name as a column.
     rows = [[c for column in shown for c in column.csv(row).items()] for row in comparison.rows]
-    writer.writerow(key for key, _ in rows[0])
-    writer.writerows([value for _, value in row] for row in rows)
+    writer.writerow(_no_formula(key) for key, _ in rows[0])
+    writer.writerows([_no_formula(value) for _, value in row] for row in rows)
     return out.getvalue()
+
+
+def _no_formula(cell: Any) -> Any:
+    if not isinstance(cell, str) or not cell.lstrip().startswith(("=", "+", "-", "@")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell

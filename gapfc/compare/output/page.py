@@ -18,7 +18,7 @@ from gapfc.compare.output.reproduce import commands
 from gapfc.compare.output.sentences import sentences
 from gapfc.compare.row import Row
 from gapfc.compare.statistics import BOOTSTRAP_FROM
-from gapfc.formatting import percent, plural
+from gapfc.formatting import percent, plural, printable
 
 # The pictures' colours as page.css names them, so that they follow a dark page.
 VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--paper"}
@@ -30,6 +30,7 @@ def html_text(comparison: Comparison, pictures: Sequence[Picture]) -> str:
     environment = Environment(
         loader=PackageLoader("gapfc.compare.output", ""),
         autoescape=True,
+        finalize=_harmless,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -59,6 +60,18 @@ def html_text(comparison: Comparison, pictures: Sequence[Picture]) -> str:
         colours=COLOURS,
         percent=percent,
         plural=plural,
+    )
+
+
+def _harmless(value: object) -> object:
+    """Words without controls of text direction or halves of characters; autoescape does the rest.
+
+    Markup is ours: the SVG.
+    """
+    return (
+        printable(value, 4000)
+        if isinstance(value, str) and not isinstance(value, Markup)
+        else value
     )
 
 

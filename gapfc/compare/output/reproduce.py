@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gapfc.compare.answer import Comparison
-from gapfc.compare.fields import flatten, show, value_of
+from gapfc.compare.fields import flatten, typed, value_of
+from gapfc.formatting import plural, printable
 from gapfc.records.identity import PLACE, SEED
 from gapfc.records.run import Run
 
 # Where a run went and how it was shown: the reader's own, not part of what was run.
 PERSONAL = (SEED, *PLACE)
+COMMANDS = ("train", "transfer")
+# What a command tells is pasted into a shell: of a stranger's run only plain settings are told.
+# None names a class or function to call (`head._target_`), refers to something else (`${oc.env:…}`)
+# or is an option of Hydra (`--config-dir`, `hydra.searchpath`).
+PLAIN = re.compile(r"(?!hydra\b|trust\b)(\+\+?|~)?[A-Za-z]\w*([./@]\w+)*(@?:\w+)?(=.*)?")
+NOT_PLAIN = re.compile(r"\b_[a-z]+_\b|\$\{")
+MOST_WORDS, LONGEST_WORD = 400, 2000
 
 
 def commands(comparison: Comparison) -> list[str]:
@@ -21,20 +30,29 @@ def commands(comparison: Comparison) -> list[str]:
 
     From results.json's `overrides` where the run recorded them: then it is what was typed, except
     for paths. Otherwise from config.yaml: groups by name and every number that is not a path.
+    A run with anything but plain settings is counted in a comment, and not told.
     """
     seeds: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    left_out = 0
     for row in comparison.rows:
         for seed, run in row.runs.items():
             words = (str(run.results.get("command", "train")), *_overrides(run))
-            seeds[words].append(seed)
-    typed = [
+            if words[0] in COMMANDS and len(words) <= MOST_WORDS and all(map(_plain, words[1:])):
+                seeds[words].append(seed)
+            else:
+                left_out += 1
+    told_once = [
         (command, [*overrides, f"seed={','.join(map(str, sorted(numbers)))}"])
         for (command, *overrides), numbers in seeds.items()
     ]
     lines = []
-    for command, told in _joined(typed):
+    for command, told in _joined(told_once):
         several = "-m " if any("," in word and "[" not in word for word in told) else ""
         lines.append(f"gapfc {command} {several}{shlex.join(told)}")
+    if left_out:
+        lines.append(
+            f"# Not told: {plural(left_out, 'run')} with settings that are not plain values"
+        )
     lines.append(compare_command(comparison))
     return lines
 
@@ -45,7 +63,7 @@ def _joined(typed: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
     Override by override, so that a whole matrix of heads and protocols becomes one sweep.
     """
     commands = [(command, [_Word.of(word) for word in words]) for command, words in typed]
-    for place in range(max(len(words) for _, words in commands)):
+    for place in range(max((len(words) for _, words in commands), default=0)):
         joined: dict[tuple[object, ...], tuple[str, list[_Word]]] = {}
         for command, words in commands:
             word = words[place] if place < len(words) - 1 else None  # seeds are joined already
@@ -123,6 +141,14 @@ def _name(override: str) -> str:
     return override.partition("=")[0].lstrip("+~")
 
 
+def _plain(word: str) -> bool:
+    """Whether typing an override chooses a shipped group's choice or sets a value, and no more."""
+    key, _, value = word.partition("=")
+    elsewhere = ".." in value and "." not in key and key != "source"  # head=../../their/folder
+    known = PLAIN.fullmatch(word) is not None and NOT_PLAIN.search(word) is None
+    return known and not elsewhere and word == printable(word, LONGEST_WORD)
+
+
 def _from_config(config: Mapping[str, object], run: Run) -> list[str]:
     """Every setting of the resolved configuration, so that later changes of defaults do no harm."""
     overrides = []
@@ -135,5 +161,5 @@ def _from_config(config: Mapping[str, object], run: Run) -> list[str]:
         if leaf in PERSONAL or last in ("name", "_target_") or leaf.startswith("hydra"):
             continue
         if isinstance(value, (str, bool, int, float, list)) or value is None:
-            overrides.append(f"{leaf}={show(value)}")
+            overrides.append(f"{leaf}={typed(value)}")
     return overrides

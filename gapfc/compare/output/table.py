@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from gapfc.compare.answer import Comparison
 from gapfc.compare.output.columns import shown_columns
+from gapfc.formatting import printable
 
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 BETWEEN = "  "
+# What means something to Markdown inside a line; an underscore only at the edge of a word.
+MARKUP = re.compile(r"[\\\\`*\[\]<>|~&$]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
 def terminal(comparison: Comparison, width: int = 120, bold: bool = False) -> str:
@@ -53,4 +58,5 @@ def markdown(comparison: Comparison) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.replace("|", "\\|")
+    """Words in which nothing is a link, a tag, a formula, emphasis or the end of a cell."""
+    return MARKUP.sub(r"\\\g<0>", printable(text))

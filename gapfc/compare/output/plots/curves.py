@@ -9,6 +9,7 @@ import numpy as np
 
 from gapfc.compare.answer import Comparison
 from gapfc.compare.curves import over_seeds
+from gapfc.compare.fields import metric_of, value_of
 from gapfc.compare.output.plots.style import (
     MUTED,
     caption,
@@ -18,6 +19,7 @@ from gapfc.compare.output.plots.style import (
     new_figure,
     shown_rows,
 )
+from gapfc.compare.row import Row
 from gapfc.formatting import percent
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def learning_curves(comparison: Comparison) -> Figure | None:
 def accuracy_over_seconds(comparison: Comparison) -> Figure | None:
     """Validation accuracy by seconds of training, without evaluation and start-up."""
     devices = ", ".join(
-        sorted({str(run.results["device"]) for row in comparison.rows for run in row.runs.values()})
+        sorted({value_of(run, "device") for row in comparison.rows for run in row.runs.values()})
     )
     return _against(
         comparison, "seconds", f"training time without evaluation (s, on {devices})",
@@ -98,12 +100,12 @@ def convergence(comparison: Comparison) -> Figure | None:
     style = looks(comparison)
     figure, grid = new_figure(7.4, 3.8)
     axes = grid[0][0]
-    last = max(float(run.results["epochs"] or 0) for row in rows for run in row.runs.values())
+    last = max(_trained(row) for row in rows)
     for index, row in enumerate(rows):
         assert row.epochs is not None
         times = sorted(time for time in row.epochs.times.values() if math.isfinite(time))
         total = row.epochs.total
-        end = max(float(run.results["epochs"] or 0) for run in row.runs.values())
+        end = _trained(row)
         xs = np.array([0, *times, max([end, *times])])
         share = 100 * np.array([*range(len(times) + 1), len(times)]) / total
         # Lines that coincide at 0 and 100% are set slightly apart, or only the last would show.
@@ -117,7 +119,7 @@ def convergence(comparison: Comparison) -> Figure | None:
     axes.set_title(f"Runs that have reached {percent(comparison.target)} validation accuracy")
     axes.set_xlabel("epoch")
     axes.set_ylabel("share of the group's runs (%)")
-    axes.set_xlim(0, last * 1.02)
+    axes.set_xlim(0, max(last, 1) * 1.02)
     axes.set_ylim(-5, 105)
     legend_above(figure, axes)
     caption(
@@ -126,3 +128,8 @@ def convergence(comparison: Comparison) -> Figure | None:
         + left_out,
     )
     return figure
+
+
+def _trained(row: Row) -> float:
+    """Epochs of the group's longest run."""
+    return max(metric_of(run, "epochs") or 0.0 for run in row.runs.values())

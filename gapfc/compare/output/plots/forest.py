@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gapfc.compare.answer import Comparison
-from gapfc.compare.output.plots.style import INK, MUTED, PAPER, caption, looks, new_figure
+from gapfc.compare.output.plots.style import (
+    INK,
+    MUTED,
+    PAPER,
+    caption,
+    drawn_name,
+    looks,
+    new_figure,
+)
 from gapfc.formatting import decimals, percent, probability
 
 if TYPE_CHECKING:
@@ -23,7 +31,7 @@ def differences(comparison: Comparison) -> Figure | None:
     compared, pairs = len(pairs), pairs[:MOST_ROWS]
     metric, scale = comparison.measure, comparison.measure.scale
     style = looks(comparison)
-    baselines = [row.label for row in comparison.rows if row.is_baseline]
+    baselines = [drawn_name(row.label) for row in comparison.rows if row.is_baseline]
     figure, grid = new_figure(8.6, 1.9 + 0.42 * max(2, len(pairs)))
     axes = grid[0][0]
     axes.axvline(0, color=INK, lw=1.2, ls=(0, (4, 2)), zorder=2)
@@ -52,7 +60,7 @@ def differences(comparison: Comparison) -> Figure | None:
             told.replace("p = <", "p < "), (1.02, index), xycoords=("axes fraction", "data"),
             va="center", fontsize=8.5, annotation_clip=False,
         )  # fmt: skip
-    axes.set_yticks(range(len(pairs)), [row.label for row, _ in pairs])
+    axes.set_yticks(range(len(pairs)), [drawn_name(row.label) for row, _ in pairs])
     axes.set_ylim(len(pairs) - 0.45, -0.6)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)

@@ -8,6 +8,7 @@ and, in lines, a dash as well. The baseline is always ink, dashed, with a square
 from __future__ import annotations
 
 import textwrap
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gapfc.compare.answer import Comparison
 from gapfc.compare.curves import Array
 from gapfc.compare.row import Row
+from gapfc.formatting import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +35,7 @@ MARKERS = "oDv^P<X>p"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.2)), (0, (3, 1, 1, 1)), (0, (1.2, 1.2)))
 MOST_LINES = 12  # more groups than this in one picture cannot be distinguished
 DPI = 200
+LONGEST_DRAWN = 60
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def looks(comparison: Comparison) -> dict[str, Look]:
     made = {}
     index = 0
     for row in sorted(comparison.rows, key=lambda row: row.label):
-        name = f"{row.label} (baseline)" if row.is_baseline else row.label
+        name = drawn_name(row.label) + (" (baseline)" if row.is_baseline else "")
         if row.is_baseline and alone:
             made[row.label] = Look(INK, "s", (0, (4, 2)), name)
         else:
@@ -63,7 +66,15 @@ def looks(comparison: Comparison) -> dict[str, Look]:
 def ordinary_look(index: int, label: str) -> Look:
     """The look of the group or line number `index` that is no lone baseline."""
     dash = DASHES[(index // len(COLOURS)) % len(DASHES)]
-    return Look(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], dash, label)
+    return Look(
+        COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], dash, drawn_name(label)
+    )
+
+
+def drawn_name(name: str) -> str:
+    """A name as it fits beside a plot. matplotlib has no legend for one that starts with `_`."""
+    shown = printable(name, LONGEST_DRAWN)
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def shown_rows(comparison: Comparison) -> tuple[list[Row], str]:
@@ -84,37 +95,45 @@ def styled() -> Iterator[None]:
     import matplotlib
 
     matplotlib.use("agg")
-    with matplotlib.rc_context(
-        {
-            "font.family": "DejaVu Sans",
-            "font.size": 10,
-            "text.color": INK,
-            "axes.edgecolor": MUTED,
-            "axes.labelcolor": INK,
-            "axes.titlesize": 11,
-            "axes.titleweight": "bold",
-            "axes.titlelocation": "left",
-            "axes.titlepad": 10,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "axes.axisbelow": True,
-            "grid.color": GRID,
-            "grid.linewidth": 0.7,
-            "xtick.color": MUTED,
-            "ytick.color": MUTED,
-            "xtick.labelcolor": INK,
-            "ytick.labelcolor": INK,
-            "lines.linewidth": 1.8,
-            "lines.markersize": 6,
-            "legend.frameon": False,
-            "figure.facecolor": PAPER,
-            "axes.facecolor": PAPER,
-            "savefig.dpi": DPI,
-            "svg.fonttype": "path",
-            "figure.constrained_layout.use": True,
-        }
+    with (
+        warnings.catch_warnings(),
+        matplotlib.rc_context(
+            {
+                # A name is words: never a formula to parse, never anything to give to LaTeX.
+                "text.parse_math": False,
+                "text.usetex": False,
+                "font.family": "DejaVu Sans",
+                "font.size": 10,
+                "text.color": INK,
+                "axes.edgecolor": MUTED,
+                "axes.labelcolor": INK,
+                "axes.titlesize": 11,
+                "axes.titleweight": "bold",
+                "axes.titlelocation": "left",
+                "axes.titlepad": 10,
+                "axes.spines.top": False,
+                "axes.spines.right": False,
+                "axes.grid": True,
+                "axes.axisbelow": True,
+                "grid.color": GRID,
+                "grid.linewidth": 0.7,
+                "xtick.color": MUTED,
+                "ytick.color": MUTED,
+                "xtick.labelcolor": INK,
+                "ytick.labelcolor": INK,
+                "lines.linewidth": 1.8,
+                "lines.markersize": 6,
+                "legend.frameon": False,
+                "figure.facecolor": PAPER,
+                "axes.facecolor": PAPER,
+                "savefig.dpi": DPI,
+                "svg.fonttype": "path",
+                "figure.constrained_layout.use": True,
+            }
+        ),
     ):
+        # Names in a script that the font lacks: boxes in the picture are enough.
+        warnings.filterwarnings("ignore", r"Glyph \d+", UserWarning)
         yield
 
 

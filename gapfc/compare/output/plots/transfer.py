@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gapfc.compare.answer import Comparison
-from gapfc.compare.fields import metric_of, value_of
+from gapfc.compare.fields import metric_of, number, part_of, value_of
 from gapfc.compare.output.plots.style import (
     GRID,
     INK,
     MOST_LINES,
     caption,
+    drawn_name,
     legend_above,
     line_with_band,
     new_figure,
@@ -123,12 +124,12 @@ def heat_map(comparison: Comparison) -> Figure | None:
                     column, row, told, ha="center", va="center", fontsize=9,
                     color=ON_LIGHT if light else ON_DARK,
                 )  # fmt: skip
-        axes.set_xticks(range(len(protocols)), [p.replace("_", " ") for p in protocols])
-        axes.set_yticks(range(len(heads)), heads)
+        axes.set_xticks(range(len(protocols)), [drawn_name(p.replace("_", " ")) for p in protocols])
+        axes.set_yticks(range(len(heads)), map(drawn_name, heads))
         axes.grid(visible=False)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        axes.set_title(f"Target: {panel}")
+        axes.set_title(f"Target: {drawn_name(panel)}")
         axes.set_ylabel(_rows(comparison).replace(".", " "))
     grid[-1][0].set_xlabel("protocol")
     assert image is not None
@@ -149,7 +150,7 @@ def drift(comparison: Comparison) -> Figure | None:
     moved: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
     for (panel, head, protocol), runs in cells.items():
         for run in runs:
-            if run.results["transfer"].get("cka") or run.results["transfer"].get("drift"):
+            if part_of(run.results, "transfer", "cka") or part_of(run.results, "transfer", "drift"):
                 moved[protocol][f"{head} → {panel}" if several else head].append(run)
     protocols = [protocol for protocol in _protocols(cells) if protocol in moved]
     if not protocols:
@@ -164,14 +165,14 @@ def drift(comparison: Comparison) -> Figure | None:
                 for groups in moved.values()
                 for runs in groups.values()
                 for run in runs
-                for name in run.results["transfer"].get(what) or {}
+                for name in part_of(run.results, "transfer", what)
             )
         )
         for row, protocol in enumerate(protocols):
             axes = grid[row][column]
             for index, line in enumerate(lines[:MOST_LINES]):
                 _line(axes, moved[protocol].get(line, []), what, names, line, index)
-            axes.set_title(protocol.replace("_", " "))
+            axes.set_title(drawn_name(protocol.replace("_", " ")))
         few = max(1, -(-len(names) // 12))
         axes = grid[-1][column]
         axes.set_xticks(
@@ -197,13 +198,13 @@ def drift(comparison: Comparison) -> Figure | None:
 def _line(
     axes: Axes, runs: Sequence[Run], what: str, names: Sequence[str], line: str, index: int
 ) -> None:
-    found = [values for run in runs if (values := run.results["transfer"].get(what))]
+    found = [tree for run in runs if (tree := part_of(run.results, "transfer", what))]
     if not found:
         return
-    values = np.array([[v.get(name, np.nan) for name in names] for v in found], float)
+    values = np.array([[number(v.get(name)) for name in names] for v in found], float)
     look, xs = ordinary_look(index, line), np.arange(float(len(names)))
     line_with_band(
-        axes, xs, values, color=look.colour, ls=look.dash, marker=look.marker, label=line
+        axes, xs, values, color=look.colour, ls=look.dash, marker=look.marker, label=look.label
     )
 
 
@@ -218,4 +219,4 @@ def _short(names: list[str]) -> list[str]:
         parts = [p[1:] for p in parts]
     while len(parts) > 1 and all(len(p) > 1 for p in parts) and len({p[-1] for p in parts}) == 1:
         parts = [p[:-1] for p in parts]
-    return [".".join(p) for p in parts]
+    return [drawn_name(".".join(p)) for p in parts]
