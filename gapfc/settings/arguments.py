@@ -15,6 +15,7 @@ from gapfc.settings.compose import Composer, without_hydra
 from gapfc.settings.explain import unknown_key
 from gapfc.settings.kinds import check_settings, check_value
 from gapfc.settings.nodes import plain
+from gapfc.validators import refuse
 
 # Where a user may set Hydra's own keys.
 _OPEN = ("hydra/launcher", "hydra.launcher.", "hydra.sweeper.", "hydra.verbose", "hydra.searchpath")
@@ -37,6 +38,7 @@ def check_arguments(command: str, config_name: str, arguments: list[str]) -> Non
     overrides = OverridesParser.create(config_loader=composer.loader).parse_overrides(
         composer.overrides
     )
+    _check_groups(overrides, groups)
     config, usual = composer.load(config_name), composer.load(config_name, [])
     _check_hydra(overrides, config.hydra, usual.hydra)
     config, usual = without_hydra(config), without_hydra(usual)
@@ -70,6 +72,17 @@ def _swept(override: Override) -> list[Any]:
     values = (Override._convert_value(value) for value in override.sweep_iterator())
     # As YAML would have them; an interpolation shows what it leads to when its run is composed.
     return [value for value in values if not (isinstance(value, str) and "${" in value)]
+
+
+def _check_groups(overrides: list[Override], groups: Container[str]) -> None:
+    """Refuse what names no file, before Hydra looks for it."""
+    for override in overrides:
+        if override.key_or_group not in groups or override.is_sweep_override():
+            continue
+        value = override.value()
+        chosen = value if isinstance(value, list) else [value]
+        if isinstance(value, dict) or not all(isinstance(name, str) for name in chosen if value):
+            refuse(override.key_or_group, "the name of a choice", value)
 
 
 def _check_hydra(overrides: list[Override], ours: DictConfig, usual: DictConfig) -> None:

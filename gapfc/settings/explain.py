@@ -24,6 +24,11 @@ from gapfc.settings.compose import Composer, CompositionError, listed
 
 def explain(error: BaseException, command: str, config_name: str, arguments: list[str]) -> str:
     """Say in one or two lines what was wrong with the settings in `arguments`."""
+    said = _explained(error, command, config_name, arguments)
+    return re.sub(r"\S{200,}", lambda long: f"{long[0][:100]}…", said)
+
+
+def _explained(error: BaseException, command: str, config_name: str, arguments: list[str]) -> str:
     first = _said(error)
     if isinstance(error, RecursionError):
         return "a value is nested too deeply: settings are numbers, words and lists of them"

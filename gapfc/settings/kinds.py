@@ -83,7 +83,7 @@ BATCH = whole(1, 10**6)
 SEED = whole(0, 10**18)
 WIDTH = whole(1, 65536)
 PIXELS = whole(1, 10000)
-SIZE = pair(PIXELS)
+SIZE = pair(whole(1, 4096))
 SIZES = several(SIZE, "a list of sizes, such as [24, 32]")
 SHARE = number(least=0, below=1)
 PART = number(above=0, below=1)
@@ -294,7 +294,7 @@ def check_settings(config: DictConfig, complete: bool = True) -> None:
     found = plain(config)
     missing = OmegaConf.missing_keys(config)
     if complete and missing:
-        raise UserError(f"{min(missing)} needs a value: it is ??? (dataset=_base holds none)")
+        raise UserError(f"{min(missing)} needs a value: it is ???")
     _check_below("", found, found, missing)
     for key in _NEEDED:
         node, _, leaf = key.partition(".")
