@@ -12,6 +12,8 @@ from gapfc.errors import UserError
 
 Choice = TypeVar("Choice")
 
+_SHOWN = 100  # characters of a value that a message repeats
+
 
 def is_whole(value: object) -> TypeGuard[int]:
     """Whether `value` is an int; True and False are not."""
@@ -24,8 +26,34 @@ def is_count(value: object) -> bool:
 
 
 def is_number(value: object) -> bool:
-    """Whether `value` is a finite int or float; True and False are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    """Whether `value` is a finite int or float, within a float's range; True and False are not."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return isfinite(value)
+    except OverflowError:  # an int beyond 1e308
+        return False
+
+
+def is_text(value: object) -> bool:
+    """Whether `value` is a string with something in it, and nothing that cannot be printed."""
+    return isinstance(value, str) and bool(value.strip()) and value.isprintable()
+
+
+def within(
+    value: float,
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> bool:
+    """Whether `value` is from `least` to `most`, or between `above` and `below`."""
+    return (
+        (least is None or value >= least)
+        and (most is None or value <= most)
+        and (above is None or value > above)
+        and (below is None or value < below)
+    )
 
 
 def whole(
@@ -36,12 +64,8 @@ def whole(
     takes: str | None = None,
 ) -> int:
     """`value`, a whole number from `least` to `most`."""
-    if (
-        not is_whole(value)
-        or (least is not None and value < least)
-        or (most is not None and value > most)
-    ):
-        refuse(setting, takes or f"a whole number{_range(least, most)}", value)
+    if not is_whole(value) or not within(value, least, most):
+        refuse(setting, takes or f"a whole number{bounds(least, most)}", value)
     return int(value)
 
 
@@ -55,14 +79,8 @@ def number(
     takes: str | None = None,
 ) -> float:
     """`value`, a finite number from `least` to `most`, or between `above` and `below`."""
-    if (
-        not is_number(value)
-        or (least is not None and value < least)
-        or (most is not None and value > most)
-        or (above is not None and value <= above)
-        or (below is not None and value >= below)
-    ):
-        refuse(setting, takes or f"a number{_range(least, most, above, below)}", value)
+    if not is_number(value) or not within(value, least, most, above, below):
+        refuse(setting, takes or f"a number{bounds(least, most, above, below)}", value)
     return float(value)
 
 
@@ -78,8 +96,13 @@ def one_of(setting: str, value: Any, choices: Collection[Choice]) -> Choice:
     for choice in choices:
         if value == choice and isinstance(value, bool) == isinstance(choice, bool):
             return choice
-    *others, last = (as_typed(choice) for choice in choices)
-    refuse(setting, f"{', '.join(others)} or {last}" if others else last, value)
+    refuse(setting, alternatives(choices), value)
+
+
+def alternatives(choices: Collection[object]) -> str:
+    """All of `choices`, as in "auto, cpu or cuda"."""
+    *others, last = map(as_typed, choices)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def list_of(
@@ -102,22 +125,28 @@ def refuse(setting: str, takes: str, value: Any) -> NoReturn:
 
 
 def as_typed(value: Any) -> str:
-    """`value` as typed on a command line."""
+    """`value` as typed on a command line, in one line, its end left out if it is long."""
     if value is None:
         return "null"
     if isinstance(value, tuple):
         value = list(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    try:
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+    except (ValueError, RecursionError):  # Python writes no int of more than 4,300 digits
+        return f"a very large {type(value).__name__}"
+    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: _SHOWN + 1])
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _range(
+def bounds(
     least: float | None,
     most: float | None,
     above: float | None = None,
     below: float | None = None,
 ) -> str:
+    """A range in words, such as " from 0 to 1"; a blank first, or nothing if there is none."""
     if least is not None and most is not None:
-        return f" from {least:g} to {most:g}"
+        return f" from {least} to {most}"
     words = [
         words
         for bound, words in (

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
@@ -41,13 +40,13 @@ def read_weights(weights: str, architecture: str) -> dict[str, Tensor]:
 def _read_file(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except OSError as error:
+        raise UserError(f"backbone.weights={path}: cannot be read: {error.strerror}.") from error
+    except Exception as error:  # bytes that are no such file can raise anything in the unpickler
         raise UserError(
             f"backbone.weights={path}: this is not a file of weights that torch can load safely "
             "(weights_only=True), or it is damaged. Make one by torch.save(model.state_dict(), …)."
         ) from error
-    except OSError as error:
-        raise UserError(f"backbone.weights={path}: cannot be read: {error.strerror}.") from error
     if not isinstance(state, Mapping) or not state:
         raise UserError(
             f"backbone.weights={path}: it holds a {type(state).__name__}, not a non-empty state "

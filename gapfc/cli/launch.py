@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from gapfc.settings.arguments import check_arguments
 from gapfc.settings.compose import CompositionError
 from gapfc.settings.explain import explain, explain_in_run
+from gapfc.settings.kinds import check_settings
 from gapfc.settings.paths import SEARCH_PATH
 from gapfc.system.allocator import keep_freed_memory
 from gapfc.system.terminal import die_with_reader, print_error
@@ -84,6 +85,7 @@ class CommandTask:
         try:
             keep_freed_memory()
             run: Callable[[DictConfig], int] = importlib.import_module(self.module).run
+            check_settings(config)  # again: of a sweep, only what its runs share was known before
             self.code, reason = run(config), None
         except BrokenPipeError:
             # Hydra would take an exception for the result of a run: so leave by an exception that

@@ -140,17 +140,15 @@ class Augmentation:
     """
 
     def __init__(self, augment: Mapping[str, Any], mean: Sequence[float]) -> None:
-        def given(key: str, off: Any) -> Any:
-            value = augment.get(key)
-            return off if value is None else value
-
         share = "a number from 0 (off) to below 1"
 
         def fraction(key: str) -> float:
-            return number(f"augment.{key}", given(key, 0.0), 0, below=1, takes=share)
+            return number(f"augment.{key}", augment.get(key, 0.0), 0, below=1, takes=share)
 
         def pixels(key: str) -> int:
-            return whole(f"augment.{key}", given(key, 0), 0, takes="whole pixels, 0 (off) or more")
+            return whole(
+                f"augment.{key}", augment.get(key, 0), 0, takes="whole pixels, 0 (off) or more"
+            )
 
         operations: list[Operation] = []
         scale = augment.get("resized_crop")
@@ -162,7 +160,7 @@ class Augmentation:
             operations.append(Shift(fraction=translate))
         if padding := pixels("crop_padding"):
             operations.append(Shift(pixels=padding))
-        if flag("augment.flip", given("flip", False)):
+        if flag("augment.flip", augment.get("flip", False)):
             operations.append(Flip())
         brightness, contrast = fraction("brightness"), fraction("contrast")
         if brightness or contrast:

@@ -8,11 +8,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gapfc.engine.device import choose_device
+from gapfc.engine.out_of_memory import advice, is_out_of_memory
 from gapfc.errors import UserError
 from gapfc.experiment.execute import execute
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
-from gapfc.experiment.out_of_memory import advice, is_out_of_memory
 from gapfc.experiment.results import results_of
 from gapfc.records.identity import CHANGEABLE
 from gapfc.records.results import RESULTS

@@ -8,12 +8,12 @@ from typing import Any
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from gapfc.engine.losses import Diverged
+from gapfc.engine.out_of_memory import advice, is_out_of_memory
 from gapfc.errors import UserError
 from gapfc.experiment import console, scores
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
 from gapfc.experiment.journal import Journal
-from gapfc.experiment.out_of_memory import advice, is_out_of_memory
 from gapfc.experiment.results import results_of
 from gapfc.records.results import Status
 from gapfc.records.run_directory import RunDirectory

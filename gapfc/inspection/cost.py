@@ -14,6 +14,7 @@ from gapfc.data.settings import LoaderSettings
 from gapfc.data.sources.published_sets import classes_and_side
 from gapfc.engine.device import choose_device, choose_precision, set_determinism
 from gapfc.engine.optimizer import build_optimizer
+from gapfc.engine.out_of_memory import advice, is_out_of_memory
 from gapfc.errors import UserError
 from gapfc.measure.complexity import count_parameters, macs
 from gapfc.measure.timing import median_time
@@ -57,6 +58,10 @@ def measure_cost(config: DictConfig, label: str = "") -> ModelCost:
         if message is None:
             raise
         row.error = " ".join(message.split())
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        row.error = advice(config, row.device)
     return row
 
 

@@ -1,63 +1,104 @@
 """Settings that Hydra would accept but no command reads, or that fail later: refused at once."""
 
 import difflib
+import re
 from collections.abc import Container
+from typing import Any
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from gapfc.errors import UserError
-from gapfc.settings.compose import Composer
+from gapfc.settings.compose import Composer, without_hydra
 from gapfc.settings.explain import unknown_key
+from gapfc.settings.kinds import check_settings, check_value
+from gapfc.settings.nodes import plain
+from gapfc.validators import refuse
+
+# Where a user may set Hydra's own keys.
+_OPEN = ("hydra/launcher", "hydra.launcher.", "hydra.sweeper.", "hydra.verbose", "hydra.searchpath")
 
 
 def check_arguments(command: str, config_name: str, arguments: list[str]) -> None:
-    """Refuse unknown options, additions that nothing reads, and words where numbers belong.
+    """Refuse unknown options, additions that nothing reads, and wrong values.
 
     Raises UserError, or one of CompositionError for settings that don't compose.
     """
     parser = get_args_parser()
-    _, unknown = parser.parse_known_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
     if unknown:
-        options = [text for action in parser._actions for text in action.option_strings]
-        near = difflib.get_close_matches(unknown[0], options, n=1)
+        known = [text for action in parser._actions for text in action.option_strings]
+        near = difflib.get_close_matches(unknown[0], known, n=1)
         hint = f"; did you mean {near[0]}?" if near else "; settings are written key=value"
         raise UserError(f"no option {unknown[0]}{hint} (gapfc {command} --help)")
     composer = Composer(arguments)
     groups = composer.groups()
-    config = composer.compose(config_name)
     overrides = OverridesParser.create(config_loader=composer.loader).parse_overrides(
         composer.overrides
     )
+    _check_groups(overrides, groups)
+    config, usual = composer.load(config_name), composer.load(config_name, [])
+    _check_hydra(overrides, config.hydra, usual.hydra)
+    config, usual = without_hydra(config), without_hydra(usual)
     choices = [o.input_line for o in overrides if o.key_or_group in groups and o.input_line]
-    defaults = composer.compose(config_name, choices)
+    if dropped := [str(key) for key in usual if key not in config]:
+        raise UserError(f"{dropped[0]} is missing: it can be changed, not dropped")
     for override in overrides:
         key = override.key_or_group
         if override.is_force_add() or key.split(".")[0] == "hydra":
             continue
         if override.is_add() and key not in groups and not _goes_to_a_target(config, key):
             raise UserError(unknown_key(key, command, config_name, composer))
-        if key not in groups and not override.is_delete():
-            usual = OmegaConf.select(defaults, key)
-            for value in _values(override, config):
-                _check_type(key, usual, value)
+    only_shown = options.cfg is not None or options.info is not None
+    check_settings(config, complete=not only_shown)
+    found = plain(config)
+    for override in overrides:
+        for value in _swept(override):
+            if override.key_or_group not in groups:
+                check_value(override.key_or_group, value, found)
     forced = [o.key_or_group for o in overrides if o.is_force_add()]
-    for key in _unread(config, composer.compose(config_name, []), groups):
+    for key in _unread(config, usual, groups):
         if not any(f"{name}.".startswith(f"{key}.") for name in forced):
             files = " ".join(choices) or "a file of settings"
             raise UserError(f"{files} sets {key}, which gapfc {command} does not read")
 
 
-def _values(override: Override, config: DictConfig) -> list[object]:
-    """What `override` sets its key to: one value, or each that it is swept over."""
-    if not override.is_sweep_override():
-        return [OmegaConf.select(config, override.key_or_group)]
+def _swept(override: Override) -> list[Any]:
+    """The values that `override` is swept over, as far as each was typed; a range is of numbers."""
     if not override.is_choice_sweep():
-        return []  # a range is of numbers
-    plain = [Override._convert_value(value) for value in override.sweep_iterator()]
-    return list(ListConfig(plain))
+        return []
+    values = (Override._convert_value(value) for value in override.sweep_iterator())
+    # As YAML would have them; an interpolation shows what it leads to when its run is composed.
+    return [value for value in values if not (isinstance(value, str) and "${" in value)]
+
+
+def _check_groups(overrides: list[Override], groups: Container[str]) -> None:
+    """Refuse what names no file, before Hydra looks for it."""
+    for override in overrides:
+        if override.key_or_group not in groups or override.is_sweep_override():
+            continue
+        value = override.value()
+        chosen = value if isinstance(value, list) else [value]
+        if isinstance(value, dict) or not all(isinstance(name, str) for name in chosen if value):
+            refuse(override.key_or_group, "the name of a choice", value)
+
+
+def _check_hydra(overrides: list[Override], ours: DictConfig, usual: DictConfig) -> None:
+    """Refuse what would have Hydra make folders or write files, typed or in a file of settings."""
+    for key in (override.key_or_group for override in overrides):
+        if re.split("[./]", key)[0] == "hydra" and not key.startswith(_OPEN):
+            raise UserError(
+                f"{key} is not for the user to set: gapfc makes the run directories, below "
+                f"output_root. Open are {', '.join(_OPEN)}"
+            )
+    for key in ("run", "sweep", "output_subdir", "job.chdir", "job_logging", "hydra_logging"):
+        if OmegaConf.select(ours, key) != OmegaConf.select(usual, key):
+            raise UserError(
+                f"a file of settings sets hydra.{key}: gapfc makes the run directories, below "
+                "output_root"
+            )
 
 
 def _unread(config: DictConfig, usual: DictConfig, groups: Container[object]) -> list[str]:
@@ -82,24 +123,3 @@ def _goes_to_a_target(config: DictConfig, key: str) -> bool:
         if isinstance(node, DictConfig) and "_target_" in node:
             return True
     return False
-
-
-def _check_type(key: str, usual: object, value: object) -> None:
-    kinds: dict[type, tuple[tuple[type, ...], str]] = {
-        bool: ((bool,), "true or false"),
-        int: ((int,), "a whole number"),
-        float: ((int, float), "a number"),
-        ListConfig: ((ListConfig,), "a list"),
-    }
-    if type(usual) not in kinds:
-        return
-    types, words = kinds[type(usual)]
-    if key != "seed" and not key.startswith("trainer."):
-        # An image size may be a pair and a padding null: their own code says what else they take.
-        if value is None or value in ("auto", "native") or isinstance(value, ListConfig):
-            return
-        if types == (int,):
-            types, words = (int, float), "a number"
-    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-        example = [value] if types == (ListConfig,) else str(usual).lower()
-        raise UserError(f"{key}={value}: takes {words}, such as {example}")

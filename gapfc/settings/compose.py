@@ -17,8 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gapfc.settings.paths import SEARCH_PATH
 
-# What Hydra raises for settings it cannot compose.
-CompositionError = (HydraException, OmegaConfBaseException, ValueError)
+# What Hydra raises for settings it cannot compose; its parser recurses into brackets.
+CompositionError = (HydraException, OmegaConfBaseException, ValueError, RecursionError)
 
 
 class Composer:
@@ -47,12 +47,17 @@ class Composer:
         RunMode.MULTIRUN leaves out values that are swept over, RunMode.RUN refuses them.
         Raises one of CompositionError.
         """
+        return without_hydra(self.load(config_name, overrides, run_mode))
+
+    def load(
+        self,
+        config_name: str,
+        overrides: list[str] | None = None,
+        run_mode: RunMode = RunMode.MULTIRUN,
+    ) -> DictConfig:
+        """As `compose`, with Hydra's own settings under the key `hydra`."""
         chosen = self.overrides if overrides is None else overrides
-        config = self.loader.load_configuration(config_name, chosen, run_mode=run_mode)
-        with read_write(config), open_dict(config):
-            del config["hydra"]
-        OmegaConf.set_struct(config, True)
-        return config
+        return self.loader.load_configuration(config_name, chosen, run_mode=run_mode)
 
     def matches(self, config_name: str, word: str) -> list[str]:
         """Keys that begin with `word`, and the value in force for `key=`; for tab completion.
@@ -88,6 +93,14 @@ class Composer:
             for group in sorted(self.loader.list_groups(""))
             if group != "hydra" and not group.startswith("_")
         }
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """`config`, changed in place: the command's own settings alone, with no others to be added."""
+    with read_write(config), open_dict(config):
+        del config["hydra"]
+    OmegaConf.set_struct(config, True)
+    return config
 
 
 def listed(choices: Sequence[str]) -> list[str]:

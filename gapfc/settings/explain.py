@@ -11,6 +11,7 @@ from hydra.errors import (
 )
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
+    GrammarParseError,
     InterpolationKeyError,
     InterpolationResolutionError,
     MissingMandatoryValue,
@@ -23,7 +24,14 @@ from gapfc.settings.compose import Composer, CompositionError, listed
 
 def explain(error: BaseException, command: str, config_name: str, arguments: list[str]) -> str:
     """Say in one or two lines what was wrong with the settings in `arguments`."""
+    said = _explained(error, command, config_name, arguments)
+    return re.sub(r"\S{200,}", lambda long: f"{long[0][:100]}…", said)
+
+
+def _explained(error: BaseException, command: str, config_name: str, arguments: list[str]) -> str:
     first = _said(error)
+    if isinstance(error, RecursionError):
+        return "a value is nested too deeply: settings are numbers, words and lists of them"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _unknown_choice(error.missing_cfg_file, error.options or (), Composer(arguments))
     if isinstance(error, OverrideParseException):
@@ -59,8 +67,9 @@ def explain_in_run(error: BaseException) -> str | None:
         return _instantiation(error)
     if isinstance(error, MissingMandatoryValue):
         return f"a setting needs a value: {_said(error)}"
-    if isinstance(error, InterpolationKeyError | InterpolationResolutionError):
-        return _said(error)
+    if isinstance(error, InterpolationKeyError | InterpolationResolutionError | GrammarParseError):
+        key = getattr(error, "full_key", None)
+        return f"{key}: {_said(error)}" if key else _said(error)
     return None
 
 

@@ -20,6 +20,7 @@ from gapfc.records.run import earlier_run
 from gapfc.records.run_log import holding
 from gapfc.settings.compose import Composer, CompositionError
 from gapfc.settings.explain import explain
+from gapfc.settings.kinds import check_settings
 from gapfc.settings.nodes import plain
 from gapfc.settings.trust import Vouched, admit
 from gapfc.system.interruption import Interrupted
@@ -99,6 +100,10 @@ def _training_config(config: DictConfig) -> tuple[list[str], DictConfig]:
         raise UserError(f"source: {explain(error, 'train', 'train', overrides)}") from error
     for key, value in shared.items():
         OmegaConf.update(composed, key, value)
+    try:
+        check_settings(composed)
+    except UserError as error:
+        raise UserError(f"source: {error}") from error
     return overrides, composed
 
 

@@ -14,6 +14,7 @@ from gapfc.inspection.table import table
 from gapfc.settings.arguments import check_arguments
 from gapfc.settings.compose import Composer, CompositionError
 from gapfc.settings.explain import explain
+from gapfc.settings.kinds import check_settings
 from gapfc.system.allocator import keep_freed_memory
 
 CONFIG = "inspect"
@@ -34,6 +35,8 @@ def main(argv: list[str]) -> int:
         swept = {o.get_key_element() for o in overrides if o.is_sweep_override()}
         (combinations,) = BasicSweeper.split_arguments(overrides, None)
         configs = [composer.compose(CONFIG, combination) for combination in combinations]
+        for config in configs:
+            check_settings(config)
     except CompositionError as error:
         raise UserError(explain(error, "inspect", CONFIG, settings)) from error
     labels = [

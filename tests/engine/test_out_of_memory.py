@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 
 from gapfc.errors import UserError
 from gapfc.experiment.begin import built
-from gapfc.experiment.out_of_memory import is_out_of_memory
+from gapfc.engine.out_of_memory import is_out_of_memory
 
 
 def test_running_out_of_memory_while_building_names_what_to_try():

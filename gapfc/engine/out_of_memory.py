@@ -8,7 +8,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that there was no memory left, on any device."""
     # On the CPU torch raises a plain RuntimeError for it.
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+        isinstance(error, RuntimeError)
+        and any(words in str(error) for words in ("DefaultCPUAllocator", "Storage size"))
     )
 
 
