@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gapfc.data import splits
 from gapfc.data.arrays import Arrays
+from gapfc.data.duplicates import warn_of_duplicates
 from gapfc.data.raw_dataset import RawDataset, Split
 from gapfc.errors import UserError
 from gapfc.settings.nodes import locate
@@ -127,6 +128,8 @@ def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
         log.info("%s has no test images: the test result will be null.", dataset.name)
     elif dataset.get("test_limit") is not None:
         test = splits.limit(test, dataset.test_limit, seed, splits.TEST_LIMIT, "dataset.test_limit")
+    if dataset.get("check_headers"):
+        warn_of_duplicates({"train": train, "val": val, "test": test})
     mean, std = _statistics(dataset, train)
     return Dataset(dataset.name, classes, train, val, test, mean, std)
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from gapfc.data.photo import UNREADABLE, decode, header_size
+from gapfc.data.photo import MAX_PIXELS, UNREADABLE, decode, header_size
 from gapfc.data.sizes import Size
 from gapfc.errors import UserError
 
@@ -22,7 +22,7 @@ class Files:
     """Image files of any sizes, with their labels: int64 [N].
 
     skip_corrupt: leave unreadable files out, with a warning that names them, instead of raising
-    UserError. sizes: (h, w) of each file, if known.
+    UserError. max_pixels: an image with more is unreadable. sizes: (h, w) of each file, if known.
     """
 
     def __init__(
@@ -30,11 +30,13 @@ class Files:
         paths: Sequence[str],
         labels: Tensor,
         skip_corrupt: bool = False,
+        max_pixels: int = MAX_PIXELS,
         sizes: Sequence[Size] | None = None,
     ) -> None:
         self.paths = list(paths)
         self.labels = labels
         self.skip_corrupt = skip_corrupt
+        self.max_pixels = max_pixels
         self._sizes = None if sizes is None else list(sizes)
 
     def __len__(self) -> int:
@@ -45,16 +47,16 @@ class Files:
         chosen = index.tolist()
         sizes = None if self._sizes is None else [self._sizes[i] for i in chosen]
         paths = [self.paths[i] for i in chosen]
-        return Files(paths, self.labels[index], self.skip_corrupt, sizes)
+        return Files(paths, self.labels[index], self.skip_corrupt, self.max_pixels, sizes)
 
     def relabel(self, labels: Tensor) -> Files:
         """The same files with other labels [N]."""
-        return Files(self.paths, labels, self.skip_corrupt, self._sizes)
+        return Files(self.paths, labels, self.skip_corrupt, self.max_pixels, self._sizes)
 
     def read(self, index: int, size: Size | None = None, how: str = "squash") -> Tensor:
         """One image: uint8 [3, h, w] (see photo.decode). Raises UserError naming a corrupt file."""
         try:
-            return decode(self.paths[index], size, how)
+            return decode(self.paths[index], size, how, self.max_pixels)
         except UNREADABLE as error:
             raise UserError(corrupt_message([(self.paths[index], error)])) from error
 
@@ -66,7 +68,7 @@ class Files:
 
         def look(path: str) -> Size | Exception:
             try:
-                return header_size(path)
+                return header_size(path, self.max_pixels)
             except UNREADABLE as error:
                 return error
 
@@ -138,5 +140,5 @@ def corrupt_message(bad: Sequence[tuple[str, BaseException]], hint: bool = True)
 
 
 def _reason(error: BaseException) -> str:
-    text = str(error).split("\n")[0]
+    text = (isinstance(error, OSError) and error.strerror) or str(error).split("\n")[0]
     return "not an image" if "cannot identify" in text else text

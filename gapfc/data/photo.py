@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import stat
+import warnings
+
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -9,22 +14,22 @@ from torch import Tensor
 
 from gapfc.data.sizes import Size
 
-# What Pillow raises for a file that is not an image, or is truncated, damaged or absurdly large.
-UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    UnidentifiedImageError,
-    Image.DecompressionBombError,
-)
+# Of all that Pillow reads, nothing that starts a program: for EPS it calls Ghostscript.
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "GIF", "TIFF", "WEBP")
+# Width x height at which Pillow itself gives up: no photo that it reads by default is refused.
+MAX_PIXELS = 178_956_970
+# What Pillow raises for a file that is not an image, or is truncated or damaged.
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError)
 SWAPPING_ORIENTATIONS = (5, 6, 7, 8)
 ORIENTATION = 0x0112
 
+# Pillow warns from half its limit on; the limit here is the user's own.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
-def header_size(path: str) -> Size:
+
+def header_size(path: str, max_pixels: int = MAX_PIXELS) -> Size:
     """Height and width as the photo is shown, without decoding it. Raises one of UNREADABLE."""
-    with Image.open(path) as image:
+    with _open(path, max_pixels) as image:
         width, height = image.size
         # Asking a PNG without early EXIF for it would decode the whole picture.
         quick = image.format != "PNG" or "exif" in image.info
@@ -32,13 +37,16 @@ def header_size(path: str) -> Size:
     return (width, height) if swap else (height, width)
 
 
-def decode(path: str, size: Size | None = None, how: str = "squash") -> Tensor:
+def decode(
+    path: str, size: Size | None = None, how: str = "squash", max_pixels: int = MAX_PIXELS
+) -> Tensor:
     """The photo as uint8 RGB [3, h, w], upright as its EXIF orientation says.
 
     size: None for its own, else (h, w); how: "squash" (the whole image, resized) or "crop" (its
-    shorter side resized, then the centre). Transparency is laid on white. Raises one of UNREADABLE.
+    shorter side resized, then the centre). Transparency is laid on white. Raises one of UNREADABLE,
+    also for a photo whose header says more than max_pixels, before memory is taken for it.
     """
-    with Image.open(path) as image:
+    with _open(path, max_pixels) as image:
         if size is not None:
             # A large JPEG is decoded at 1/2, 1/4 or 1/8: still twice the pixels that are kept.
             image.draft("RGB", (2 * max(size), 2 * max(size)))
@@ -46,6 +54,22 @@ def decode(path: str, size: Size | None = None, how: str = "squash") -> Tensor:
         if size is not None:
             upright = _fit(upright, size, how)
         return torch.from_numpy(np.array(upright)).permute(2, 0, 1).contiguous()
+
+
+def _open(path: str, max_pixels: int) -> Image.Image:
+    """The first frame of a file, not decoded yet."""
+    if not stat.S_ISREG(os.stat(path).st_mode):  # opening a FIFO would wait for its writer
+        raise OSError("not a regular file")
+    # Pillow looks at every size that it meets in the file, and refuses above twice this.
+    Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2
+    try:
+        return Image.open(path, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\d+", str(error))
+        raise OSError(
+            f"{pixels[0] if pixels else 'too many'} pixels, more than "
+            f"dataset.max_pixels={max_pixels}"
+        ) from error
 
 
 def _rgb(image: Image.Image) -> Image.Image:

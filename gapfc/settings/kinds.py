@@ -183,6 +183,7 @@ _ARGUMENTS: dict[str, dict[str, Kind]] = {
         "val_dir": FOLDER | NULL,
         "test_dir": FOLDER | NULL,
         "skip_corrupt": FLAG,
+        "max_pixels": whole(1, 10**12),
         "check_headers": FLAG,
     },
     "backbone": {
@@ -247,6 +248,7 @@ _TOP: dict[str, Kind] = {
     "output_root": PATH,
     "resume": Kind("a run directory", is_text) | NULL,
     "rerun": FLAG,
+    "trust": FLAG,
     "repeats": whole(1, 10**6),
     "protocol": words("scratch", "linear_probe", "last_block", "lp_ft", "finetune", "head_kept"),
     "keep_classes": FLAG,

@@ -6,10 +6,14 @@ import os
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from gapfc.data.files import Files
+from gapfc.data.photo import MAX_PIXELS
 from gapfc.data.raw_dataset import RawDataset
+from gapfc.data.sources.walk import Walk, entries, is_broken
 from gapfc.errors import UserError
+from gapfc.validators import whole
 
 EXTENSIONS = (
     ".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif"
@@ -23,14 +27,16 @@ def folder(
     test_dir: str | None = None,
     skip_corrupt: bool = False,
     check_headers: bool = True,
+    max_pixels: int = MAX_PIXELS,
 ) -> RawDataset:
     """Trees `<dir>/<class>/**/<image>`; a relative dir is in the working folder or data_root.
 
     With val_dir and no test_dir there is no test split: validation chooses the weights, so it
     cannot also judge them. With train_dir alone, test images are held out from it.
     Raises UserError for a missing dir, an empty class, classes that differ between the dirs, and
-    unreadable files unless skip_corrupt.
+    unreadable files unless skip_corrupt; for a folder that is reached in two classes or two dirs.
     """
+    whole("dataset.max_pixels", max_pixels, 1)
     if train_dir is None:
         raise UserError(
             "dataset=folder needs dataset.train_dir=<folder with one subfolder of images a class>."
@@ -49,7 +55,12 @@ def folder(
                 f"{_list(classes['train_dir'], names)}; only in {key}: "
                 f"{_list(names, classes['train_dir'])}."
             )
-    splits = {key: _files(path, classes["train_dir"], skip_corrupt) for key, path in found.items()}
+    walk = Walk(found.values())
+    splits = {
+        key: Files(*_files(key, path, classes["train_dir"], walk), skip_corrupt, max_pixels)
+        for key, path in found.items()
+    }
+    walk.report()
     source = RawDataset(
         tuple(classes["train_dir"]),
         splits["train_dir"],
@@ -60,7 +71,10 @@ def folder(
 
 
 def imagenet(
-    data_root: Path, skip_corrupt: bool = False, check_headers: bool = False
+    data_root: Path,
+    skip_corrupt: bool = False,
+    check_headers: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> RawDataset:
     """ILSVRC 2012 in torchvision's layout: data_root/imagenet/{train,val}/<class>/<image>.
 
@@ -73,7 +87,7 @@ def imagenet(
             "cannot be downloaded freely: get it from image-net.org and unpack it there."
         )
     train, val = (str((root / part).absolute()) for part in ("train", "val"))
-    return folder(data_root, train, None, val, skip_corrupt, check_headers)
+    return folder(data_root, train, None, val, skip_corrupt, check_headers, max_pixels)
 
 
 def _locate(path: str, data_root: Path, setting: str) -> Path:
@@ -88,23 +102,27 @@ def _locate(path: str, data_root: Path, setting: str) -> Path:
 
 
 def _classes(path: Path, setting: str) -> list[str]:
-    names = sorted(
-        entry.name for entry in os.scandir(path) if entry.is_dir() and entry.name[0] != "."
-    )
+    names: list[str] = []
+    for entry in entries(path):
+        if entry.name[0] == ".":
+            continue
+        if is_broken(entry):
+            raise UserError(f"{entry.path} is a broken link: repair or remove it.")
+        if entry.is_dir():
+            names.append(entry.name)
     if not names:
         raise UserError(f"{setting}={path} has no subfolders: it needs one folder per class.")
     return names
 
 
-def _files(path: Path, classes: list[str], skip_corrupt: bool) -> Files:
+def _files(key: str, path: Path, classes: list[str], walk: Walk) -> tuple[list[str], Tensor]:
     paths: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
         images = sorted(
-            os.path.join(place, file)
-            for place, _, files in os.walk(path / name, followlinks=True)
-            for file in files
-            if file.lower().endswith(EXTENSIONS) and file[0] != "."
+            file
+            for file in walk.files(key, path / name)
+            if file.lower().endswith(EXTENSIONS) and os.path.basename(file)[0] != "."
         )
         if not images:
             raise UserError(
@@ -113,7 +131,7 @@ def _files(path: Path, classes: list[str], skip_corrupt: bool) -> Files:
             )
         paths += images
         labels += [label] * len(images)
-    return Files(paths, torch.tensor(labels), skip_corrupt)
+    return paths, torch.tensor(labels)
 
 
 def _list(names: list[str], others: list[str]) -> str:

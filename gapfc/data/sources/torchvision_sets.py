@@ -18,9 +18,10 @@ from torchvision import datasets
 
 from gapfc.data.arrays import Arrays
 from gapfc.data.files import Files
+from gapfc.data.photo import MAX_PIXELS
 from gapfc.data.raw_dataset import RawDataset
 from gapfc.data.sources.download import find_or_download
-from gapfc.validators import one_of
+from gapfc.validators import one_of, whole
 
 ReadSet = Callable[..., RawDataset]  # (root, download, **options) -> RawDataset
 
@@ -189,6 +190,7 @@ def torchvision_set(
     source: str,
     skip_corrupt: bool = False,
     check_headers: bool = False,
+    max_pixels: int = MAX_PIXELS,
     **options: Any,
 ) -> RawDataset:
     """The set called `source` in SETS, downloaded if it is missing.
@@ -197,6 +199,7 @@ def torchvision_set(
     Raises UserError if it is missing and cannot be downloaded, files are unreadable, or it has no
     such option.
     """
+    whole("dataset.max_pixels", max_pixels, 1)
     folder, read = SETS[source]
     key, choices = CHOICES.get(source, ("", ()))
     if key in options:
@@ -208,5 +211,5 @@ def torchvision_set(
     )
     for split in (found.train, found.val, found.test):
         if isinstance(split, Files):
-            split.skip_corrupt = skip_corrupt
+            split.skip_corrupt, split.max_pixels = skip_corrupt, max_pixels
     return found.checked() if check_headers else found
