@@ -4,9 +4,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from gapfc.engine.out_of_memory import is_out_of_memory
 from gapfc.errors import UserError
 from gapfc.experiment.begin import built
-from gapfc.engine.out_of_memory import is_out_of_memory
 
 
 def test_running_out_of_memory_while_building_names_what_to_try():
