@@ -18,9 +18,7 @@ from gapfc.formatting import plural
 log = logging.getLogger(__name__)
 
 BLOCK = 16 * 1024  # tells nearly all files of one size apart, and is read at once
-PART = (
-    256  # files that a thread takes at a time: handing over each one takes longer than reading it
-)
+PART = 256  # files per call of a thread: handing over takes longer than looking
 SHOWN = 3
 
 
