@@ -18,9 +18,7 @@ from gapfc.formatting import plural
 log = logging.getLogger(__name__)
 
 BLOCK = 16 * 1024  # tells nearly all files of one size apart, and is read at once
-PART = (
-    256  # files that a thread takes at a time: handing over each one takes longer than reading it
-)
+PART = 256  # files per call of a thread: handing over takes longer than looking
 SHOWN = 3
 
 
@@ -64,8 +62,8 @@ def identical(paths: list[str]) -> list[list[int]]:
     """Groups of two or more numbers in `paths` whose files have the same content.
 
     Only files of one size are opened, and only those with the same beginning are read whole. A file
-    that cannot be read equals no other. 20,000 files of 2 KB, all of one size: half a second; a
-    tenth of what their headers take.
+    that cannot be read equals no other. 20,000 files of 2 KB, all of one size: 0.8 s on two busy
+    cores, where reading their headers takes 5 s; files of different sizes cost a stat each.
     """
     groups = [list(range(len(paths)))]
     with ThreadPoolExecutor(THREADS) as pool:

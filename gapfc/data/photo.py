@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from gapfc.data.sizes import Size
@@ -20,11 +20,22 @@ FORMATS = ("JPEG", "PNG", "PPM", "BMP", "GIF", "TIFF", "WEBP")
 MAX_PIXELS = 178_956_970
 # What Pillow raises for a file that is not an image, or is truncated or damaged.
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError)
+ORIENTATION = 0x0112  # the EXIF tag; what makes each of its values upright:
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 SWAPPING_ORIENTATIONS = (5, 6, 7, 8)
-ORIENTATION = 0x0112
 
 # Pillow warns from half its limit on; the limit here is the user's own.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+# Odd metadata, in photos that are read all the same.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 def header_size(path: str, max_pixels: int = MAX_PIXELS) -> Size:
@@ -50,7 +61,7 @@ def decode(
         if size is not None:
             # A large JPEG is decoded at 1/2, 1/4 or 1/8: still twice the pixels that are kept.
             image.draft("RGB", (2 * max(size), 2 * max(size)))
-        upright = _rgb(ImageOps.exif_transpose(image))
+        upright = _rgb(_turned(image))
         if size is not None:
             upright = _fit(upright, size, how)
         return torch.from_numpy(np.array(upright)).permute(2, 0, 1).contiguous()
@@ -72,6 +83,13 @@ def _open(path: str, max_pixels: int) -> Image.Image:
         ) from error
 
 
+def _turned(image: Image.Image) -> Image.Image:
+    # ImageOps.exif_transpose also writes the EXIF data anew, and fails if they are damaged.
+    image.load()
+    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+    return image if turn is None else image.transpose(turn)
+
+
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         image = _eight_bits(image)
@@ -84,12 +102,14 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Grey of 16 bits, 32 bits or floats: 0..65535, or 0..1 for floats, becomes 0..255."""
-    values = np.asarray(image).astype(np.float64)
+    values = np.array(image, dtype=np.float64)
+    np.nan_to_num(values, copy=False)
     if image.mode == "F":
-        values = values * 255 if values.max(initial=0) <= 1 else values
+        values *= 255 if values.max(initial=0) <= 1 else 1
     elif image.mode != "I" or values.max(initial=0) > 255:
-        values = values / 257
-    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+        values /= 257
+    np.clip(np.rint(values, out=values), 0, 255, out=values)
+    return Image.fromarray(values.astype(np.uint8))
 
 
 def _fit(image: Image.Image, size: Size, how: str) -> Image.Image:
