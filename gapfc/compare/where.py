@@ -54,12 +54,12 @@ def normalise(text: str) -> str:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        return text
+        return show(text)
     if isinstance(value, str):  # YAML 1.1 reads 1e-3 as a string
         try:
             value = float(value)
         except ValueError:
-            return value
+            return show(value)
     return show(value)
 
 

@@ -31,7 +31,7 @@ def known_run(folder: Path) -> Run | None:
     try:
         names = [run.name(part) for part in NAMED]
         return run if run.command and names and run.seed is not None else None
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 

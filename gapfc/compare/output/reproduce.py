@@ -20,7 +20,7 @@ COMMANDS = ("train", "transfer")
 # What a command tells is pasted into a shell: of a stranger's run only plain settings are told.
 # None names a class or function to call (`head._target_`), refers to something else (`${oc.env:…}`)
 # or is an option of Hydra (`--config-dir`, `hydra.searchpath`).
-PLAIN = re.compile(r"(?!hydra\b|trust\b)(\+\+?|~)?[A-Za-z]\w*([./@]\w+)*(@?:\w+)?(=.*)?")
+PLAIN = re.compile(r"(\+\+?|~)?(?!hydra\b|trust\b)[A-Za-z]\w*([./@]\w+)*(@?:\w+)?(=.*)?")
 NOT_PLAIN = re.compile(r"\b_[a-z]+_\b|\$\{")
 MOST_WORDS, LONGEST_WORD = 400, 2000
 
