@@ -15,6 +15,7 @@ from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
 from gapfc.experiment.journal import Journal
 from gapfc.experiment.results import results_of
+from gapfc.records.faults import disk_fault
 from gapfc.records.results import Status
 from gapfc.records.run_directory import RunDirectory
 from gapfc.records.run_log import recording
@@ -41,8 +42,28 @@ def execute(
         held: what was logged while the experiment was built.
 
     Returns:
-        The exit code: 0 completed, 1 failed, 130 or 143 interrupted by SIGINT or SIGTERM.
+        The exit code: 0 completed, 1 failed, 129, 130 or 143 interrupted by SIGHUP, SIGINT
+        or SIGTERM.
     """
+    try:
+        return _carry_out(asked, experiment, directory, held)
+    except Exception as error:
+        # Not even its end could be recorded: of two faults of one disk, one line.
+        fault = disk_fault(error, directory.path, asked.command)
+        if fault is None:
+            raise
+        log.error("failed: %s", fault)
+        return 1
+    finally:
+        directory.close()
+
+
+def _carry_out(
+    asked: Invocation,
+    experiment: Experiment,
+    directory: RunDirectory,
+    held: MemoryHandler | None,
+) -> int:
     step = experiment.training.progress.step
     tensorboard = TensorBoardLog(directory.path, step + 1 if step else None)
     settings = experiment.settings
@@ -77,18 +98,20 @@ def execute(
             message = str(error)
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
-            if not is_out_of_memory(error):
+            fault = disk_fault(error, directory.path, asked.command)
+            if fault is None and not is_out_of_memory(error):
                 raise
-            message = advice(experiment.config, experiment.device.type)
+            message = fault or advice(experiment.config, experiment.device.type)
         finally:
             journal.close()
             results = results_of(asked, status, message, experiment, found)
-            directory.write_results(results)
-            if status == "completed":
-                scores.log_scores(tensorboard, experiment, measured, results)
-                experiment.log_extra(tensorboard, results)
-            tensorboard.end(status)
-            tensorboard.close()
+            try:
+                directory.write_results(results)
+                if status == "completed":
+                    scores.log_scores(tensorboard, experiment, measured, results)
+                    experiment.log_extra(tensorboard, results)
+                tensorboard.end(status)
+            finally:
+                tensorboard.close()
             console.ending(results, directory.path)
-            directory.close()
     return code

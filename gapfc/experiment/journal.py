@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from gapfc.records.metrics_csv import append_row
 from gapfc.records.run_directory import RunDirectory
+from gapfc.system.terminal import leave_if_gone
 from gapfc.tensorboard.events import TensorBoardLog
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ class Journal:
         now = time.perf_counter()
         if self._started is None:
             self._started = (now, epoch)
+        if self.shows_bar and self._bar is not None and leave_if_gone():
+            self.shows_bar = False
         if not self.shows_bar or (now < self._due and done < total):
             return
         self._due = now + REFRESH

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from gapfc.errors import UserError
 from gapfc.formatting import LONGEST_NAME
-from gapfc.records.atomic import atomic_write_text
+from gapfc.records.atomic import atomic_write_text, remove_leftovers
 from gapfc.records.lock import Lock
 from gapfc.records.metrics_csv import METRICS
 from gapfc.records.results import RESULTS, finite, validate_results
@@ -38,6 +39,7 @@ class RunDirectory:
         two processes never share one. UserError if `output_root` cannot be written.
         """
         parent = parent_folder(config["output_root"], command, config)
+        made: Path | None = None
         stem = f"{time.strftime('%Y%m%d-%H%M%S')}-s{config['seed']}"
         try:
             parent.mkdir(parents=True, exist_ok=True)
@@ -46,12 +48,15 @@ class RunDirectory:
                 path = parent / (stem if count == 1 else f"{stem}-{count}")
                 try:
                     path.mkdir()
+                    made = path
                     break
                 except FileExistsError:
                     count += 1
             directory = cls(path.resolve(), Lock(path / ".lock"))
             directory.checkpoints.mkdir()
         except OSError as error:
+            if made is not None:
+                shutil.rmtree(made, ignore_errors=True)
             raise UserError(
                 f"No run directory can be made in {parent}: {error.strerror or error}. "
                 "Set output_root to a folder that you may write to."
@@ -64,6 +69,8 @@ class RunDirectory:
         try:
             directory = cls(path, Lock(path / ".lock"))
             directory.checkpoints.mkdir(exist_ok=True)
+            for folder in (directory.path, directory.checkpoints):
+                remove_leftovers(folder)
         except OSError as error:
             raise UserError(
                 f"{path} cannot be written: {error.strerror or error}. A run is "
@@ -80,8 +87,19 @@ class RunDirectory:
         """Write config.yaml, which is what makes the folder a run directory.
 
         typed: the command as it was typed, which becomes the file's first line, a comment.
+        UserError if that fails, which leaves no new folder.
         """
-        atomic_write_text(self.path / CONFIG, f"# {typed}\n{yaml}")
+        config = self.path / CONFIG
+        try:
+            atomic_write_text(config, f"# {typed}\n{yaml}")
+        except OSError as error:
+            self.close()
+            if not config.exists():
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise UserError(
+                f"{config} cannot be written: {error.strerror}. Make space, or set output_root to "
+                "a folder that you may write to."
+            ) from error
 
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Write results.json, valid schema 1; numbers that are not finite become null."""

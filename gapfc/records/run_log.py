@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging.handlers import MemoryHandler
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def holding() -> Iterator[MemoryHandler]:
 def recording(folder: Path, held: MemoryHandler | None = None) -> Iterator[None]:
     """Append what is held, and what gapfc logs while the context lasts, to run.log in `folder`."""
     logger = logging.getLogger("gapfc")
-    handler = logging.FileHandler(folder / "run.log", encoding="utf-8")
+    handler = _RunLog(folder / "run.log", encoding="utf-8")
     handler.setFormatter(LineFormatter("%(asctime)s %(levelname)-7s %(message)s"))
     if held is not None:
         held.setTarget(handler)
@@ -51,4 +51,14 @@ def recording(folder: Path, held: MemoryHandler | None = None) -> Iterator[None]
         raise
     finally:
         logger.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):
+            handler.close()
+
+
+class _RunLog(logging.FileHandler):
+    """Drops what a full disk has no place for: Python's own prints a traceback for every line."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Leave it to the checkpoint and results.json, which the run can't do without."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)

@@ -14,8 +14,6 @@ from pathlib import Path
 from gapfc.errors import UserError
 from gapfc.records.atomic import atomic_write_text
 
-INTERRUPTED = (130, 143)  # exit codes after SIGINT and SIGTERM
-
 
 @dataclass(frozen=True)
 class Outcome:

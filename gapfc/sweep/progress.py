@@ -4,7 +4,8 @@ import time
 from collections.abc import Mapping, Sequence
 
 from gapfc.formatting import duration, first_line, from_here
-from gapfc.sweep.outcomes import INTERRUPTED, Outcome
+from gapfc.sweep.outcomes import Outcome
+from gapfc.system.interruption import EXIT_CODES
 
 
 def until_end(seconds: Sequence[float], waiting: int, running: int, places: int) -> float | None:
@@ -32,7 +33,7 @@ def ends(left: float | None) -> str:
 
 def one_ended(words: str, outcome: Outcome) -> str:
     """The line for a run that ended."""
-    if outcome.code in INTERRUPTED:
+    if outcome.code in EXIT_CODES:
         return f"{words}: {_reason(outcome)} after {duration(outcome.seconds)}"
     if outcome.code:
         return f"{words}: failed after {duration(outcome.seconds)}: {_reason(outcome)}"

@@ -9,13 +9,14 @@ from types import FrameType
 
 from gapfc.sweep.outcomes import Outcomes
 from gapfc.system.interruption import SignalContext
+from gapfc.system.terminal import leave_if_gone
 
 
 class Stopping(SignalContext):
-    """A context in which the first SIGINT or SIGTERM ends the sweep cleanly, a second one at once.
+    """A context in which the first signal ends the sweep cleanly, a second one at once.
 
     Attributes:
-        code: 130 or 143 once a signal has come, else None.
+        code: 129, 130 or 143 once a signal has come, else None.
     """
 
     def __init__(self, outcomes: Outcomes) -> None:
@@ -24,7 +25,10 @@ class Stopping(SignalContext):
 
     def on_signal(self, signum: int, frame: FrameType | None) -> None:
         """Begin no more runs and stop the active ones; a second signal raises KeyboardInterrupt."""
+        leave_if_gone()
         if self.code is not None:
+            if signum == getattr(signal, "SIGHUP", None):
+                return  # a shell that ends may send it after the kernel has
             raise KeyboardInterrupt
         self.code = 128 + signum
         self._outcomes.stop()

@@ -18,10 +18,11 @@ from gapfc.errors import UserError
 from gapfc.formatting import duration, from_here, plural
 from gapfc.records.run import earlier_run
 from gapfc.sweep import launchers
-from gapfc.sweep.outcomes import INTERRUPTED, Outcome, key, outcomes_below
+from gapfc.sweep.outcomes import Outcome, key, outcomes_below
 from gapfc.sweep.progress import ends, failures, one_ended, until_end
 from gapfc.sweep.stopping import Stopping
 from gapfc.sweep.worker import Task, Worker, without_hydra
+from gapfc.system.interruption import EXIT_CODES
 
 Combination = tuple[str, ...]  # the overrides of one run
 
@@ -43,7 +44,7 @@ class Sweeper(BasicSweeper):
         super().setup(hydra_context=hydra_context, task_function=self.worker, config=config)
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Run what is left to do; raises SystemExit: 1 if a run failed, 130 or 143 if stopped."""
+        """Run what is left to do; raises SystemExit: 1 if a run failed, 129 to 143 if stopped."""
         assert self.hydra_context is not None
         assert self.launcher is not None
         assert self.config is not None
@@ -104,7 +105,7 @@ class Sweeper(BasicSweeper):
             )
             outcome = self._launch([run])[run]
             seconds.append(outcome.seconds)
-            if outcome.code in INTERRUPTED:
+            if outcome.code in EXIT_CODES:
                 return outcome.code
         return 0
 
@@ -198,7 +199,7 @@ class Sweeper(BasicSweeper):
         failed = {
             self.words[run]: outcome
             for run, outcome in outcomes.items()
-            if outcome.code and not (code and outcome.code in INTERRUPTED)
+            if outcome.code and not (code and outcome.code in EXIT_CODES)
         }
         if failed:
             print(failures(failed, len(self.runs)), file=sys.stderr)

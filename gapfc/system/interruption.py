@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM finish the step; a second SIGINT stops at once."""
+"""SIGINT, SIGTERM and SIGHUP finish the step; a second SIGINT stops at once."""
 
 import signal
 import threading
@@ -6,11 +6,15 @@ from abc import ABC, abstractmethod
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
+from gapfc.system.terminal import leave_if_gone
+
 Context = TypeVar("Context", bound="SignalContext")
+
+EXIT_CODES = (129, 130, 143)  # after SIGHUP, SIGINT and SIGTERM
 
 
 class SignalContext(ABC):
-    """A context in which SIGINT and SIGTERM are given to `on_signal`.
+    """A context in which SIGINT, SIGTERM and SIGHUP are given to `on_signal`.
 
     Python handles signals only in the main thread; elsewhere this does nothing.
     """
@@ -22,7 +26,7 @@ class SignalContext(ABC):
     def __enter__(self: Context) -> Context:
         self._previous: dict[int, Any] = {}
         if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGINT, signal.SIGTERM):
+            for signum in stop_signals():
                 self._previous[signum] = signal.signal(signum, self.on_signal)
         return self
 
@@ -36,11 +40,20 @@ class SignalContext(ABC):
             signal.signal(signum, handler)
 
 
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """The signals that ask a process to save and end; SIGHUP only where `nohup` is not at work."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is None or signal.getsignal(hangup) == signal.SIG_IGN:
+        return signals
+    return (*signals, hangup)
+
+
 class Interrupted(Exception):
     """The run was asked to stop; what was done is saved.
 
     Attributes:
-        exit_code: 128 + the signal's number, as in shells: 130 or 143.
+        exit_code: 128 + the signal's number, as in shells: 129, 130 or 143.
     """
 
     def __init__(self, signum: int) -> None:
@@ -63,4 +76,5 @@ class Interruption(SignalContext):
         """Note the first; a second SIGINT raises KeyboardInterrupt."""
         if self._received is not None and signum == signal.SIGINT:
             raise KeyboardInterrupt
+        leave_if_gone()
         self._received = signum

@@ -1,6 +1,8 @@
 """What is written to a terminal or a pipe."""
 
+import errno
 import logging
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, TextIO
@@ -28,9 +30,11 @@ class TerminalHandler(_StreamHandler):
     """
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
-        """Raise BrokenPipeError; report every other error as Python does."""
+        """Raise BrokenPipeError; drop what a terminal that has gone can't show; else as Python."""
         if isinstance(sys.exc_info()[1], BrokenPipeError):
             raise
+        if leave_if_gone():
+            return
         super().handleError(record)
 
 
@@ -41,6 +45,28 @@ def die_with_reader() -> None:
     """
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+def leave_if_gone() -> bool:
+    """Send output to nowhere if its terminal has hung up, as when an ssh session breaks.
+
+    Every write to it would raise EIO, also in the middle of saving. Returns whether it had gone.
+    """
+    try:
+        import termios
+    except ImportError:  # Windows
+        return False
+    gone = False
+    for descriptor in (1, 2):
+        try:
+            termios.tcgetattr(descriptor)
+        except termios.error as error:
+            if error.args[0] == errno.EIO:  # ENOTTY: a file or a pipe
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, descriptor)
+                os.close(null)
+                gone = True
+    return gone
 
 
 def print_error(error: object) -> None:

@@ -9,6 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,9 +83,10 @@ class TensorBoardLog:
         self._writer.flush()
 
     def close(self) -> None:
-        """Flush and close; harmless when done twice."""
+        """Flush and close; harmless when done twice. On a full disk what is left is dropped."""
         if not self._writer.closed:
-            self._writer.close()
+            with suppress(OSError):
+                self._writer.close()
 
     def _event(self, **fields: Any) -> None:
         self._writer.write(Event(wall_time=time.time(), **fields).SerializeToString())

@@ -21,6 +21,7 @@ from gapfc.compare.question import Question
 from gapfc.compare.where import apply, parse_condition, split_outside_brackets
 from gapfc.errors import UserError
 from gapfc.formatting import printable
+from gapfc.records.atomic import atomic_write_text
 
 DESCRIPTION = """\
 Finds every run below the directories, groups them, and compares each group with a baseline,
@@ -208,7 +209,7 @@ def _write_margins(comparison: Comparison, folder: str, out: TextIO) -> None:
 def _write(path: Path, text: str) -> None:
     with _told_by_path(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        atomic_write_text(path, text)
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import FrameType
 
 from gapfc.errors import UserError
+from gapfc.system.interruption import stop_signals
+from gapfc.system.terminal import leave_if_gone
 
 DESCRIPTION = """\
 Starts TensorBoard over every run below the directories, under names like digits/convnet/gap s0,
@@ -30,7 +32,7 @@ REFRESH_SECONDS = 5
 
 
 class _Terminated(Exception):
-    """SIGTERM came."""
+    """SIGTERM or SIGHUP came."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str]) -> int:
-    """Serve until Ctrl-C (returns 0) or SIGTERM (143).
+    """Serve until Ctrl-C (returns 0) or SIGTERM (143) or SIGHUP (129).
 
     Raises UserError if there is nothing to show, or no way to show it.
     """
@@ -68,17 +70,19 @@ def main(argv: list[str]) -> int:
     for root in roots:
         if not root.is_dir():
             raise UserError(f"{root} is not a directory: gapfc dashboard takes directories of runs")
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before = {number: signal.signal(number, _terminate) for number in stop_signals()[1:]}
     try:
         with tempfile.TemporaryDirectory(prefix="gapfc-dashboard-") as folder:
             _serve(roots, Path(folder), options.host, options.port)
     except KeyboardInterrupt:
         print("\nThe dashboard has ended.", flush=True)
         return 0
-    except _Terminated:
-        return 143
+    except _Terminated as stop:
+        leave_if_gone()
+        return 128 + int(stop.args[0])
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return 0
 
 
@@ -105,4 +109,4 @@ def _serve(roots: list[Path], folder: Path, host: str, port: int) -> None:
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
-    raise _Terminated
+    raise _Terminated(signum)

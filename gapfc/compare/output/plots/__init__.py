@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from gapfc.compare.answer import Comparison
 from gapfc.compare.output.plots import curves, forest, scatter, transfer
 from gapfc.compare.output.plots.style import DPI, styled
+from gapfc.records.atomic import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,6 +73,10 @@ def draw(comparison: Comparison, png: bool = True) -> list[Picture]:
     return made
 
 
+def _put(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
+
+
 def save_all(pictures: Sequence[Picture], folder: Path) -> list[Path]:
     """Write each picture into `folder`; return the files written. OSError if that fails."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,6 +86,6 @@ def save_all(pictures: Sequence[Picture], folder: Path) -> list[Path]:
         for ending, content in files.items():
             if content is not None:
                 path = folder / f"{picture.name}{ending}"
-                path.write_bytes(content)
+                atomic_write(path, partial(_put, content))
                 written.append(path)
     return written
