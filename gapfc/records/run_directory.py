@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,7 +66,8 @@ class RunDirectory:
 
     @classmethod
     def resume(cls, path: Path) -> "RunDirectory":
-        """An existing run, to be continued; UserError if another process has it."""
+        """An existing run, to be continued; UserError if another process has it, or it has links."""
+        _check_own_files(path)
         try:
             directory = cls(path, Lock(path / ".lock"))
             directory.checkpoints.mkdir(exist_ok=True)
@@ -116,6 +118,17 @@ class RunDirectory:
     def close(self) -> None:
         """Give up ownership; harmless when done twice."""
         self._lock.release()
+
+
+def _check_own_files(path: Path) -> None:
+    """A link in a stranger's run would lead the writing to a file of the user's."""
+    for folder in (path, path / CHECKPOINTS):
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            if not entry.is_dir() and not stat.S_ISREG(entry.lstat().st_mode):
+                raise UserError(
+                    f"{entry} is a link or a pipe: a run is resumed only with files of its own. "
+                    "Put the file itself there, or remove the link."
+                )
 
 
 def parent_folder(output_root: str | Path, command: str, config: Mapping[str, Any]) -> Path:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path, get_args_parser
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.object_type import ObjectType
 from hydra.errors import HydraException
@@ -34,7 +33,7 @@ class Composer:
                 path=f"file://{Path(options.config_dir).resolve()}",
                 anchor=SearchPathQuery(provider="schema"),
             )
-        self.loader: ConfigLoader = ConfigLoaderImpl(config_search_path=search_path)
+        self.loader: ConfigLoaderImpl = ConfigLoaderImpl(config_search_path=search_path)
 
     def compose(
         self,
@@ -88,8 +87,10 @@ class Composer:
 
     def groups(self) -> dict[str, list[str]]:
         """Group -> its choices, without Hydra's own."""
+        # The loader's own method reads all of Hydra's configs anew for each group.
+        repository = self.loader.repository
         return {
-            group: listed(self.loader.get_group_options(group, ObjectType.CONFIG))
+            group: listed(repository.get_group_options(group, ObjectType.CONFIG))
             for group in sorted(self.loader.list_groups(""))
             if group != "hydra" and not group.startswith("_")
         }

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from processes import run, start, until
 
+from gapfc.errors import UserError
 from gapfc.records.atomic import atomic_write_text, remove_leftovers
 from gapfc.records.faults import disk_fault
 from gapfc.records.results import read_results
 from gapfc.records.run_directory import RunDirectory
-from gapfc.errors import UserError
 
 TINY = ("backbone.widths=[8,8]", "backbone.pool_after=[1,2]", "head=gap", "dataset.train_limit=60",
         "dataset.test_limit=20", "output_root=out", "trainer.device=cpu")  # fmt: skip
