@@ -79,7 +79,7 @@ def parse_condition(text: str) -> Condition:
 def apply(collection: Collection, conditions: Sequence[Condition]) -> Collection:
     """The runs for which every condition holds.
 
-    An unusable run stays if its configuration could not be read: it may belong with the others.
+    A broken run stays where nothing readable says otherwise: it may belong with the others.
     Raises UserError for a key or value that no run has, naming near ones.
     """
     everything: list[Run] = [*collection.runs, *collection.unusable]
@@ -89,12 +89,16 @@ def apply(collection: Collection, conditions: Sequence[Condition]) -> Collection
     unusable = [
         run
         for run in collection.unusable
-        if not (run.config or run.results) or all(c.holds(run) for c in conditions)
+        if all(c.holds(run) or _unknown(run, c.key) for c in conditions)
     ]
     if not runs and conditions:
         said = " ".join(f"--where {condition}" for condition in conditions)
         raise UserError(f"{said}: none of {len(collection.runs)} completed runs is left")
     return Collection(collection.directories, runs, unusable)
+
+
+def _unknown(run: Run, key: str) -> bool:
+    return run.status == "broken" and value_of(run, key) == ABSENT
 
 
 def _must_occur(condition: Condition, runs: Sequence[Run]) -> None:

@@ -16,6 +16,7 @@ except ImportError:  # PyYAML built without libyaml: the same result, about ten 
 
 MIB = 2**20
 LARGEST_INTEGER = 2**63 - 1
+DEEPEST = 50  # what gapfc writes has some six levels
 
 
 def read_text(path: Path, most: int) -> str:
@@ -61,6 +62,7 @@ def parse_json(text: str) -> Any:
         found = json.loads(text, parse_constant=_refuse, parse_int=_integer)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    _check_plain(found)
     if "\\ud" in text.lower():
         # Half of a surrogate pair: Python takes it, but it can't be written anywhere.
         try:
@@ -80,15 +82,17 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a number that JSON has")
 
 
-def _check_plain(value: Any) -> None:
+def _check_plain(value: Any, depth: int = 0) -> None:
+    if depth > DEEPEST:
+        raise ValueError("it is nested too deeply")
     if isinstance(value, Mapping):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise ValueError(f"its key {key!r} is not text")
-            _check_plain(item)
+            _check_plain(item, depth + 1)
     elif isinstance(value, list):
         for item in value:
-            _check_plain(item)
+            _check_plain(item, depth + 1)
     elif isinstance(value, int) and abs(value) > LARGEST_INTEGER:
         raise ValueError(f"the number {str(value)[:20]}… is too large")
     elif not (value is None or isinstance(value, str | int | float)):

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 
-from gapfc.formatting import duration, first_line, from_here
+from gapfc.formatting import duration, first_line, from_here, printable
 from gapfc.sweep.outcomes import Outcome
 from gapfc.system.interruption import EXIT_CODES
 
@@ -51,4 +51,4 @@ def failures(failed: Mapping[str, Outcome], total: int) -> str:
 
 
 def _reason(outcome: Outcome) -> str:
-    return first_line(outcome.reason or "no reason given")
+    return printable(first_line(outcome.reason or "no reason given"), 500)

@@ -128,6 +128,18 @@ def test_what_nothing_can_have_measured_is_absent(value):
     assert metric_of(run, "test.accuracy") is None
 
 
+def test_a_broken_run_is_named_also_under_where(tmp_path, capsys):
+    for head in ("fc", "gap"):
+        write_run(tmp_path, head)
+    deep = '{"test": ' + "[" * 200 + "]" * 200 + "}"
+    (write_run(tmp_path, "spp") / "results.json").write_text(deep)
+    assert main([str(tmp_path), "--where", "command=train"]) == 0
+    assert main([str(tmp_path), "--where", "head=fc,gap"]) == 0  # its config says spp
+    first, second = capsys.readouterr().out.split("Baseline")[1:]
+    assert "results.json cannot be read: it is nested too deeply" in first
+    assert "broken" not in second
+
+
 def test_targets_and_times_that_are_none_are_left_out(tmp_path):
     for head, seeds in (("fc", 2), ("gap", 2)):
         for seed in range(seeds):

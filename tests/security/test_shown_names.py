@@ -242,8 +242,6 @@ def test_a_run_directory_is_made_where_its_root_says(name):
         "-cd",
         "hydra.searchpath=[file:///tmp]",
         "+hydra.callbacks.x=1",
-        "trust=true",
-        "++trust=true",
         "head=../../runs/config",
         "head.a=1\nrm -rf ~",
         "head.a=\x1b[201~",
@@ -267,11 +265,13 @@ def test_no_command_is_told_that_would_run_what_a_stranger_says(tmp_path, word):
 
 def test_a_command_is_one_of_ours_and_its_values_are_quoted(tmp_path):
     write_run(tmp_path, "fc", results={"overrides": ["head=fc", "+head.a=$(id)`id`;'x"]})
+    write_run(tmp_path, "nin", results={"overrides": ["head=nin", "++trust=true", "resume=x"]})
     write_run(tmp_path, "gap", results={"overrides": ["x=1"] * 100_000})
     made = commands(compare(collect([tmp_path]), Question()))
     assert made[0] == "gapfc train head=fc '+head.a=$(id)`id`;'\"'\"'x' seed=0"
-    assert made[1].startswith("# Not told: 1 run ")
-    for name in ("fc", "gap"):
+    assert made[1] == "gapfc train head=nin seed=0"  # trusting is up to the reader
+    assert made[2].startswith("# Not told: 1 run ")
+    for name in ("fc", "gap", "nin"):
         change(next(tmp_path.glob(f"*/*/*/{name}/*")), {}, {"command": "train; rm -rf ~"})
     made = commands(compare(collect([tmp_path]), Question()))
     assert [line.partition(":")[0] for line in made[:-1]] == ["# Not told"]

@@ -20,7 +20,7 @@ COMMANDS = ("train", "transfer")
 # What a command tells is pasted into a shell: of a stranger's run only plain settings are told.
 # None names a class or function to call (`head._target_`), refers to something else (`${oc.env:…}`)
 # or is an option of Hydra (`--config-dir`, `hydra.searchpath`).
-PLAIN = re.compile(r"(\+\+?|~)?(?!hydra\b|trust\b)[A-Za-z]\w*([./@]\w+)*(@?:\w+)?(=.*)?")
+PLAIN = re.compile(r"(\+\+?|~)?(?!hydra\b)[A-Za-z]\w*([./@]\w+)*(@?:\w+)?(=.*)?")
 NOT_PLAIN = re.compile(r"\b_[a-z]+_\b|\$\{")
 MOST_WORDS, LONGEST_WORD = 400, 2000
 
@@ -42,7 +42,7 @@ def commands(comparison: Comparison) -> list[str]:
             else:
                 left_out += 1
     told_once = [
-        (command, [*overrides, f"seed={','.join(map(str, sorted(numbers)))}"])
+        (command, [*overrides, f"seed={','.join(map(str, sorted(set(numbers))))}"])
         for (command, *overrides), numbers in seeds.items()
     ]
     lines = []

@@ -8,7 +8,7 @@ from gapfc.compare.answer import Comparison
 from gapfc.compare.metric import Measure
 from gapfc.compare.row import Row
 from gapfc.compare.statistics import Paired
-from gapfc.formatting import decimals, percent, plural, probability
+from gapfc.formatting import decimals, percent, plural, printable, probability
 
 
 def sentences(comparison: Comparison) -> list[str]:
@@ -95,7 +95,10 @@ def unusable_lines(comparison: Comparison, most: int = 20) -> list[str]:
         return []
     counted = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
     lines = [f"Not in the comparison: {counted}"]
-    lines += [f"  {run.status}: {run.path} ({run.reason})" for run in comparison.unusable[:most]]
+    lines += [
+        f"  {run.status}: {printable(str(run.path))} ({printable(str(run.reason))})"
+        for run in comparison.unusable[:most]
+    ]
     if len(comparison.unusable) > most:
         lines.append(f"  … and {len(comparison.unusable) - most} more: --json FILE names them all")
     return lines
