@@ -66,7 +66,7 @@ class RunDirectory:
 
     @classmethod
     def resume(cls, path: Path) -> "RunDirectory":
-        """An existing run, to be continued; UserError if another process has it, or it has links."""
+        """An existing run, to be continued; UserError if it is at work, or has links in it."""
         _check_own_files(path)
         try:
             directory = cls(path, Lock(path / ".lock"))

@@ -11,6 +11,7 @@ from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
 from gapfc.records.results import read_results
 from gapfc.settings.compose import Composer
+from gapfc.settings.trust import Vouched
 from gapfc.transfer.experiment import Transfer
 from gapfc.transfer.source import Source, complete
 
@@ -101,7 +102,7 @@ def test_a_signal_stops_between_batches_and_resume_completes(begin, number, prot
     assert results["status"] == "interrupted"
     assert results["error"] == f"interrupted by {number.name}"
     assert results["test"] is None
-    assert resume(asked.command, str(path), [], build) == 0
+    assert resume(asked.command, str(path), [], build, Vouched()) == 0
     results = read_results(path)
     assert results["status"] == "completed"
     for key in ("train", "val", "test", "steps", "best_epoch"):

@@ -225,7 +225,7 @@ def test_an_interrupted_fine_tuning_after_a_probe_continues_to_the_same_end(fold
             ["source={gap}", "backbone=resnet_cifar"],
             "another architecture than the source's convnet",
         ),
-        (["source={gap}", "protocol=probe"], "protocol=probe: it takes scratch"),
+        (["source={gap}", "protocol=probe"], "protocol takes scratch"),
         (["source={gap}", "dataset.shots=1000"], "dataset.shots=1000 is more than"),
         (["source={gap}", "head=nin", "head.conv=false", "protocol=linear_probe"], "no parameters"),
         (["source={gap}", "head=sppf", "protocol=linear_probe"], "other layers of head=sppf"),
