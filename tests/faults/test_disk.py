@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from processes import run, start, until
 
+from gapfc.errors import UserError
 from gapfc.records.atomic import atomic_write_text, remove_leftovers
 from gapfc.records.faults import disk_fault
 from gapfc.records.results import read_results
 from gapfc.records.run_directory import RunDirectory
-from gapfc.errors import UserError
 
 TINY = ("backbone.widths=[8,8]", "backbone.pool_after=[1,2]", "head=gap", "dataset.train_limit=60",
         "dataset.test_limit=20", "output_root=out", "trainer.device=cpu")  # fmt: skip
@@ -47,7 +47,7 @@ def the_run(folder: Path) -> Path:
 
 
 def test_a_full_disk_is_told_in_a_line_and_resume_completes(small_disk):
-    disk = small_disk(200)
+    disk = small_disk(100)
     command = start("train", *TINY, "trainer.epochs=12", folder=disk)
     assert command.wait() == 1
     assert "Traceback" not in command.out + command.err
