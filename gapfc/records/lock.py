@@ -37,6 +37,10 @@ class Lock:
         self._file.write(f"{os.getpid()}\n".encode())
         self._file.flush()
 
+    def fileno(self) -> int:
+        """The descriptor of the lock file."""
+        return self._file.fileno()
+
     def release(self) -> None:
         """Give the lock back; harmless when done twice."""
         self._file.close()

@@ -14,10 +14,15 @@ from pathlib import Path
 from gapfc.errors import UserError
 from gapfc.records.atomic import atomic_write_text
 
+LEFT = 75  # EX_TEMPFAIL: another sweep is at work on the run
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. code: its exit code; reason: of a failure; path: its run directory."""
+    """How a run ended. code: its exit code; reason: of a failure; path: its run directory.
+
+    With the code LEFT, path is the lock file of its `gapfc.sweep.claim`.
+    """
 
     code: int
     seconds: float = 0.0
@@ -52,6 +57,11 @@ class Outcomes:
         """Record how `run` ended."""
         self._write(f"{run}.ended", asdict(outcome))
 
+    def forget(self, run: str) -> None:
+        """Let `run` be begun once more."""
+        for suffix in ("begun", "ended"):
+            (self.folder / f"{run}.{suffix}").unlink(missing_ok=True)
+
     def begun(self) -> dict[str, Begun]:
         """The runs that were begun, also those that have ended."""
         return {name: Begun(**fields) for name, fields in self._read(".begun")}
@@ -84,6 +94,7 @@ def outcomes_below(output_root: str | Path) -> Iterator[Outcomes]:
     folder = parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
     try:
         folder.mkdir(parents=True)
+        _remove_dead(parent)
     except OSError as error:
         raise UserError(
             f"{output_root} cannot be written: {error.strerror or error}. "
@@ -95,3 +106,23 @@ def outcomes_below(output_root: str | Path) -> Iterator[Outcomes]:
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):
             parent.rmdir()  # unless another sweep is at work there
+
+
+def _remove_dead(parent: Path) -> None:
+    """Remove the folders of sweeps on this host whose process is gone."""
+    for folder in parent.iterdir():
+        host, _, pid = folder.name[len("20260101-000000-") :].rpartition("-")
+        if host == socket.gethostname() and pid.isdigit() and not _alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    if os.name == "nt":
+        return True  # there os.kill would end it
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # another user's
+    return True

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from gapfc.formatting import duration, first_line, from_here, printable
-from gapfc.sweep.outcomes import Outcome
+from gapfc.sweep.outcomes import LEFT, Outcome
 from gapfc.system.interruption import EXIT_CODES
 
 
@@ -33,6 +33,8 @@ def ends(left: float | None) -> str:
 
 def one_ended(words: str, outcome: Outcome) -> str:
     """The line for a run that ended."""
+    if outcome.code == LEFT:
+        return f"{words}: {_reason(outcome)}"
     if outcome.code in EXIT_CODES:
         return f"{words}: {_reason(outcome)} after {duration(outcome.seconds)}"
     if outcome.code:

@@ -1,10 +1,12 @@
 """The sweep: every combination of `a=1,2 b=3,4`, to the end, even if some fail."""
 
+import os
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -18,7 +20,8 @@ from gapfc.errors import UserError
 from gapfc.formatting import duration, from_here, plural
 from gapfc.records.run import earlier_run
 from gapfc.sweep import launchers
-from gapfc.sweep.outcomes import Outcome, key, outcomes_below
+from gapfc.sweep.claim import is_free
+from gapfc.sweep.outcomes import LEFT, Outcome, key, outcomes_below
 from gapfc.sweep.progress import ends, failures, one_ended, until_end
 from gapfc.sweep.stopping import Stopping
 from gapfc.sweep.worker import Task, Worker, without_hydra
@@ -65,7 +68,12 @@ class Sweeper(BasicSweeper):
         with outcomes_below(self.config.output_root) as self.outcomes:
             self.worker.outcomes = self.outcomes
             self.worker.quiet, self.worker.share = plan.parallel, plan.share
-            code = self._in_parallel(todo, plan) if plan.parallel else self._one_by_one(todo)
+            if type(self.launcher).__name__ == "JoblibLauncher":
+                self.worker.parent = os.getpid()
+            code, now = 0, todo
+            while now and not code:
+                code = self._in_parallel(now, plan) if plan.parallel else self._one_by_one(now)
+                now = [] if code else self._wait_for_others(todo)
             self._conclude(todo, code)
         return []
 
@@ -93,6 +101,23 @@ class Sweeper(BasicSweeper):
         sys.stdout.flush()
         return todo
 
+    def _wait_for_others(self, todo: Sequence[Combination]) -> list[Combination]:
+        """The runs that another sweep was at work on, once it has let go of some of them."""
+        ended = self.outcomes.ended()
+        left = {
+            run: Path(outcome.path or "")
+            for run in todo
+            if (outcome := ended.get(key(run))) and outcome.code == LEFT
+        }
+        while left:
+            free = [run for run, path in left.items() if is_free(path)]
+            if free:
+                for run in free:
+                    self.outcomes.forget(key(run))
+                return free
+            time.sleep(1)
+        return []
+
     def _one_by_one(self, todo: list[Combination]) -> int:
         seconds: list[float] = []
         for done, run in enumerate(todo):
@@ -104,7 +129,8 @@ class Sweeper(BasicSweeper):
                 flush=True,
             )
             outcome = self._launch([run])[run]
-            seconds.append(outcome.seconds)
+            if outcome.code != LEFT:
+                seconds.append(outcome.seconds)
             if outcome.code in EXIT_CODES:
                 return outcome.code
         return 0
@@ -199,7 +225,7 @@ class Sweeper(BasicSweeper):
         failed = {
             self.words[run]: outcome
             for run, outcome in outcomes.items()
-            if outcome.code and not (code and outcome.code in EXIT_CODES)
+            if outcome.code and not (code and outcome.code in (*EXIT_CODES, LEFT))
         }
         if failed:
             print(failures(failed, len(self.runs)), file=sys.stderr)

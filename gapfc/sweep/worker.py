@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +12,24 @@ from typing import Any, Protocol
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from gapfc.errors import UserError
 from gapfc.records.run import earlier_run
 from gapfc.settings.nodes import plain
-from gapfc.sweep.outcomes import Outcome, Outcomes, key
+from gapfc.sweep.claim import Claim, claim_path
+from gapfc.sweep.outcomes import LEFT, Outcome, Outcomes, key
 from gapfc.sweep.share import Share
 from gapfc.system.terminal import print_error
 
 STOPPED = 130  # exit code of a run that was not begun because the sweep is stopping
+WAITS = "another sweep is at work on it: left for later"
+_WATCH = "gapfc-watch-parent"
+_orphaned = threading.Event()  # whether the sweep that started this process is gone
+
+
+class _Claimed(Exception):
+    """Another process is at work on the run; its argument: the path of the claim."""
 
 
 class Task(Protocol):
@@ -41,6 +53,7 @@ class Worker:
         outcomes: where to record how the run ended.
         quiet: write nothing to the terminal, since others do so at the same time.
         share: what the run may use of the machine.
+        parent: the process that starts those of the runs, which end with it; None: a scheduler.
     """
 
     task: Task
@@ -48,19 +61,53 @@ class Worker:
     outcomes: Outcomes | None = None
     quiet: bool = False
     share: Share | None = None
+    parent: int | None = None
 
     def __call__(self, config: DictConfig) -> int:
         """Run, record how it ended, return the exit code. Only a closed terminal raises."""
         assert self.outcomes is not None
         run = key(HydraConfig.get().overrides.task)
-        if self.outcomes.stopping:
+        if self.parent not in (None, os.getpid()):
+            _end_with(self.parent)
+        if self.outcomes.stopping or _orphaned.is_set():
             return STOPPED
+        if Path(self.folder).is_dir():
+            os.chdir(self.folder)
+        try:
+            claim = self._claim(config)
+        except _Claimed as taken:
+            if not self.quiet:
+                print(f"  {WAITS}", flush=True)
+            self.outcomes.end(run, Outcome(LEFT, reason=WAITS, path=str(taken)))
+            return LEFT
+        try:
+            return self._run(run, config)
+        finally:
+            if claim is not None:
+                claim.release()
+            if _orphaned.is_set():
+                os._exit(1)  # nobody is left to take the result, and joblib's worker would wait
+
+    def _claim(self, config: DictConfig) -> Claim | None:
+        try:
+            if config.rerun or config.resume is not None:
+                return None
+            path = claim_path(self.task.command, without_hydra(config))
+        except (OmegaConfBaseException, AttributeError, KeyError, TypeError):
+            return None  # the run itself will say what is wrong with its settings
+        try:
+            return Claim(path)
+        except UserError:
+            raise _Claimed(path) from None
+        except OSError:
+            return None  # the run itself will say what is wrong with the disk
+
+    def _run(self, run: str, config: DictConfig) -> int:
+        assert self.outcomes is not None
         self.outcomes.begin(run)
         start = time.monotonic()
         code, reason = 1, None
         try:
-            if Path(self.folder).is_dir():
-                os.chdir(self.folder)
             if self.share is not None:
                 self.share.take(self.outcomes.folder)
             if self.quiet:
@@ -88,6 +135,27 @@ def _recorded(command: str, config: DictConfig) -> tuple[str | None, str | None]
     except Exception:  # how a run ended must not be lost over mere detail
         return None, None
     return (str(found.path), found.results.get("error")) if found else (None, None)
+
+
+def _end_with(parent: int | None) -> None:
+    """Stop this process as SIGTERM does, with its state saved, once `parent` is gone.
+
+    joblib's workers don't notice that, and would train on. By looking now and then: Linux's
+    PR_SET_PDEATHSIG comes already when the thread that has started this process ends.
+    """
+    if os.name == "nt" or any(thread.name == _WATCH for thread in threading.enumerate()):
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        _orphaned.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if os.getppid() != parent:
+        _orphaned.set()
+    else:
+        threading.Thread(target=watch, name=_WATCH, daemon=True).start()
 
 
 def _silence(config: DictConfig) -> None:
