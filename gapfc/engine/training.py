@@ -8,7 +8,13 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gapfc.engine.schedule import Schedule
-from gapfc.errors import UserError
+from gapfc.engine.stored_state import (
+    check_like,
+    check_optimizer,
+    check_progress,
+    check_random,
+    refuse_entry,
+)
 
 
 @dataclass
@@ -78,27 +84,46 @@ class Training:
             "random": {"cpu": torch.get_rng_state(), "cuda": cuda},
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state` was taken.
+    def load_state_dict(self, state: dict[str, Any], steps: int | None = None) -> None:
+        """Continue where `state` was taken; all of it is checked before any is loaded.
+
+        steps: batches in an epoch, of which `state` can't have done more.
 
         Raises:
             UserError: if `state` belongs to another model or another way of training.
         """
-        try:
-            self.model.load_state_dict(state["model"])
-            if (self.ema is None) != (state["ema"] is None):
-                raise ValueError("trainer.ema was switched on or off since")
-            if self.ema is not None:
-                self.ema.load_state_dict(state["ema"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.schedule.load_state_dict(state["schedule"])
-            self.scaler.load_state_dict(state["scaler"])
-            self.progress = Progress(**state["progress"])
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise UserError(f"The checkpoint does not belong to this run: {error}") from error
+        ours = self.state_dict()
+        for entry in ours:
+            if entry not in state:
+                refuse_entry(entry, "to be there", "nothing")
+        if (ours["ema"] is None) != (state["ema"] is None):
+            refuse_entry("ema", "to be there only with trainer.ema", state["ema"])
+        enabled = self.scaler.is_enabled()
+        for entry in ("model", "ema", "schedule", *(["scaler"] if enabled else [])):
+            check_like(entry, state[entry], ours[entry])
+        check_optimizer(state["optimizer"], self.optimizer)
+        check_progress(state["progress"], ours["progress"], steps)
+        check_random(state["random"])
         torch.set_rng_state(state["random"]["cpu"])
         if state["random"]["cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["random"]["cuda"])
+            torch.cuda.set_rng_state_all(state["random"]["cuda"][: torch.cuda.device_count()])
+        self.model.load_state_dict(state["model"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        # Of the settings in the groups only the rate changes; a stranger's are not taken over.
+        groups = [
+            {**group, "lr": stored["lr"]}
+            for group, stored in zip(
+                ours["optimizer"]["param_groups"], state["optimizer"]["param_groups"], strict=True
+            )
+        ]
+        self.optimizer.load_state_dict(
+            {"state": state["optimizer"]["state"], "param_groups": groups}
+        )
+        self.schedule.load_state_dict(state["schedule"])
+        if enabled:
+            self.scaler.load_state_dict(state["scaler"])
+        self.progress = Progress(**state["progress"])
 
 
 def averaged(model: nn.Module, decay: float | None) -> AveragedModel | None:

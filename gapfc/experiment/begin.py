@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -15,6 +16,7 @@ from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
 from gapfc.experiment.results import results_of
 from gapfc.records.identity import CHANGEABLE
+from gapfc.records.metrics_csv import METRICS, read_rows
 from gapfc.records.results import RESULTS
 from gapfc.records.run import Run, earlier_run, open_run
 from gapfc.records.run_directory import CONFIG, RunDirectory
@@ -102,10 +104,17 @@ def resume(command: str, path: str, changes: list[str], build: Build, vouched: V
         OmegaConf.update(config, key, OmegaConf.create(f"value: {value}").value)
         overrides = [o for o in overrides if o.partition("=")[0] != key] + [change]
     directory = RunDirectory.resume(before.path)
-    with holding() as held:
-        experiment = built(build, config)
-    _check_unfinished(before, experiment)
-    experiment.resume(directory)
+    try:
+        with holding() as held:
+            experiment = built(build, config)
+            _check_unfinished(before, experiment)
+            # Nothing is written before all that was read is found to be sound.
+            found = experiment.restore(directory.checkpoints)
+            _check_recorded(before, found, experiment.training.progress.epoch)
+    except BaseException:
+        directory.close()
+        raise
+    experiment.rewind(directory, found)
     asked = Invocation(command, config, overrides)
     asked.write_config(directory)
     # They are about fewer epochs, and would stay so if this run were killed.
@@ -126,7 +135,7 @@ def built(build: Build, config: DictConfig) -> Experiment:
 def _check_unfinished(before: Run, experiment: Experiment) -> None:
     if not before.completed:
         return
-    path, done = before.path, before.results["epochs"]
+    path, done = before.path, before.results["epochs"] or 0
     if not experiment.takes_epochs:
         raise UserError(
             f"{path} is complete: a probe is solved only once; more epochs add nothing."
@@ -137,3 +146,36 @@ def _check_unfinished(before: Run, experiment: Experiment) -> None:
         raise UserError(
             f"{path} is complete: {done} epochs. trainer.epochs={2 * done} would train it on."
         )
+
+
+def _check_recorded(before: Run, checkpoint: Path | None, epoch: int) -> None:
+    """No more is recorded than the checkpoint holds, or training on would do away with it.
+
+    checkpoint: its path, None if there is none; epoch: that it is of.
+    """
+    path, done = before.path, before.results.get("epochs") or 0
+    if checkpoint is None:
+        # The first epoch is recorded before its checkpoint is written.
+        if before.completed or done > 1 or _epochs_in_table(path / METRICS) > 1:
+            raise UserError(
+                f"{path} has been trained, but its checkpoints are missing: resume would begin "
+                "anew, over what is recorded there. Put checkpoints/last.pt back, or start a new "
+                "run."
+            )
+    elif before.completed and epoch + 1 < done:  # previous.pt may stand in for last.pt
+        raise UserError(
+            f"{checkpoint} is of epoch {epoch}, but the run is complete with {done}: resume would "
+            "train over its results. Put the last checkpoint back, or start a new run."
+        )
+
+
+def _epochs_in_table(metrics: Path) -> int:
+    if not metrics.exists():
+        return 0
+    try:
+        return len(read_rows(metrics))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{metrics} {error}, and there is no checkpoint: nothing tells how far the run had "
+            "come. Delete the run, or metrics.csv, to begin anew."
+        ) from error

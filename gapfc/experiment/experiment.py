@@ -1,6 +1,8 @@
 """One run, from its config to its measurements: the parts joined."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -18,6 +20,7 @@ from gapfc.engine.evaluate import evaluate
 from gapfc.engine.fit import Listener, fit
 from gapfc.engine.optimizer import build_optimizer
 from gapfc.engine.settings import Settings
+from gapfc.engine.stored_state import check_like
 from gapfc.engine.training import Training, averaged
 from gapfc.errors import UserError
 from gapfc.measure.complexity import macs
@@ -25,8 +28,8 @@ from gapfc.measure.drift import Drift
 from gapfc.measure.meter import Measures
 from gapfc.model.build import build, dry_run, feature_shape
 from gapfc.model.classifier import Classifier
-from gapfc.records.identity import group_hash
-from gapfc.records.metrics_csv import truncate
+from gapfc.records.identity import changed_settings, group_hash, settings_text
+from gapfc.records.metrics_csv import write_rows
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.nodes import construct, plain
 from gapfc.system.interruption import Interrupted, Interruption
@@ -95,19 +98,37 @@ class Experiment:
     @property
     def group(self) -> str:
         """What runs share that differ only in seed and paths."""
-        return group_hash(plain(self.config))
+        return group_hash(self.identity())
+
+    def identity(self) -> dict[str, Any]:
+        """The settings by which runs are told apart, as plain containers."""
+        return plain(self.config)
 
     @property
     def takes_epochs(self) -> bool:
         """Whether a complete run can be trained further, by raising `trainer.epochs`."""
         return True
 
-    def resume(self, directory: RunDirectory) -> None:
-        """Continue from the last checkpoint in `directory`, if it has one."""
-        state = checkpoint.load_last(directory.checkpoints)
-        if state is not None:
-            self.training.load_state_dict(state)
-        truncate(directory.metrics, self.training.progress.epoch)
+    def restore(self, folder: Path) -> Path | None:
+        """Continue from the last checkpoint in `folder`, if it has one; nothing is written.
+
+        Returns the checkpoint's path; UserError if it, or best.pt, cannot be continued from.
+        """
+        found = checkpoint.load_last(folder)
+        if found is None:
+            return None
+        path, state = found
+        self._check_settings(path, state)
+        with _naming(path):
+            self.training.load_state_dict(state, self.batches.steps)
+        self._check_best(folder)
+        return path
+
+    def rewind(self, directory: RunDirectory, path: Path | None) -> None:
+        """Make the files of `directory` agree with what `restore` found at `path`."""
+        if path is not None:
+            checkpoint.make_last(path)
+        write_rows(directory.metrics, self.training.progress.history)
 
     def fit(self, directory: RunDirectory, listener: Listener) -> None:
         """Train, from wherever `training` stands, saving to `directory` as it goes.
@@ -138,13 +159,12 @@ class Experiment:
         if improved:
             best = {"model": self.training.evaluated.state_dict(), "config": self._yaml()}
             checkpoint.save(directory.checkpoints / checkpoint.BEST, best)
-        checkpoint.save_last(directory.checkpoints, self.training.state_dict())
+        state = {**self.training.state_dict(), "identity": settings_text(self.identity())}
+        checkpoint.save_last(directory.checkpoints, state)
 
     def load_best(self, directory: RunDirectory) -> None:
         """Load the weights that validation chose into `model`."""
-        self.model.load_state_dict(
-            checkpoint.load(directory.checkpoints / checkpoint.BEST)["model"]
-        )
+        self.model.load_state_dict(self._best_weights(directory.checkpoints))
 
     def evaluate(
         self, split: str, model: nn.Module | None = None, size: Size | None = None
@@ -179,6 +199,45 @@ class Experiment:
             **{f"drift_{name}": drift.total() for name, drift in self.drifts.items()},
         }
 
+    def _check_settings(self, path: Path, state: Mapping[str, Any]) -> None:
+        """The config is still that of the checkpoint at `path`."""
+        recorded = state.get("identity")
+        if recorded is None:  # a run from before 0.1.0; to be refused from 0.2.0 on
+            return
+        try:
+            changed = changed_settings(str(recorded), self.identity())
+        except ValueError as error:
+            raise UserError(f"{path} does not say which settings it belongs to: {error}") from error
+        if changed:
+            said = "; ".join(
+                f"{key} was {then[:80]} and is {now[:80]} now"
+                for key, (then, now) in list(changed.items())[:3]
+            )
+            raise UserError(
+                f"The settings were changed since {path} was written: {said}. To continue this "
+                f"run, put config.yaml back as it was; for other settings, start a new run."
+            )
+
+    def _check_best(self, folder: Path) -> None:
+        """best.pt holds weights of this model; UserError with what that means if it does not."""
+        progress = self.training.progress
+        if not progress.best_epoch:
+            return
+        try:
+            self._best_weights(folder)
+        except UserError as error:
+            raise UserError(
+                f"{error}. It held the weights of epoch {progress.best_epoch}, the best so far, "
+                "which no other file holds: this run cannot be finished. Start it as a new one."
+            ) from error
+
+    def _best_weights(self, folder: Path) -> dict[str, torch.Tensor]:
+        path = folder / checkpoint.BEST
+        weights: dict[str, torch.Tensor] = checkpoint.load(path)["model"]
+        with _naming(path):
+            check_like("model", weights, self.model.state_dict())
+        return weights
+
     def _check_sizes(self) -> None:
         dataset, settings = self.config.dataset, self.loader.settings
         sizes = {"train_sizes": settings.train_sizes, "eval_sizes": settings.eval_sizes}
@@ -199,3 +258,12 @@ class Experiment:
 
     def _yaml(self) -> str:
         return OmegaConf.to_yaml(self.config, resolve=True)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say in errors which file is wrong."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error

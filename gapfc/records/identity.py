@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from gapfc.records.renamed_targets import with_present_targets
+
 SEED = "seed"
 # Where a run is saved, and what is shown while it runs.
 PLACE = ("data_root", "output_root", "resume", "rerun", "trust", "hydra", "trainer.progress")
@@ -44,10 +46,52 @@ def group_hash(config: Mapping[str, Any]) -> str:
     config: the resolved config as plain dicts, lists and scalars. Paths below `data_root` count
     from there, so that a group may be trained on several machines.
     """
+    return hashlib.sha256(_text(_shared(config, _root(config))).encode()).hexdigest()[:12]
+
+
+def settings_text(config: Mapping[str, Any]) -> str:
+    """All that a resumed run may not change, and the number of epochs, as JSON: a run's own record.
+
+    config: as for `group_hash`.
+    """
+    return _text({**_shared(config, _root(config)), SEED: config[SEED]})
+
+
+def changed_settings(recorded: str, config: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """What `config` says otherwise than `recorded`, which `settings_text` made of another config.
+
+    Returns, by key, the recorded value and that of `config`, both as JSON; `nothing` for a key
+    that is not there. Raises ValueError if `recorded` can't be read.
+    """
+    try:
+        then = _flat(with_present_targets(json.loads(recorded)))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    now = _flat(json.loads(settings_text(config)))
+    return {
+        key: (then.get(key, "nothing"), now.get(key, "nothing"))
+        for key in sorted(then.keys() | now.keys())
+        if key not in CHANGEABLE and then.get(key) != now.get(key)
+    }
+
+
+def _root(config: Mapping[str, Any]) -> str:
     root = str(config.get("data_root") or "").rstrip("/") + "/"
-    shared = _shared(config, root if len(root) > 1 else "")
-    text = json.dumps(shared, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return root if len(root) > 1 else ""
+
+
+def _text(settings: Any) -> str:
+    return json.dumps(settings, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def _flat(value: Any, key: str = "") -> dict[str, str]:
+    """Nested settings as `{"optimizer.lr": "0.1"}`."""
+    if not isinstance(value, Mapping) or (key and not value):
+        return {key: _text(value)}
+    flat: dict[str, str] = {}
+    for name, item in value.items():
+        flat |= _flat(item, f"{key}.{name}" if key else str(name))
+    return flat
 
 
 def _shared(value: Any, root: str, key: str = "") -> Any:

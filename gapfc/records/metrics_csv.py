@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gapfc.records.atomic import atomic_write_text
@@ -13,6 +13,9 @@ COLUMNS = (
     "gradient_backbone", "gradient_head", "drift_backbone", "drift_head", "images_per_second",
     "seconds",
 )  # fmt: skip
+
+LARGEST_FILE = 64 * 2**20  # bytes; an epoch takes about 200
+LARGEST_WHOLE = 2**53  # beyond it numbers are no longer whole as a float
 
 EpochRow = dict[str, float | None]
 
@@ -32,23 +35,32 @@ def append_row(path: Path, row: Mapping[str, float | None]) -> None:
         table.writerow(_cells(row))
 
 
-def truncate(path: Path, epoch: int) -> None:
-    """Drop the rows after `epoch`, and any row that a crash cut short."""
-    rows = read_rows(path) if path.exists() else []
+def write_rows(path: Path, rows: Iterable[Mapping[str, float | None]]) -> None:
+    """Write the file anew, as `append_row` would have, one of `rows` after the other."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    table.writerows(_cells(row) for row in rows if (row["epoch"] or 0) <= epoch)
+    table.writerows(map(_cells, rows))
     atomic_write_text(path, text.getvalue())
 
 
 def read_rows(path: Path) -> list[EpochRow]:
     """The epochs so far, None for an empty cell; a truncated last line is left out.
 
-    Raises OSError, or ValueError if a row has too few cells or one that is not a number.
+    Raises OSError, or ValueError if it is not a table of numbers, or too large for one.
     """
-    text = path.read_text(encoding="utf-8")
-    lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
+    # A pipe would be waited for, for ever.
+    if path.exists() and not path.is_file():
+        raise ValueError("is not a file")
+    with path.open("rb") as file:
+        content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"has more than {LARGEST_FILE >> 20} MiB")
+    text = content.decode("utf-8")
+    try:
+        lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
     if not lines:
         return []
     header, *body = lines
@@ -68,4 +80,10 @@ def _cells(row: Mapping[str, float | None]) -> list[str]:
 def _number(column: str, cell: str) -> float | None:
     if not cell:
         return None
-    return int(cell) if column in ("epoch", "step") else float(cell)
+    try:
+        number = int(cell) if column in ("epoch", "step") else float(cell)
+    except ValueError:
+        raise ValueError(f"has {cell[:40]!r} as {column}, which is not a number") from None
+    if isinstance(number, int) and not 0 <= number <= LARGEST_WHOLE:
+        raise ValueError(f"has {cell[:40]!r} as {column}")
+    return number

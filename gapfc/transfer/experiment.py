@@ -4,23 +4,25 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from omegaconf import DictConfig
+from torch import nn
 
 from gapfc.data.batches import EvaluationBatches
 from gapfc.data.dataset import Dataset
 from gapfc.engine import checkpoint
 from gapfc.engine.evaluate import evaluate
 from gapfc.engine.fit import Listener
+from gapfc.engine.stored_state import check_like
 from gapfc.engine.training import averaged
 from gapfc.errors import UserError
 from gapfc.experiment.experiment import Experiment
 from gapfc.measure.cka import Representations
 from gapfc.measure.meter import Measures
 from gapfc.model.classifier import Classifier
-from gapfc.records.identity import group_hash
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.nodes import plain
 from gapfc.tensorboard.events import TensorBoardLog
@@ -33,6 +35,7 @@ from gapfc.transfer.scratch import against_scratch, find_scratch, target_hash
 from gapfc.transfer.source import Source
 from gapfc.transfer.target import build_target
 from gapfc.transfer.weights import last_layer
+from gapfc.validators import is_number
 
 log = logging.getLogger(__name__)
 
@@ -80,24 +83,32 @@ class Transfer(Experiment):
         rows = self._old_rows() if self.config.keep_classes else None
         return build_target(nodes, self.protocol, self.source, classes, self.input_size, rows)
 
-    @property
-    def group(self) -> str:
-        """What runs share that differ only in seed and paths: the source's group among it."""
-        return group_hash(plain(self.config) | {"source": self.source.facts["group"]})
+    def identity(self) -> dict[str, Any]:
+        """The settings by which runs are told apart: the source's group, not its path."""
+        return plain(self.config) | {"source": self.source.facts["group"]}
 
     @property
     def takes_epochs(self) -> bool:
         """Whether a complete run can be trained further: a probe is solved only once."""
         return self.protocol.trains
 
-    def resume(self, directory: RunDirectory) -> None:
+    def restore(self, folder: Path) -> Path | None:
         """Continue from the last checkpoint, counting drift from the probe if there was one."""
-        if (directory.checkpoints / PROBE).exists():
-            state = checkpoint.load(directory.checkpoints / PROBE)
+        probe = folder / PROBE
+        if probe.exists():
+            state = checkpoint.load(probe)
+            _check_probe(probe, state, self.model.head)
             self.model.head.load_state_dict(state["model"])
             self._probe = state["probe"]
             self.take_start()
-        super().resume(directory)
+        path = super().restore(folder)
+        begun = self.training.progress.step and self.protocol.probes and self.protocol.trains
+        if begun and self._probe is None:
+            raise UserError(
+                f"There is no {probe}: the solution that training began with, from which drift is "
+                "counted. Put it back, or start a new run."
+            )
+        return path
 
     def fit(self, directory: RunDirectory, listener: Listener) -> None:
         """Solve for the probe if the protocol has one, and train if it trains."""
@@ -276,6 +287,19 @@ class Transfer(Experiment):
     def _source_dataset(self) -> Dataset:
         assert self.source.config is not None
         return source_dataset(self.source.config, self.config.data_root)
+
+
+def _check_probe(path: Path, state: Mapping[str, Any], head: nn.Module) -> None:
+    """UserError if `state`, read from `path`, is not a probe's solution for `head`."""
+    try:
+        check_like("model", state["model"], head.state_dict())
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    facts = state.get("probe")
+    if not isinstance(facts, dict) or not all(
+        isinstance(name, str) and is_number(value) for name, value in facts.items()
+    ):
+        raise UserError(f"{path} does not say how the probe was solved: it is damaged")
 
 
 class _Images:

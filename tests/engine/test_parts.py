@@ -1,4 +1,4 @@
-"""Optimiser groups, mixing, precision, checkpoints."""
+"""Optimiser groups, mixing, precision."""
 
 import copy
 import os
@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from gapfc.engine import checkpoint
 from gapfc.engine.device import choose_device, choose_precision
 from gapfc.engine.mixing import Mixing
 from gapfc.engine.optimizer import build_optimizer, set_learning_rate
@@ -136,51 +135,6 @@ def test_ema_follows_its_formula():
         value = net.head.classifier[0].weight.detach().clone()
         expected = value if step == 0 else 0.9 * expected + 0.1 * value
     torch.testing.assert_close(ema.module.head.classifier[0].weight.detach(), expected)
-
-
-STATE = {"model": {"w": torch.arange(3.0)}}
-
-
-def test_checkpoints_come_back(tmp_path):
-    checkpoint.save_last(tmp_path, STATE)
-    assert torch.equal(checkpoint.load_last(tmp_path)["model"]["w"], STATE["model"]["w"])
-
-
-def test_a_truncated_checkpoint_is_refused_and_the_one_before_is_used(tmp_path, caplog):
-    checkpoint.save_last(tmp_path, STATE)
-    checkpoint.save_last(tmp_path, {"model": {"w": torch.zeros(1000)}})
-    last = tmp_path / checkpoint.LAST
-    last.write_bytes(last.read_bytes()[:-500])
-    with pytest.raises(UserError, match="damaged or not a checkpoint"):
-        checkpoint.load(last)
-    assert torch.equal(checkpoint.load_last(tmp_path)["model"]["w"], STATE["model"]["w"])
-    assert "the one before" in caplog.text
-
-
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 broken"])
-def test_other_files_are_refused(tmp_path, content):
-    (tmp_path / "last.pt").write_bytes(content)
-    with pytest.raises(UserError, match="not a checkpoint"):
-        checkpoint.load_last(tmp_path)
-
-
-def test_a_foreign_checkpoint_is_refused(tmp_path):
-    torch.save({"state_dict": {}}, tmp_path / "last.pt")
-    with pytest.raises(UserError, match="not a gapfc checkpoint"):
-        checkpoint.load(tmp_path / "last.pt")
-    with pytest.raises(UserError, match="no checkpoint"):
-        checkpoint.load(tmp_path / "none.pt")
-
-
-def test_code_in_a_checkpoint_is_not_run(tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return os.mkdir, (str(tmp_path / "ran"),)
-
-    torch.save({"format": 1, "model": Evil()}, tmp_path / "last.pt")
-    with pytest.raises(UserError, match="not a checkpoint"):
-        checkpoint.load(tmp_path / "last.pt")
-    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -176,7 +176,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(precision, tmp_path):
     torch.manual_seed(99)
     second = Experiment(chosen)
     directory = RunDirectory.resume(path)
-    second.resume(directory)
+    second.rewind(directory, second.restore(directory.checkpoints))
     assert execute(asked, second, directory) == 0
     _, resumed_weights, resumed_rows = outcome(path)
     assert resumed_rows == rows

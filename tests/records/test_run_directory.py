@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gapfc.errors import UserError
-from gapfc.records.metrics_csv import COLUMNS, append_row, read_rows, truncate
+from gapfc.records.metrics_csv import COLUMNS, append_row, read_rows, write_rows
 from gapfc.records.results import build_results, read_results
 from gapfc.records.run_directory import RunDirectory, _safe
 
@@ -183,21 +183,41 @@ def test_a_row_can_be_read_as_soon_as_it_is_appended(tmp_path):
     assert len(Path(path, "metrics.csv").read_text().splitlines()) == 2
 
 
-def test_truncate_drops_later_epochs_and_a_torn_row(tmp_path):
+def test_rows_written_anew_are_the_same_bytes(tmp_path):
     run = create(tmp_path)
-    for epoch in (1, 2, 3, 4):
-        append_row(run.metrics, {"epoch": epoch, "step": 7 * epoch, "lr": 0.1 / epoch})
-    before = (run.path / "metrics.csv").read_text()
-    with (run.path / "metrics.csv").open("a") as file:
+    rows = [{"epoch": n, "step": 7 * n, "lr": 0.1 / n, "val_top5": None} for n in (1, 2, 3, 4)]
+    for row in rows:
+        append_row(run.metrics, row)
+    before = run.metrics.read_bytes()
+    with run.metrics.open("a") as file:
         file.write("5,35,0.0")
     assert len(read_rows(run.metrics)) == 4
-    truncate(run.metrics, 9)
-    assert (run.path / "metrics.csv").read_text() == before
-    truncate(run.metrics, 2)
-    assert (run.path / "metrics.csv").read_text() == "".join(before.splitlines(True)[:3])
-    truncate(run.metrics, 0)
-    append_row(run.metrics, {"epoch": 1})
-    assert [row["epoch"] for row in read_rows(run.metrics)] == [1]
+    write_rows(run.metrics, rows)
+    assert run.metrics.read_bytes() == before
+    write_rows(run.metrics, rows[:2])
+    assert run.metrics.read_bytes() == b"".join(before.splitlines(True)[:3])
+    write_rows(run.metrics, [])
+    append_row(run.metrics, rows[0])
+    assert run.metrics.read_bytes() == b"".join(before.splitlines(True)[:2])
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"epoch,step\n1,2\n\0\0\0\n", "NUL|unequal length"),
+        (b"\xff\xfe\x80\n", "invalid start byte"),
+        (b"epoch,step\n1," + b"9" * 10**5 + b"\n", "has '9999.* as step, which is not a number"),
+        (b"epoch,step\n1," + b"9" * 4000 + b"\n", "has '9999.* as step"),
+        (b"epoch,step\n-1,2\n", "has '-1' as epoch"),
+        (b"epoch,lr\n1,fast\n", "has 'fast' as lr, which is not a number"),
+        (b"epoch\n" + b"x" * 200_000 + b"\n", "field larger than field limit"),
+        (b"\n" * (64 * 2**20 + 1), "has more than 64 MiB"),
+    ],
+)
+def test_what_is_no_table_of_numbers_is_a_value_error(content, reason, tmp_path):
+    (tmp_path / "metrics.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=reason):
+        read_rows(tmp_path / "metrics.csv")
 
 
 def test_an_unknown_column_is_refused(tmp_path):
