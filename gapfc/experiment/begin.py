@@ -22,6 +22,7 @@ from gapfc.records.run import Run, earlier_run, open_run
 from gapfc.records.run_directory import CONFIG, RunDirectory
 from gapfc.records.run_log import holding
 from gapfc.settings.explain import explain_in_run
+from gapfc.settings.kinds import check_settings
 from gapfc.settings.nodes import plain
 from gapfc.settings.trust import Vouched, admit
 
@@ -91,6 +92,10 @@ def resume(command: str, path: str, changes: list[str], build: Build, vouched: V
         other = f"gapfc {before.command}"
         raise UserError(f"{path} is a run of {other}: {other} resume={path}")
     config = admit(before.config, before.path / CONFIG, vouched)
+    try:
+        check_settings(config)
+    except UserError as error:
+        raise UserError(f"{before.path / CONFIG}: {error}") from error
     overrides = list(before.overrides)
     for change in changes:
         key, _, value = change.partition("=")

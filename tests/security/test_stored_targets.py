@@ -294,3 +294,31 @@ def test_a_hostile_pickle_in_a_checkpoint_is_refused(stranger, monkeypatch):
     with pytest.raises(UserError, match=r"best\.pt is damaged or not a checkpoint"):
         read_source(stranger.path, Vouched())
     assert not stranger.mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"trainer.epochs": "many"}, "trainer.epochs takes a whole number"),
+        ({"augment.flip": [1]}, "augment.flip takes true or false"),
+        ({"head.hidden": {"a": 1}}, "head.hidden takes a list of widths"),
+        ({"data_root": None}, "data_root takes a path"),
+    ],
+)
+def test_values_of_the_wrong_kind_are_named_with_the_file(changes, said, stranger):
+    stranger.write(changes)
+    with pytest.raises(UserError, match=r"config\.yaml: ") as caught:
+        begin.resume("train", str(stranger.path), [], _never, Vouched())
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [".lock", "run.log", "metrics.csv", "checkpoints/last.pt"])
+def test_a_link_in_a_run_does_not_lead_its_writing_elsewhere(name, stranger, tmp_path):
+    stranger.write({})
+    own = tmp_path / "bashrc"
+    own.write_text("alias ll='ls -l'\n")
+    (stranger.path / name).unlink(missing_ok=True)
+    (stranger.path / name).symlink_to(own)
+    with pytest.raises(UserError, match="a link or a pipe"):
+        begin.resume("train", str(stranger.path), [], _never, Vouched())
+    assert own.read_text() == "alias ll='ls -l'\n"
