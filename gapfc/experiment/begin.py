@@ -15,6 +15,7 @@ from gapfc.experiment.execute import execute
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
 from gapfc.experiment.results import results_of
+from gapfc.records.faults import disk_fault
 from gapfc.records.identity import CHANGEABLE
 from gapfc.records.metrics_csv import METRICS, read_rows
 from gapfc.records.results import RESULTS
@@ -116,14 +117,16 @@ def resume(command: str, path: str, changes: list[str], build: Build, vouched: V
             # Nothing is written before all that was read is found to be sound.
             found = experiment.restore(directory.checkpoints)
             _check_recorded(before, found, experiment.training.progress.epoch)
-    except BaseException:
+        experiment.rewind(directory, found)
+        asked = Invocation(command, config, overrides)
+        asked.write_config(directory)
+        # They are about fewer epochs, and would stay so if this run were killed.
+        (directory.path / RESULTS).unlink(missing_ok=True)
+    except BaseException as error:
         directory.close()
+        if isinstance(error, OSError) and (fault := disk_fault(error, directory.path, command)):
+            raise UserError(fault) from error
         raise
-    experiment.rewind(directory, found)
-    asked = Invocation(command, config, overrides)
-    asked.write_config(directory)
-    # They are about fewer epochs, and would stay so if this run were killed.
-    (directory.path / RESULTS).unlink(missing_ok=True)
     return execute(asked, experiment, directory, held)
 
 
