@@ -153,7 +153,7 @@ def test_targets_and_times_that_are_none_are_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("cell", "said"),
     [
-        ("9" * 20, "a step that no run has got to"),
+        ("9" * 20, "has '99999999999999999999' as step; not in the curves"),
         ("9" * 400, "gap is"),
         ("x", "not in the curves"),
     ],

@@ -279,6 +279,6 @@ def test_a_checkpoint_of_another_model_is_refused_with_words(copy, tmp_path):
     shutil.copy(other / "checkpoints/last.pt", copy / "checkpoints/last.pt")
     code, out, err = resume(copy)
     assert code == 2
-    assert "does not belong to this run" in err
+    assert "The settings were changed since" in err
     assert len(err.strip().splitlines()) <= 3
     assert "Traceback" not in out + err
