@@ -45,9 +45,7 @@ def read_curve(path: Path) -> Curve:
     rows = read_rows(path)
     if not rows:
         raise ValueError("holds no epoch")
-    return {
-        column: np.array([_measured(row[column]) for row in rows], float) for column in rows[0]
-    }
+    return {column: np.array([_measured(row[column]) for row in rows], float) for column in rows[0]}
 
 
 def _measured(cell: float | None) -> float:

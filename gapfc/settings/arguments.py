@@ -81,8 +81,12 @@ def _check_groups(overrides: list[Override], groups: Container[str]) -> None:
             continue
         value = override.value()
         chosen = value if isinstance(value, list) else [value]
-        if isinstance(value, dict) or not all(isinstance(name, str) for name in chosen if value):
+        if isinstance(value, dict) or not all(map(_is_name, chosen if value else ())):
             refuse(override.key_or_group, "the name of a choice", value)
+
+
+def _is_name(choice: object) -> bool:
+    return isinstance(choice, str) and len(choice) <= 200  # no file can have a longer name
 
 
 def _check_hydra(overrides: list[Override], ours: DictConfig, usual: DictConfig) -> None:

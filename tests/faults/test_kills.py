@@ -1,5 +1,7 @@
 """Hang-ups, killed parents and equal sweeps: nothing is lost, done twice or left behind."""
 
+import csv
+import importlib.util
 import os
 import signal
 import socket
@@ -7,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from processes import start, until
+from processes import run, start, until
 
 from gapfc.errors import UserError
 from gapfc.records.results import read_results
@@ -111,3 +113,99 @@ def test_two_equal_sweeps_share_the_work(tmp_path):
     assert {r["status"] for r in runs} == {"completed"}
     assert any("another sweep is at work on it: left for later" in c.out for c in both)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["train"]
+
+
+KILLED = """
+import os, sys
+call, number, after = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "after"
+real, count = getattr(os, call), 0
+def fake(*arguments, **options):
+    global count
+    count += 1
+    if count == number and not after:
+        os._exit(9)
+    result = real(*arguments, **options)
+    if count == number:
+        os._exit(9)
+    return result
+setattr(os, call, fake)
+sys.argv = ["gapfc", *sys.argv[4:]]
+from gapfc.cli.main import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Numbers of a run of three epochs."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    code, out, err = run("train", *TINY, "head=gap", "trainer.epochs=3", folder=folder)
+    assert code == 0, out + err
+    return _numbers(next(folder.rglob("config.yaml")).parent)
+
+
+def _numbers(path):
+    """What a run measured, without times."""
+    with (path / "metrics.csv").open() as file:
+        rows = [
+            {key: cell for key, cell in row.items() if key not in ("seconds", "images_per_second")}
+            for row in csv.DictReader(file)
+        ]
+    results = read_results(path)
+    return rows, [results[key] for key in ("status", "steps", "train", "val", "test")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before", "after"])
+# The first writes config.yaml; then, for each epoch, best.pt if it is better, last.pt moved to
+# previous.pt, and last.pt; in the end results.json.
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [("replace", n) for n in (2, 3, 4, 5, 6, 7)] + [("fsync", n) for n in (3, 5, 8)],
+)
+def test_a_kill_at_a_system_call_costs_nothing(call, number, when, tmp_path, undisturbed):
+    words = ["train", *TINY, "head=gap", "trainer.epochs=3"]
+    command = [sys.executable, "-c", KILLED, call, str(number), when, *words]
+    killed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert killed.returncode in (0, 9), killed.stderr
+    (path,) = (config.parent for config in tmp_path.rglob("config.yaml"))
+    complete = False
+    if killed.returncode == 9:
+        code, out, err = run("train", f"resume={path}", folder=tmp_path)
+        complete = "is complete" in err  # killed when the last file had its name
+        assert code == (2 if complete else 0), out + err
+    assert _numbers(path) == undisturbed
+    assert complete or not list(path.rglob("*.tmp"))
+
+
+@pytest.mark.slow
+def test_the_workers_of_a_killed_sweep_end_and_are_resumed(tmp_path):
+    if not _has_joblib():
+        pytest.skip("needs the extra joblib")
+    sweep = ("-m", "hydra/launcher=joblib", "head=gap,gmp", *TINY, "trainer.epochs=400")
+    with (tmp_path / "output").open("w") as output:
+        parent = subprocess.Popen(
+            [sys.executable, "-m", "gapfc", "train", *sweep],
+            cwd=tmp_path, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+        until(lambda: len(list(tmp_path.rglob("last.pt"))) == 2)
+        parent.kill()
+        assert parent.wait() == -9
+    until(lambda: len(list(tmp_path.rglob("results.json"))) == 2)
+    runs = [read_results(config.parent) for config in tmp_path.rglob("config.yaml")]
+    assert [found["error"] for found in runs] == ["interrupted by SIGTERM"] * 2
+    again = subprocess.run(
+        [sys.executable, "-m", "gapfc", "train", *sweep],
+        cwd=tmp_path, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert again.returncode == 0, again.stdout + again.stderr
+    runs = [read_results(config.parent) for config in tmp_path.rglob("config.yaml")]
+    assert [(found["status"], found["epochs"]) for found in runs] == [("completed", 400)] * 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["train"]
+
+
+def _has_joblib():
+    try:
+        return importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is not None
+    except ModuleNotFoundError:
+        return False

@@ -97,11 +97,11 @@ def test_a_sweep_that_was_stopped_goes_on_in_the_same_directories(number, tmp_pa
 
 @pytest.mark.slow
 def test_failures_are_listed_with_reasons_and_recorded(tmp_path):
-    sweep = ("-m", "head=gap", "backbone.trainable=bogus,last", "optimizer.lr=0.001,1e30", *TINY)
+    sweep = ("-m", "head=gap", "dataset.shots=5000,4", "optimizer.lr=0.001,1e30", *TINY)
     code, _, err = run(*sweep, "trainer.batch_size=8", folder=tmp_path)
     assert code == 1
     listed = err[err.index("gapfc: 3 of 4 runs failed:") :]
-    assert "  backbone.trainable=bogus optimizer.lr=0.001: backbone.trainable takes" in listed
+    assert "  dataset.shots=5000 optimizer.lr=0.001: dataset.shots=5000 is more than" in listed
     statuses = sorted(r["status"] for r in results(tmp_path).values())
     assert statuses == ["completed", "failed", "failed", "failed"]
     for path, result in results(tmp_path).items():
@@ -163,19 +163,19 @@ def test_runs_in_parallel(name, gapfc):
     package, options = LAUNCHERS[name]
     if plugin(package) is None:
         pytest.skip(f"needs {package.replace('_', '-')}: pip install 'gapfc[joblib,slurm,ray]'")
-    sweep = ("-m", f"hydra/launcher={name}", *options, "head=gap", "backbone.trainable=all,bogus")
+    sweep = ("-m", f"hydra/launcher={name}", *options, "head=gap", "dataset.shots=4,5000")
     done = gapfc("train", *sweep, "seed=0,1", *TINY, env={"RAY_DEDUP_LOGS": "0"})
     assert done.returncode == 1, done.stderr
     assert "[4 of 4]" in done.stdout
     assert "Traceback" not in done.stderr
     assert "epoch 1/1" not in done.stdout  # the terminal is the sweep's
-    assert "2 of 4 runs failed:\n  backbone.trainable=bogus seed=0: backbone" in done.stderr
+    assert "2 of 4 runs failed:\n  dataset.shots=5000 seed=0: dataset.shots" in done.stderr
     found = results(gapfc.folder)
     assert sorted(r["status"] for r in found.values()) == 2 * ["completed"] + 2 * ["failed"]
     logs = [(path / "run.log").read_text() for path in found if (path / "run.log").exists()]
     assert all("epoch 1/1" in log for log in logs)
 
-    again = gapfc("train", *sweep[:-1], "seed=0,1", *TINY)
+    again = gapfc("train", *sweep[:-1], "dataset.shots=4", "seed=0,1", *TINY)
     assert (again.returncode, again.stdout.count("already there: skipped")) == (0, 2)
 
 
