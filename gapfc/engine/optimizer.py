@@ -51,7 +51,7 @@ def build_optimizer(
             groups.append(group)
     try:
         return target(groups, **arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(
             f"optimizer: {target.__name__} does not take these settings: {error}"
         ) from error

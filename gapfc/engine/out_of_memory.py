@@ -5,7 +5,9 @@ from omegaconf import DictConfig
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that there was no memory left, on any device."""
+    """Whether `error`, or what it was raised from, says that there was no memory left anywhere."""
+    if error.__cause__ is not None and is_out_of_memory(error.__cause__):
+        return True
     # On the CPU torch raises a plain RuntimeError for it.
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         isinstance(error, RuntimeError)

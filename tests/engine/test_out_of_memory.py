@@ -21,3 +21,15 @@ def test_another_error_is_not_taken_for_it():
     with pytest.raises(RuntimeError, match="shape") as caught:
         built(lambda config: torch.empty(2).view(3), OmegaConf.create({}))
     assert not is_out_of_memory(caught.value)
+
+
+def test_it_is_recognised_through_what_was_raised_from_it():
+    with pytest.raises(UserError, match="Out of memory on cpu"):
+        built(_wrapped, OmegaConf.create({"trainer": {"batch_size": 7, "device": "cpu"}}))
+
+
+def _wrapped(config):
+    try:
+        return torch.empty(10**16)
+    except RuntimeError as error:
+        raise ValueError("the call failed") from error

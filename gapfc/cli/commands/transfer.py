@@ -3,6 +3,7 @@
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from gapfc.errors import UserError
 from gapfc.experiment.begin import begin, resume
 from gapfc.experiment.invocation import Invocation
 from gapfc.settings.trust import Vouched
@@ -20,6 +21,9 @@ def run(config: DictConfig) -> int:
 
     def rebuild(stored: DictConfig) -> Transfer:
         transfers = protocol_of(stored.protocol).transfers
+        if transfers and not isinstance(stored.source, str):
+            # gapfc writes where the source is; to train one is for the user to ask.
+            raise UserError(f"{config.resume}: config.yaml does not say which run the source is")
         return Transfer(stored, resolve_source(stored, vouched, weights=transfers))
 
     if config.resume is not None:
