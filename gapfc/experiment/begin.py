@@ -116,7 +116,13 @@ def resume(command: str, path: str, changes: list[str], build: Build, vouched: V
             _check_unfinished(before, experiment)
             # Nothing is written before all that was read is found to be sound.
             found = experiment.restore(directory.checkpoints)
-            _check_recorded(before, found, experiment.training.progress.epoch)
+            done = experiment.training.progress.epoch
+            _check_recorded(before, found, done)
+            if experiment.settings.epochs < done:
+                raise UserError(
+                    f"trainer.epochs={experiment.settings.epochs} is less than the {done} epochs "
+                    f"that {before.path} has trained already"
+                )
         experiment.rewind(directory, found)
         asked = Invocation(command, config, overrides)
         asked.write_config(directory)

@@ -1,9 +1,12 @@
 """What the terminal shows at the start and at the end of a run."""
 
 import logging
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
 
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.results import parameter_counts
@@ -60,11 +63,12 @@ def ending(results: Mapping[str, Any], folder: Path) -> None:
         return
     if results["status"] == "interrupted":
         log.warning(
-            "%s after %s, at step %d. To go on:\n  gapfc %s resume=%s",
+            "%s after %s, at step %d. To go on:\n  gapfc %s%s resume=%s",
             results["error"],
             plural(results["epochs"], "epoch"),
             results["steps"],
             results["command"],
+            _config_dir(),
             where,
         )
         return
@@ -93,6 +97,18 @@ def ending(results: Mapping[str, Any], folder: Path) -> None:
     )
     log.info("  run          %s", where)
     log.info("  TensorBoard  tensorboard --logdir %s", where)
+
+
+def _config_dir() -> str:
+    """` --config-dir …` as it was given: a run of the user's own classes is resumed with it."""
+    given = [
+        from_here(source.path)
+        for source in (
+            HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else ()
+        )
+        if source.provider == "command-line"
+    ]
+    return f" --config-dir {shlex.quote(given[0])}" if given else ""
 
 
 def _number(value: float | None) -> str:

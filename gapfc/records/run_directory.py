@@ -124,7 +124,8 @@ def _check_own_files(path: Path) -> None:
     """A link in a stranger's run would lead the writing to a file of the user's."""
     for folder in (path, path / CHECKPOINTS):
         for entry in folder.iterdir() if folder.is_dir() else ():
-            if not entry.is_dir() and not stat.S_ISREG(entry.lstat().st_mode):
+            mode = entry.lstat().st_mode
+            if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
                 raise UserError(
                     f"{entry} is a link or a pipe: a run is resumed only with files of its own. "
                     "Put the file itself there, or remove the link."

@@ -17,6 +17,8 @@ from gapfc.settings.kinds import check_settings, check_value
 from gapfc.settings.nodes import plain
 from gapfc.validators import refuse
 
+# Groups of which a run has one choice; Hydra would take the last of a list.
+ONE_CHOICE = ("backbone", "head", "dataset", "augment", "optimizer", "schedule")
 # Where a user may set Hydra's own keys.
 _OPEN = ("hydra/launcher", "hydra.launcher.", "hydra.sweeper.", "hydra.verbose", "hydra.searchpath")
 
@@ -80,6 +82,9 @@ def _check_groups(overrides: list[Override], groups: Container[str]) -> None:
         if override.key_or_group not in groups or override.is_sweep_override():
             continue
         value = override.value()
+        if isinstance(value, list) and override.key_or_group in ONE_CHOICE:
+            words = "the name of one choice (several, without brackets, with -m)"
+            refuse(override.key_or_group, words, value)
         chosen = value if isinstance(value, list) else [value]
         if isinstance(value, dict) or not all(map(_is_name, chosen if value else ())):
             refuse(override.key_or_group, "the name of a choice", value)

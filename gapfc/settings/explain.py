@@ -47,10 +47,10 @@ def _explained(error: BaseException, command: str, config_name: str, arguments: 
         return f"no group '{group}'{near} (gapfc {command} --help)"
     if found := re.match(r"Ambiguous value for argument '(.+)'", first):
         key, _, values = found[1].partition("=")
-        return (
-            f"{found[1]} is several values: add -m to run once for each, "
-            f"or write '{key}=[{values}]' for a list"
-        )
+        or_list = f", or write '{key}=[{values}]' for a list"
+        if key in Composer(arguments).groups():
+            or_list = ""
+        return f"{found[1]} is several values: add -m to run once for each{or_list}"
     if found := re.match(r"Could not append to config.*'(.+)'", first):
         return f"'{found[1]}' already exists: leave out the + to change it"
     if found := re.match(r"Error merging override (.+)", first):
@@ -114,6 +114,8 @@ def unknown_key(key: str, command: str, config_name: str, composer: Composer) ->
         )
     below = [name for name in _keys(config) if name.endswith(f".{key}")][:3]
     near = f"; did you mean {' or '.join(below)}?" if below else ""
+    if key in composer.groups():
+        near = f"; it is added with a plus: +{key}=…"
     near = near or _near(key, {*map(str, config), *composer.groups()})
     return f"no setting '{key}'{near}\ngapfc {command} --help lists all of them"
 

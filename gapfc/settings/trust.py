@@ -112,5 +112,5 @@ def _refuse(where: str | Path, node: str, value: Any, why: str) -> None:
     raise UserError(
         f"{where} says {printable(f'{node}={value}', 120)}, which {why}: a run that is not yours "
         "could run any program this way.\nIf you know where it comes from: trust=true, or the "
-        "--config-dir it was made with"
+        "--config-dir it was made with. The classes' modules are looked for in the working folder."
     )

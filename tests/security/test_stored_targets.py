@@ -322,3 +322,15 @@ def test_a_link_in_a_run_does_not_lead_its_writing_elsewhere(name, stranger, tmp
     with pytest.raises(UserError, match="a link or a pipe"):
         begin.resume("train", str(stranger.path), [], _never, Vouched())
     assert own.read_text() == "alias ll='ls -l'\n"
+
+
+def test_nor_does_a_link_in_place_of_its_checkpoints(stranger, tmp_path):
+    stranger.write({})
+    other = tmp_path / "other"
+    (stranger.path / "checkpoints").rename(other)
+    (other / ".kept.1.tmp").touch()
+    before = {path.name: path.read_bytes() for path in other.iterdir()}
+    (stranger.path / "checkpoints").symlink_to(other)
+    with pytest.raises(UserError, match="a link or a pipe"):
+        begin.resume("train", str(stranger.path), [], _never, Vouched())
+    assert {path.name: path.read_bytes() for path in other.iterdir()} == before
