@@ -12,12 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from gapfc.errors import UserError
-from gapfc.records.metrics_csv import COLUMNS
+from gapfc.records.metrics_csv import COLUMNS, LARGEST_WHOLE
 from gapfc.validators import is_number, is_whole
 
 # What results.json is computed from.
 NEEDED = ("epoch", "step", "seconds", "val_accuracy")
-LARGEST = 2**53  # of the whole numbers; beyond it they are no longer exact as a float
 
 
 def check_like(entry: str, value: Any, ours: Any) -> None:
@@ -175,13 +174,13 @@ def _check_row(entry: str, row: Any, epoch: int) -> None:
 
 
 def _check_whole(entry: str, value: Any) -> None:
-    if not is_whole(value) or not 0 <= value <= LARGEST:
+    if not is_whole(value) or not 0 <= value <= LARGEST_WHOLE:
         refuse_entry(entry, "to be a whole number of at least 0", value)
 
 
 def _is_real(value: object) -> bool:
     """Whether it is an int or a float, also one that is not finite."""
-    return isinstance(value, float) or (is_whole(value) and abs(value) <= LARGEST)
+    return isinstance(value, float) or (is_whole(value) and abs(value) <= LARGEST_WHOLE)
 
 
 def _form(tensor: Tensor) -> str:

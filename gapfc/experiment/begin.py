@@ -40,7 +40,7 @@ def begin(asked: Invocation, build: Build) -> int:
         build: config -> experiment.
 
     Returns:
-        The exit code: 0 completed, 1 failed, 130 or 143 interrupted.
+        The exit code: 0 completed, 1 failed, 129, 130 or 143 interrupted.
 
     Raises:
         UserError: where the experiment cannot be built.

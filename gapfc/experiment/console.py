@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.results import parameter_counts
 from gapfc.formatting import from_here, plural, times
+from gapfc.settings.compose import config_dirs
 
 log = logging.getLogger(__name__)
 
@@ -101,14 +100,8 @@ def ending(results: Mapping[str, Any], folder: Path) -> None:
 
 def _config_dir() -> str:
     """` --config-dir …` as it was given: a run of the user's own classes is resumed with it."""
-    given = [
-        from_here(source.path)
-        for source in (
-            HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else ()
-        )
-        if source.provider == "command-line"
-    ]
-    return f" --config-dir {shlex.quote(given[0])}" if given else ""
+    given = config_dirs()
+    return f" --config-dir {shlex.quote(from_here(given[0]))}" if given else ""
 
 
 def _number(value: float | None) -> str:

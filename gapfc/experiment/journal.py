@@ -50,9 +50,10 @@ class Journal:
         now = time.perf_counter()
         if self._started is None:
             self._started = (now, epoch)
-        if self.shows_bar and self._bar is not None and leave_if_gone():
-            self.shows_bar = False
         if not self.shows_bar or (now < self._due and done < total):
+            return
+        if self._bar is not None and leave_if_gone():
+            self.shows_bar = False
             return
         self._due = now + REFRESH
         position = epoch * total + done

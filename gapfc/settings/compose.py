@@ -7,6 +7,7 @@ from pathlib import Path
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.object_type import ObjectType
 from hydra.errors import HydraException
 from hydra.plugins.completion_plugin import CompletionPlugin
@@ -102,6 +103,14 @@ def without_hydra(config: DictConfig) -> DictConfig:
         del config["hydra"]
     OmegaConf.set_struct(config, True)
     return config
+
+
+def config_dirs() -> list[str]:
+    """The folder that `--config-dir` gave to the command at hand, if it did."""
+    if not HydraConfig.initialized():
+        return []
+    sources = HydraConfig.get().runtime.config_sources
+    return [source.path for source in sources if source.provider == "command-line"]
 
 
 def listed(choices: Sequence[str]) -> list[str]:

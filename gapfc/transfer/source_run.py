@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -18,7 +17,7 @@ from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
 from gapfc.records.run import earlier_run
 from gapfc.records.run_log import holding
-from gapfc.settings.compose import Composer, CompositionError
+from gapfc.settings.compose import Composer, CompositionError, config_dirs
 from gapfc.settings.explain import explain
 from gapfc.settings.kinds import check_settings
 from gapfc.settings.nodes import plain
@@ -88,12 +87,7 @@ def _training_config(config: DictConfig) -> tuple[list[str], DictConfig]:
     given = [override.partition("=")[0] for override in overrides]
     shared = {key: OmegaConf.select(config, key) for key in SHARED if key not in given}
     # A folder of the user's own configs applies to the source too.
-    folders = [
-        ("--config-dir", entry.path)
-        for entry in HydraConfig.get().runtime.config_sources
-        if entry.provider == "command-line"
-    ]
-    composer = Composer([word for folder in folders for word in folder])
+    composer = Composer([word for folder in config_dirs() for word in ("--config-dir", folder)])
     try:
         composed = composer.compose("train", overrides, RunMode.RUN)
     except CompositionError as error:

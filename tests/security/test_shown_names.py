@@ -228,8 +228,8 @@ def test_a_link_of_the_dashboard_is_never_inside_another_run():
 @pytest.mark.parametrize("name", [*NAMES, "..", ""])
 def test_a_run_directory_is_made_where_its_root_says(name):
     config = {part: {"name": name} for part in ("dataset", "backbone", "head")}
-    path = parent_folder("/root", "train", config)
-    assert re.fullmatch(r"/root/train(/[A-Za-z0-9_+=][A-Za-z0-9._+=-]{0,119}){3}", str(path))
+    path = parent_folder("/out", "train", config)
+    assert re.fullmatch(r"/out/train(/[A-Za-z0-9_+=][A-Za-z0-9._+=-]{0,119}){3}", str(path))
 
 
 @pytest.mark.parametrize(

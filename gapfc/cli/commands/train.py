@@ -10,7 +10,7 @@ from gapfc.settings.trust import Vouched
 
 
 def run(config: DictConfig) -> int:
-    """Train as `config` says; returns the exit code: 0, 1 failed, 130 or 143 interrupted."""
+    """Train as `config` says; returns the exit code, as `begin` does."""
     overrides = list(HydraConfig.get().overrides.task)
     if config.resume is not None:
         return resume("train", config.resume, overrides, Experiment, Vouched.by(config))

@@ -15,7 +15,7 @@ from gapfc.transfer.source_run import resolve_source
 
 
 def run(config: DictConfig) -> int:
-    """Transfer as `config` says; returns the exit code: 0, 1 failed, 130 or 143 interrupted."""
+    """Transfer as `config` says; returns the exit code, as `begin` does."""
     overrides = list(HydraConfig.get().overrides.task)
     vouched = Vouched.by(config)
 
