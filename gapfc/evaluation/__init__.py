@@ -1,0 +1,1 @@
+"""Trained models measured again: `gapfc evaluate`."""

@@ -1,0 +1,111 @@
+"""probes.json and probes.npz: what probes measured of a trained model, beside its results.json.
+
+probes.json is `{"schema": 1, "gapfc": …, "data": {…}, "probe": {"shift": {"zero": {"4":
+{"accuracy": …}}}}}`: the metric `probe.shift.zero.4.accuracy`. probes.npz holds, for every metric
+that is a mean over images of yes or no, what each image said.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import gapfc
+from gapfc.records.atomic import atomic_write_text
+from gapfc.records.npz import read_npz, write_npz
+from gapfc.records.results import finite
+from gapfc.records.stored_text import MIB, parse_json, read_text
+
+PROBES, IMAGES = "probes.json", "probes.npz"
+SCHEMA = 1
+MOST = 16 * MIB
+INDEX, CLEAN = "index", "clean.accuracy"
+
+
+@dataclass(frozen=True)
+class Probes:
+    """All that probes have found of one run.
+
+    Attributes:
+        data: which images: `{"name": …, "split": …, "images": N}`.
+        values: by probe, then nested by condition; leaves are numbers, or None.
+        index: int64 [N], each image's place in the data set as stored.
+        yes: by metric without `probe.` (`shift.zero.4.accuracy`, `clean.accuracy`, …): bool [D, N],
+            for the D variants (directions) whose mean the metric is.
+    """
+
+    data: dict[str, Any]
+    values: dict[str, Any] = field(default_factory=dict)
+    index: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    yes: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+    def per_image(self, metric: str) -> NDArray[np.float64] | None:
+        """What each image adds to `metric` (without `probe.`), [N], so that its mean is the metric.
+
+        `….drop` is clean.accuracy minus `….accuracy`. None where images do not say it alone.
+        """
+        if metric in self.yes:
+            return np.asarray(self.yes[metric].mean(0, dtype=np.float64))
+        condition, _, last = metric.rpartition(".")
+        if last == "drop" and f"{condition}.accuracy" in self.yes and CLEAN in self.yes:
+            clean, shifted = self.yes[CLEAN], self.yes[f"{condition}.accuracy"]
+            return np.asarray(clean.mean(0, dtype=np.float64) - shifted.mean(0, dtype=np.float64))
+        return None
+
+
+def write_probes(folder: Path, probes: Probes) -> None:
+    """Write both files in `folder`, each atomically. Raises OSError."""
+    content = {
+        "schema": SCHEMA,
+        "gapfc": gapfc.__version__,
+        "data": probes.data,
+        "probe": probes.values,
+    }
+    packed = {name: np.packbits(bits, axis=1) for name, bits in probes.yes.items()}
+    # The arrays first: a reader that finds the numbers finds the images too.
+    write_npz(folder / IMAGES, {INDEX: probes.index, **packed})
+    text = json.dumps(finite(content), indent=2, allow_nan=False) + "\n"
+    atomic_write_text(folder / PROBES, text)
+
+
+def read_values(folder: Path) -> dict[str, Any]:
+    """The numbers alone, nested as in probes.json below `probe`; empty if there is no such file.
+
+    Raises OSError, or ValueError saying what is wrong.
+    """
+    return dict(_content(folder).get("probe", {}))
+
+
+def read_probes(folder: Path) -> Probes:
+    """All of it. Raises OSError (FileNotFoundError without probes), or ValueError saying why."""
+    content = _content(folder)
+    if not content:
+        raise FileNotFoundError(folder / PROBES)
+    arrays = read_npz(folder / IMAGES)
+    index = arrays.pop(INDEX, None)
+    if index is None or index.dtype != np.int64 or index.ndim != 1 or not len(index):
+        raise ValueError(f"{IMAGES} does not say which images it is of")
+    yes = {}
+    for name, packed in arrays.items():
+        if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != -(-len(index) // 8):
+            raise ValueError(f"{IMAGES}: {name} is not of {len(index)} images")
+        yes[name] = np.unpackbits(packed, axis=1, count=len(index)).astype(bool)
+    return Probes(dict(content["data"]), dict(content["probe"]), index, yes)
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    try:
+        content = parse_json(read_text(folder / PROBES, MOST))
+    except FileNotFoundError:
+        return {}
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise ValueError(f"{PROBES} is not of this gapfc")
+    if not all(isinstance(content.get(key), Mapping) for key in ("data", "probe")):
+        raise ValueError(f"{PROBES} holds no probes")
+    return content
