@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gapfc.compare.convergence import TimeToTarget
+from gapfc.compare.estimate import Interval, seeds_alone
 from gapfc.compare.fields import ABSENT, metric_of
 from gapfc.compare.groups import Group, Values
 from gapfc.compare.question import Question
-from gapfc.compare.statistics import Interval, Paired, compare_paired, mean_interval
+from gapfc.compare.statistics import Paired, compare_paired
 from gapfc.records.run import Run
 
 # Keys whose values speak for themselves: `fc`, but `hidden=[512]`.
@@ -71,7 +72,6 @@ class Row:
             seeds,
             better,
             question.confidence,
-            question.interval,
         )
 
 
@@ -80,7 +80,6 @@ def row_of(group: Group, question: Question) -> Row:
     runs = dict(sorted(group.runs.items()))
     values = {seed: metric_of(run, question.metric) for seed, run in runs.items()}
     metric = {seed: value for seed, value in values.items() if value is not None}
-    interval, _ = mean_interval(list(metric.values()), question.confidence, "t")
     return Row(
         values=group.values,
         label=label_of(group.values, question.by),
@@ -88,7 +87,9 @@ def row_of(group: Group, question: Question) -> Row:
         metric=metric,
         without_value=[seed for seed in runs if seed not in metric],
         mean=sum(metric.values()) / len(metric) if metric else None,
-        interval=interval,
+        interval=seeds_alone(list(metric.values())).student(question.confidence)
+        if metric
+        else None,
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from gapfc.compare import statistics
+from gapfc.compare import estimate, statistics
 
 FC = [0.951, 0.948, 0.956, 0.950, 0.953]
 GAP = [0.962, 0.955, 0.961, 0.963, 0.958]
@@ -33,8 +33,7 @@ def test_paired_t_equals_scipys():
 
 def test_t_interval_of_two_seeds_by_hand():
     # mean 2, s = sqrt(2), s/sqrt(2) = 1, t(1) at 97.5% = tan(0.475 pi) = 12.706
-    interval, reason = statistics.mean_interval([1.0, 3.0])
-    assert reason is None
+    interval = estimate.seeds_alone([1.0, 3.0]).interval()
     assert interval.high - 2 == pytest.approx(math.tan(0.475 * math.pi), rel=1e-6)
     assert interval.low == pytest.approx(2 - math.tan(0.475 * math.pi), rel=1e-6)
 
@@ -118,9 +117,9 @@ def test_probability_better_counts_seeds_and_half_of_ties():
 
 def test_bootstrap_is_repeatable_and_as_wide_as_student_for_symmetric_data():
     x = stats.norm.ppf((np.arange(12) + 0.5) / 12)
-    boot = statistics.bootstrap_interval(x, 0.95)
-    assert boot == statistics.bootstrap_interval(x, 0.95)
-    student = statistics.student_interval(x, 0.95)
+    boot = estimate.bootstrap_interval(x, 0.95)
+    assert boot == estimate.bootstrap_interval(x, 0.95)
+    student = estimate.seeds_alone(x).student(0.95)
     assert boot.high - boot.low == pytest.approx(student.high - student.low, rel=0.05)
 
 
@@ -131,15 +130,15 @@ def test_bootstrap_agrees_with_scipys_at_the_same_percentiles():
     reference = stats.bootstrap(
         (x,), np.mean, confidence_level=1 - 2 * tail, method="percentile", n_resamples=20_000, rng=1
     ).confidence_interval
-    found = statistics.bootstrap_interval(x, 0.95)
+    found = estimate.bootstrap_interval(x, 0.95)
     assert (found.low, found.high) == pytest.approx((reference.low, reference.high), abs=0.03)
 
 
 def test_the_method_follows_the_number_of_seeds():
-    x = list(np.random.default_rng(0).normal(size=statistics.BOOTSTRAP_FROM))
-    assert statistics.mean_interval(x)[0].method == "bootstrap"
-    assert statistics.mean_interval(x[:-1])[0].method == "t"
-    assert statistics.mean_interval(x, method="t")[0].method == "t"
+    x = list(np.random.default_rng(0).normal(size=estimate.BOOTSTRAP_FROM))
+    assert estimate.seeds_alone(x).interval().method == "bootstrap"
+    assert estimate.seeds_alone(x[:-1]).interval().method == "t"
+    assert estimate.seeds_alone(x).student(0.95).method == "t"
 
 
 @given(st.lists(st.tuples(finite, finite), min_size=2, max_size=6), finite)
@@ -172,14 +171,14 @@ DRAWS = {
         ("skewed", 3, 0.84), ("skewed", 5, 0.86), ("skewed", 10, 0.89),
     ],
 )  # fmt: skip
-def test_coverage_of_the_intervals(shape, n, least, monkeypatch):
+def test_coverage_of_intervals_over_seeds(shape, n, least, monkeypatch):
     """How often a 95% interval holds the true mean difference, 0, and a plain bootstrap does."""
-    monkeypatch.setattr(statistics, "RESAMPLES", 1000)
+    monkeypatch.setattr(estimate, "RESAMPLES", 1000)
     samples = DRAWS[shape](np.random.default_rng(n), (1500, n))
     held = percentile = 0
     generator = np.random.default_rng(0)
     for x in samples:
-        interval, _ = statistics.mean_interval(x)
+        interval = estimate.seeds_alone(x).interval()
         held += interval.low <= 0 <= interval.high
         means = x[generator.integers(0, n, (1000, n))].mean(axis=1)
         low, high = np.quantile(means, (0.025, 0.975))

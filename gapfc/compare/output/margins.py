@@ -9,7 +9,7 @@ import numpy as np
 
 from gapfc.compare.answer import Comparison
 from gapfc.compare.curves import over_seeds
-from gapfc.compare.statistics import mean_interval
+from gapfc.compare.estimate import seeds_alone
 from gapfc.formatting import percent
 from gapfc.tensorboard.margins import Margin
 
@@ -34,7 +34,7 @@ def margins(comparison: Comparison) -> Iterator[Margin]:
                 continue
             steps, values = found
             mean = values.mean(axis=0).tolist()
-            intervals = [mean_interval(at_step, confidence, "t")[0] for at_step in values.T]
+            intervals = [seeds_alone(at_step).student(confidence) for at_step in values.T]
             # Where there is no interval, as with one seed, the band is the mean itself.
             bands = [(i.low, i.high) if i else (m, m) for i, m in zip(intervals, mean, strict=True)]
             lower, upper = np.clip(bands, lowest, highest).T.tolist()

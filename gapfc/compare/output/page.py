@@ -11,13 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from gapfc.compare.answer import Comparison
+from gapfc.compare.estimate import BOOTSTRAP_FROM
 from gapfc.compare.output.columns import Column, shown_columns
 from gapfc.compare.output.plots import Picture
 from gapfc.compare.output.plots.style import COLOURS, GRID, INK, MUTED, PAPER
 from gapfc.compare.output.reproduce import commands
 from gapfc.compare.output.sentences import sentences
 from gapfc.compare.row import Row
-from gapfc.compare.statistics import BOOTSTRAP_FROM
 from gapfc.formatting import percent, plural, printable
 
 # The pictures' colours as page.css names them, so that they follow a dark page.
