@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gapfc.compare.baseline import baseline_of, parse_baseline, usual_baseline
+from gapfc.compare.choose import Choice, choose
 from gapfc.compare.collect import Collection
-from gapfc.compare.confounds import refuse_mixtures
 from gapfc.compare.convergence import default_target, reached
 from gapfc.compare.curves import Curves
 from gapfc.compare.fields import lookup, metric_of, near_it, numbers
-from gapfc.compare.groups import Choice, check_keys, choose, group
+from gapfc.compare.groups import check_keys, group
 from gapfc.compare.metric import Measure, measure
+from gapfc.compare.mixtures import refuse_mixtures
 from gapfc.compare.notes import constants, notes
 from gapfc.compare.question import Question
 from gapfc.compare.row import Row, row_of
@@ -57,12 +58,12 @@ def compare(collection: Collection, question: Question, found: int | None = None
     runs, by = collection.runs, question.by
     if not runs:
         raise UserError(_nothing_completed(collection.unusable))
-    apart = (*by, question.choose) if question.choose else by
-    check_keys(runs, apart)
-    refuse_mixtures(runs, apart)
+    check_keys(runs, by)
+    check_keys(runs, question.choose, "--choose")
+    refuse_mixtures(runs, (*by, *question.choose))
     choices: list[Choice] = []
     if question.choose:
-        runs, choices = choose(runs, by, question.choose)
+        runs, choices = choose(runs, by, question.choose, collection.unusable)
     groups = group(runs, by)
     counted = [run for cell in groups for run in cell.runs.values()]
     metric = measure(question.metric, question.direction)

@@ -118,7 +118,7 @@ def compare_command(comparison: Comparison) -> str:
     for condition in question.where:
         words += ["--where", condition]
     if question.choose:
-        words += ["--choose", question.choose]
+        words += ["--choose", ",".join(question.choose)]
     if question.target is not None:
         words += ["--target", f"{question.target:g}"]
     if question.confidence != 0.95:

@@ -99,6 +99,11 @@ def execution_notes(runs: Sequence[Run]) -> list[str]:
     ]
 
 
+def settings_of(run: Run, besides: Sequence[str]) -> dict[str, str]:
+    """The settings by dotted path that runs of a group have to share, but for keys `besides`."""
+    return {leaf: v for leaf, v in _settings(run.config).items() if not _owned(leaf, besides)}
+
+
 def _settings(config: Mapping[str, Any]) -> dict[str, str]:
     """The settings that have to be equal within a group, by dotted path."""
     # Two machines keep the same data in two places.
