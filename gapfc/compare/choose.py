@@ -11,7 +11,7 @@ from typing import Literal
 
 from gapfc.compare.fields import metric_of, value_of
 from gapfc.compare.groups import Values
-from gapfc.compare.mixtures import settings_of
+from gapfc.compare.mixtures import SPLIT, settings_of
 from gapfc.errors import UserError
 from gapfc.records.run import Run
 
@@ -129,9 +129,10 @@ def _failures(
     failures: dict[Values, set[int]] = defaultdict(set)
     theirs = [run for run in lost if _values(run, by) == group]
     if theirs:
-        ours = [settings_of(run, keys) for members in settings.values() for run in members]
+        besides = (*keys, SPLIT)  # each seed may have its own split
+        ours = [settings_of(run, besides) for members in settings.values() for run in members]
         for run in theirs:
-            if settings_of(run, keys) in ours:
+            if settings_of(run, besides) in ours:
                 failures[_values(run, keys)].add(run.seed)
     for setting, seeds in failures.items():
         seeds -= {run.seed for run in settings.get(setting, ())}

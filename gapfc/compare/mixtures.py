@@ -38,6 +38,8 @@ SOURCE_FIELDS = ("head", "dataset", "backbone", "classes", "group")
 # How the source was trained: one way within a group. Between groups it differs with the head, and
 # is reported above the table if it differs in more.
 SOURCE_GROUP = "transfer.source.group"
+# Which images are held out. It may differ with the seed, as in `dataset.split_seed=${seed}`.
+SPLIT = "dataset.split_seed"
 
 
 def refuse_mixtures(runs: Sequence[Run], by: Sequence[str]) -> None:
@@ -61,7 +63,8 @@ def refuse_mixtures(runs: Sequence[Run], by: Sequence[str]) -> None:
         for (values, config, command, source), count in kinds.items()
     ]
     mixed: dict[str, dict[str, int]] = {}
-    for key in sorted({key for _, facts, _ in told for key in facts} - set(by)):
+    alike = {*by, SPLIT} if _split_by_seed(runs, by) else set(by)
+    for key in sorted({key for _, facts, _ in told for key in facts} - alike):
         owned = key == SOURCE_GROUP or _owned(key, by)
         seen: dict[Values, set[str]] = defaultdict(set)
         counts: dict[str, int] = Counter()
@@ -97,6 +100,21 @@ def execution_notes(runs: Sequence[Run]) -> list[str]:
         for name, counts in facts.items()
         if len(counts) > 1
     ]
+
+
+def splits_vary(runs: Iterable[Run]) -> bool:
+    """Whether these runs, of one group, have several splits: then not all saw the same images."""
+    return len({value_of(run, SPLIT) for run in runs}) > 1
+
+
+def _split_by_seed(runs: Sequence[Run], by: Sequence[str]) -> bool:
+    """Whether runs of one seed have one split, in every group: then they are still paired."""
+    owned = _owned(SPLIT, by)
+    splits: dict[tuple[Values, int], set[str]] = defaultdict(set)
+    for run in runs:
+        values = tuple(value_of(run, key) for key in by) if owned else ()
+        splits[values, run.seed].add(value_of(run, SPLIT))
+    return all(len(of_seed) == 1 for of_seed in splits.values())
 
 
 def settings_of(run: Run, besides: Sequence[str]) -> dict[str, str]:

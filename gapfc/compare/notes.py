@@ -9,9 +9,9 @@ from gapfc.compare.choose import Choice
 from gapfc.compare.fields import ABSENT, metric_of, value_of
 from gapfc.compare.groups import Group, Values
 from gapfc.compare.metric import Measure
-from gapfc.compare.mixtures import execution_notes
+from gapfc.compare.mixtures import execution_notes, splits_vary
 from gapfc.compare.row import Row
-from gapfc.formatting import count
+from gapfc.formatting import count, listed
 from gapfc.records.run import Run
 
 CONSTANT = (
@@ -38,6 +38,8 @@ def notes(
     """What a reader of the table might wrongly take for granted, one sentence each."""
     runs = [run for group in groups for run in group.runs.values()]
     told = execution_notes(runs)
+    if any(splits_vary(group.runs.values()) for group in groups):
+        told.append("each seed has its own split (dataset.split_seed)")
     if metric.assumed:
         other = "lower" if metric.better > 0 else "higher"
         told.append(
@@ -86,14 +88,14 @@ def _chosen(choices: Sequence[Choice], rows: Sequence[Row]) -> Iterator[str]:
     yield f"{keys}: chosen for each group by mean val.accuracy: {each}"
     yield from _edges(choices, names)
     for choice in choices:
-        yield from _failed(choice, names[choice.values], keys)
+        yield from _failed(choice, names[choice.values])
 
 
 def _choice(choice: Choice) -> str:
     """`0.01 of 4 (0.3 points ahead of 0.03)`."""
     text = f"{choice.setting} of {len(choice.tried)}"
     if choice.tied:
-        return f"{text} (as good as {' and '.join(choice.tied)}, which would be larger)"
+        return f"{text} (as good as {listed(choice.tied)}: the smaller is taken)"
     if choice.ahead is not None:
         points = 100 * choice.ahead
         return f"{text} ({points:.{1 if points >= 0.1 else 2}f} points ahead of {choice.runner_up})"
@@ -108,18 +110,17 @@ def _edges(choices: Sequence[Choice], names: Mapping[Values, str]) -> Iterator[s
                 edges[key, choice.chosen[key], edge].append(names[choice.values])
     for (key, value, side), groups in edges.items():
         size, way = ("largest", "more") if side == "highest" else ("smallest", "less")
-        yield f"{value} is the {size} {key} tried: {_and(groups)} may want {way}"
+        yield f"{value} is the {size} {key} tried: {listed(groups)} may want {way}"
 
 
-def _failed(choice: Choice, name: str, keys: str) -> Iterator[str]:
+def _failed(choice: Choice, name: str) -> Iterator[str]:
     for setting, seeds in choice.failed.items():
-        taken = ", and yet no other did better" if setting == choice.setting else ""
-        of = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-        yield f"{name} at {setting} ({keys}): {of} diverged, a failure of the setting{taken}"
-
-
-def _and(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+        at = setting if len(choice.chosen) > 1 else f"{next(iter(choice.chosen))}={setting}"
+        of = f"seed{'s' * (len(seeds) > 1)} {listed([str(seed) for seed in seeds])} diverged"
+        if setting == choice.setting:
+            yield f"{name} at {at}: {of}, and it was chosen as fewer did than elsewhere"
+        else:
+            yield f"{name} at {at}: {of}, which rules it out"
 
 
 def _transfer(runs: Sequence[Run]) -> Iterator[str]:

@@ -101,14 +101,14 @@ def test_a_rate_at_which_a_seed_diverged_is_not_chosen_and_no_edge(tmp_path):
     assert choice.tried == ("0.01", "0.1", "1.0", "10.0")
     assert choice.among == {"0.01": 0.8, "0.1": 0.85, "1.0": 0.9}
     said = notes(tmp_path)
-    assert "gap at 1.0 (optimizer.lr): seed 1 diverged, a failure of the setting" in said
-    assert "gap at 10.0 (optimizer.lr): seeds 0, 1 diverged, a failure of the setting" in said
+    assert "gap at optimizer.lr=1.0: seed 1 diverged, which rules it out" in said
+    assert "gap at optimizer.lr=10.0: seeds 0 and 1 diverged, which rules it out" in said
 
 
 def test_where_every_rate_diverged_the_one_that_did_least_is_chosen(tmp_path):
     grid(tmp_path, {0.1: [0.8, 0.8, None], 1.0: [0.9, None, None]})
     assert chosen(tmp_path).chosen == {LR: "0.1"}
-    assert any("seed 2 diverged, a failure of the setting, and yet" in n for n in notes(tmp_path))
+    assert any("seed 2 diverged, and it was chosen as fewer did" in n for n in notes(tmp_path))
 
 
 def test_only_what_diverged_under_the_same_settings_counts(tmp_path):
@@ -136,9 +136,7 @@ def test_ties_go_to_the_smaller_rate_and_are_told(tmp_path):
     grid(tmp_path, {1e-05: [0.5, 0.5, 0.5], 0.3: [0.1, 0.7, 0.9], 0.05: [0.9, 0.7, 0.1]})
     choice = chosen(tmp_path)
     assert (choice.chosen, choice.tied, choice.ahead) == ({LR: "0.05"}, ("0.3",), 0)
-    assert any(
-        "gap 0.05 of 3 (as good as 0.3, which would be larger)" in n for n in notes(tmp_path)
-    )
+    assert any("gap 0.05 of 3 (as good as 0.3: the smaller is taken)" in n for n in notes(tmp_path))
 
 
 def test_several_keys_are_chosen_together(tmp_path):

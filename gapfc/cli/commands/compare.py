@@ -161,6 +161,7 @@ def summary(comparison: Comparison, width: int = 120, bold: bool = False) -> str
     if comparison.constants:
         same = ", ".join(f"{key}={value}" for key, value in comparison.constants.items())
         above.append(f"The same for all: {same}")
+    above += [f"Bear in mind: {each.sentence}" for each in comparison.confounds]
     above += [f"Note: {note}" for note in comparison.notes]
     below = sentences(comparison)
     missing = unusable_lines(comparison)

@@ -1,0 +1,266 @@
+"""What besides the question may explain a difference between groups, or hide one.
+
+`confounds` of all rows of a table says what stands above it; of a row and its baseline, what
+belongs to that comparison.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gapfc.compare.fields import ABSENT, lookup, number, show, value_of
+from gapfc.compare.question import Question
+from gapfc.compare.row import Row
+from gapfc.formatting import count, listed
+from gapfc.records.predictions import read_predictions
+from gapfc.records.run import Run
+
+Kind = Literal[
+    "feature_map", "same_function", "head_rate", "rate", "ceiling", "epochs", "head_options",
+    "head_parameters",
+]  # fmt: skip
+FEWEST_ERRORS = 30
+RATE, HEAD_RATE = "optimizer.lr", "head.lr_multiplier"
+# Options that several heads have, with what counts as their absence.
+OPTIONS: dict[str, Any] = {"hidden": [], "dropout": 0, "bias": True}
+UNEQUAL = 1.5  # head parameters may differ by this factor unsaid
+UNEQUAL_EPOCHS = 1.05
+
+
+@dataclass(frozen=True)
+class Confound:
+    """One such thing.
+
+    Attributes:
+        kind: what claims and the JSON file know it by.
+        groups: labels of the rows concerned.
+        sentence: without a full stop.
+        brief: the same in a few words, for the end of a sentence about one comparison.
+    """
+
+    kind: Kind
+    groups: tuple[str, ...]
+    sentence: str
+    brief: str
+
+
+def confounds(
+    rows: Sequence[Row], question: Question, chosen: Collection[str] = ()
+) -> list[Confound]:
+    """All that concerns these rows, the weightiest first.
+
+    chosen: keys that each group was given the best of several values of.
+    """
+    if len(rows) < 2:
+        return []
+    asked = {*question.by, *chosen}
+    found = [*_feature_map(rows), *_same_function(rows), *_head_rate(rows, asked)]
+    found += [*_rate(rows, asked), *_ceiling(rows, question.metric), *_epochs(rows, asked)]
+    return [*found, *_options(rows, asked), *_parameters(rows)]
+
+
+def _feature_map(rows: Sequence[Row]) -> Iterator[Confound]:
+    small = [row for row in rows if _is_single(lookup(_run(row).results, "feature_map"))]
+    if small and _heads_differ(rows):
+        where = "" if len(small) == len(rows) else f" of {listed(_labels(small))}"
+        yield Confound(
+            "feature_map",
+            _labels(small),
+            f"the feature map{where} is 1×1: on it there is nothing to pool, and every head is fc",
+            "a 1×1 feature map",
+        )
+
+
+def _is_single(shape: object) -> bool:
+    return isinstance(shape, list) and len(shape) == 3 and shape[1:] == [1, 1]
+
+
+def _same_function(rows: Sequence[Row]) -> Iterator[Confound]:
+    twins: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        run = _run(row)
+        function = _function(run)
+        if function is not None:
+            where = [value_of(run, key) for key in ("dataset", "backbone", "protocol")]
+            twins[tuple(where) + function].append(row)
+    for alike in twins.values():
+        if _heads_differ(alike):
+            nin = any(value_of(_run(row), "head") == "nin" for row in alike)
+            yield Confound(
+                "same_function",
+                _labels(alike),
+                f"{listed(_labels(alike))} are the same function"
+                + (": nin with relu=false differs only in where the mean stands" if nin else ""),
+                "they are the same function",
+            )
+
+
+def _function(run: Run) -> tuple[str, str] | None:
+    """What a head pools by and its hidden layers, for heads that can be equal to another."""
+    head, hidden = value_of(run, "head"), value_of(run, "head.hidden")
+    if head == "nin":
+        linear = value_of(run, "head.relu") == "false" and value_of(run, "head.conv") != "false"
+        return ("avg", "[]") if linear else None
+    if head == "spp" and value_of(run, "head.levels") == "[1]":
+        return value_of(run, "head.pool"), hidden
+    pools = {"gap": "avg", "gmp": "max"}
+    return (pools[head], hidden) if head in pools else None
+
+
+def _head_rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
+    factors = {row.label: number(lookup(_run(row).config, HEAD_RATE)) or 1.0 for row in rows}
+    if HEAD_RATE not in asked and len(set(factors.values())) > 1:
+        told = ", ".join(f"{label} {factor:g}" for label, factor in factors.items())
+        yield Confound(
+            "head_rate",
+            tuple(factors),
+            f"heads learn at different multiples of optimizer.lr ({HEAD_RATE}): {told}",
+            f"{HEAD_RATE} {_against(rows, factors, '{:g}'.format)}",
+        )
+
+
+def _rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
+    # A linear probe has no rate.
+    rows = [row for row in rows if value_of(_run(row), "protocol") != "linear_probe"]
+    rates = {value_of(_run(row), RATE) for row in rows}
+    if RATE not in asked and len(rates) == 1 and ABSENT not in rates and _heads_differ(rows):
+        where = "" if "transfer" in _run(rows[0]).results else "see +sweep=learning_rate and "
+        yield Confound(
+            "rate",
+            _labels(rows),
+            f"one learning rate for all, {rates.pop()}: no rate was chosen for each head "
+            f"({where}--choose {RATE})",
+            "one learning rate for both",
+        )
+
+
+def _ceiling(rows: Sequence[Row], metric: str) -> Iterator[Confound]:
+    few: list[tuple[Row, str]] = []
+    for row in (row for row in rows if row.is_baseline and metric.startswith("test.")):
+        accuracy, images = row.mean_of("test.accuracy"), _images(row)
+        if accuracy is not None and images is not None:
+            errors = images * (1 - accuracy)
+            if errors < FEWEST_ERRORS:
+                few.append((row, f"{row.label} makes {errors:.3g} errors on {images} test images"))
+    if few:
+        baselines = _labels([row for row, _ in few])
+        near = [row for row in rows if row.label in baselines or row.baseline in baselines]
+        yield Confound(
+            "ceiling",
+            _labels(near),
+            f"near the ceiling: {listed([text for _, text in few[:3]])}, fewer than "
+            f"{FEWEST_ERRORS}, so little is left to differ in",
+            "near the ceiling",
+        )
+
+
+def _images(row: Row) -> int | None:
+    """The number of test images, if a run recorded what it said of each."""
+    for run in row.runs.values():
+        try:
+            return len(read_predictions(run.path))
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def _epochs(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
+    # A linear probe is solved for.
+    rows = [row for row in rows if value_of(_run(row), "protocol") != "linear_probe"]
+    trained = {row.label: mean for row in rows if (mean := row.mean_of("epochs"))}
+    if "trainer.epochs" in asked or len(trained) < 2:
+        return
+    least, most = (end(trained, key=trained.__getitem__) for end in (min, max))
+    if trained[most] > UNEQUAL_EPOCHS * trained[least]:
+        stopped = any(
+            value_of(_run(row), "trainer.early_stopping") not in (ABSENT, "null") for row in rows
+        )
+        yield Confound(
+            "epochs",
+            tuple(trained),
+            f"not all were trained for equally many epochs{' (early stopping)' if stopped else ''}:"
+            f" {least} {trained[least]:.3g}, {most} {trained[most]:.3g} on average",
+            f"epochs {_against(rows, trained, '{:.3g}'.format)}",
+        )
+
+
+def _options(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
+    heads: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        run = _run(row)
+        found = {name: lookup(run.config, f"head.{name}") for name in OPTIONS}
+        heads[value_of(run, "head")] = {
+            name: OPTIONS[name] if value in (ABSENT, None) else value
+            for name, value in found.items()
+        }
+    first, *others = heads.values()
+    differ = [
+        name
+        for name in OPTIONS
+        if f"head.{name}" not in asked and any(each[name] != first[name] for each in others)
+    ]
+    having: dict[str, list[str]] = defaultdict(list)
+    for head, options in heads.items():
+        given = [f"{n}={show(options[n])}" for n in differ if options[n] != OPTIONS[n]]
+        having[", ".join(given)].append(head)
+    if differ:
+        none = having.pop("", [])
+        told = [f"{listed(names)} {_has(names)} {given}" for given, names in having.items()]
+        if none:
+            told.append(
+                f"{listed(none)} {_has(none)} none of {'it' if len(differ) < 2 else 'them'}"
+            )
+        yield Confound(
+            "head_options",
+            _labels(rows),
+            f"heads differ in {listed(differ)}, not in their pooling alone: {'; '.join(told)}",
+            f"{listed(differ)} of the heads",
+        )
+
+
+def _parameters(rows: Sequence[Row]) -> Iterator[Confound]:
+    means = {row.label: row.mean_of("parameters.head") for row in rows}
+    sizes = {label: mean for label, mean in means.items() if mean is not None}
+    unequal: list[tuple[float, str, str]] = []
+    for row in rows:
+        if row.baseline in sizes and row.label in sizes:
+            least, most = sorted((row.label, row.baseline), key=sizes.__getitem__)
+            factor = sizes[most] / sizes[least] if sizes[least] else math.inf
+            if sizes[most] and factor >= UNEQUAL:
+                unequal.append((factor, least, most))
+    if unequal:
+        factor, least, most = max(unequal)
+        folds = f"up to {factor:.3g}-fold" if math.isfinite(factor) else "from none at all"
+        yield Confound(
+            "head_parameters",
+            tuple(sorted({label for _, *both in unequal for label in both})),
+            f"head parameters differ {folds}: {least} {count(sizes[least])}, {most} "
+            f"{count(sizes[most])} (head.match_parameters_of makes them equal)",
+            f"head parameters {_against(rows, sizes, count)}",
+        )
+
+
+def _run(row: Row) -> Run:
+    """One run for all: those of a group differ in no more than the seed."""
+    return next(iter(row.runs.values()))
+
+
+def _labels(rows: Sequence[Row]) -> tuple[str, ...]:
+    return tuple(row.label for row in rows)
+
+
+def _heads_differ(rows: Sequence[Row]) -> bool:
+    return len({value_of(_run(row), "head") for row in rows}) > 1
+
+
+def _has(names: Sequence[str]) -> str:
+    return "has" if len(names) == 1 else "have"
+
+
+def _against(rows: Sequence[Row], by: Mapping[str, float], told: Callable[[float], str]) -> str:
+    """`5.13k against 4.20M`: the first row and the last, which is its baseline."""
+    return " against ".join(told(by[row.label]) for row in (rows[0], rows[-1]) if row.label in by)
