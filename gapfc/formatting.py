@@ -3,7 +3,7 @@
 import hashlib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 NOTHING = "–"  # if there is no value
@@ -78,6 +78,15 @@ def plural(number: int, noun: str) -> str:
     ('1 run', '3 runs')
     """
     return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as in a sentence.
+
+    >>> listed(["fc"]), listed(["fc", "gap"]), listed(["fc", "gap", "nin"])
+    ('fc', 'fc and gap', 'fc, gap and nin')
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
 def decimals(spread: float | None, value: float, least: int = 0, most: int = 4) -> int:

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gapfc.compare.baseline import baseline_of, parse_baseline, usual_baseline
+from gapfc.compare.choose import Choice, choose
 from gapfc.compare.collect import Collection
-from gapfc.compare.confounds import refuse_mixtures
+from gapfc.compare.confounds import Confound, confounds
 from gapfc.compare.convergence import default_target, reached
 from gapfc.compare.curves import Curves
-from gapfc.compare.fields import lookup, metric_of, near_it, numbers
-from gapfc.compare.groups import Choice, check_keys, choose, group
+from gapfc.compare.fields import lookup, metric_of, near_it, numbers, value_of
+from gapfc.compare.groups import check_keys, group
 from gapfc.compare.metric import Measure, measure
+from gapfc.compare.mixtures import refuse_mixtures
 from gapfc.compare.notes import constants, notes
 from gapfc.compare.question import Question
 from gapfc.compare.row import Row, row_of
@@ -24,7 +26,10 @@ from gapfc.records.run import Run
 
 @dataclass
 class Comparison:
-    """The answer: rows best first, and all that has to be said beside them."""
+    """The answer: rows best first, and all that has to be said beside them.
+
+    confounds: of the whole table. confounds_of: those of each row's own comparison, by label.
+    """
 
     question: Question
     measure: Measure
@@ -35,6 +40,8 @@ class Comparison:
     rows: list[Row]
     best: str | None
     constants: dict[str, str]
+    confounds: list[Confound]
+    confounds_of: dict[str, list[Confound]]
     notes: list[str]
     choices: list[Choice]
     unusable: list[Run]
@@ -57,12 +64,13 @@ def compare(collection: Collection, question: Question, found: int | None = None
     runs, by = collection.runs, question.by
     if not runs:
         raise UserError(_nothing_completed(collection.unusable))
-    apart = (*by, question.choose) if question.choose else by
-    check_keys(runs, apart)
-    refuse_mixtures(runs, apart)
+    check_keys(runs, by)
+    check_keys(runs, question.choose, "--choose")
+    refuse_mixtures(runs, (*by, *question.choose))
     choices: list[Choice] = []
+    chosen = {key for key in question.choose if len({value_of(run, key) for run in runs}) > 1}
     if question.choose:
-        runs, choices = choose(runs, by, question.choose)
+        runs, choices = choose(runs, by, question.choose, collection.unusable)
     groups = group(runs, by)
     counted = [run for cell in groups for run in cell.runs.values()]
     metric = measure(question.metric, question.direction)
@@ -88,6 +96,10 @@ def compare(collection: Collection, question: Question, found: int | None = None
         else:
             row.compare_with(rows[baseline], question, metric.better)
     _correct(rows.values())
+    by_label = {row.label: row for row in rows.values()}
+    pairs = {
+        label: [row, by_label[row.baseline]] for label, row in by_label.items() if row.baseline
+    }
 
     ordered = sorted(
         rows.values(),
@@ -103,6 +115,8 @@ def compare(collection: Collection, question: Question, found: int | None = None
         rows=ordered,
         best=ordered[0].label if ordered[0].mean is not None else None,
         constants=constants(counted, by),
+        confounds=confounds(ordered, question, chosen),
+        confounds_of={label: confounds(pair, question, chosen) for label, pair in pairs.items()},
         notes=notes(groups, ordered, metric, choices),
         choices=choices,
         unusable=collection.unusable,

@@ -1,174 +1,266 @@
-"""What else runs differ in: refused if it changes what is compared, reported if it does not.
+"""What besides the question may explain a difference between groups, or hide one.
 
-What *belongs* to a `--by` key may differ with it: `--by head` owns every option below `head`, so
-fc with a hidden layer may stand beside gap with none. Within one group nothing may differ but the
-seed: two runs of `fc` with other hidden layers are two groups, `--by head,head.hidden`.
+`confounds` of all rows of a table says what stands above it; of a row and its baseline, what
+belongs to that comparison.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import math
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from gapfc.compare.fields import (
-    ALIASES,
-    distinct_configs,
-    flatten,
-    part_of,
-    show,
-    value_of,
-)
-from gapfc.compare.groups import Values
-from gapfc.errors import UserError
-from gapfc.formatting import plural, printable
-from gapfc.records.identity import is_execution, is_identity
+from gapfc.compare.fields import ABSENT, lookup, number, show, value_of
+from gapfc.compare.question import Question
+from gapfc.compare.row import Row
+from gapfc.formatting import count, listed
+from gapfc.records.predictions import read_predictions
 from gapfc.records.run import Run
 
-# In a transfer run the target's head follows from the source's, and the other way round.
-OWNS_TOO = {
-    "source.head": ("head", "transfer.source.head"),
-    "head": ("transfer.source.head",),
-    "source.dataset": ("transfer.source.dataset", "transfer.source.classes"),
-    "source.backbone": ("transfer.source.backbone",),
-    "protocol": ("transfer.protocol",),
-}
-# The source's identity; its path and accuracy differ with every seed.
-SOURCE_FIELDS = ("head", "dataset", "backbone", "classes", "group")
-# How the source was trained: one way within a group. Between groups it differs with the head, and
-# is reported above the table if it differs in more.
-SOURCE_GROUP = "transfer.source.group"
+Kind = Literal[
+    "feature_map", "same_function", "head_rate", "rate", "ceiling", "epochs", "head_options",
+    "head_parameters",
+]  # fmt: skip
+FEWEST_ERRORS = 30
+RATE, HEAD_RATE = "optimizer.lr", "head.lr_multiplier"
+# Options that several heads have, with what counts as their absence.
+OPTIONS: dict[str, Any] = {"hidden": [], "dropout": 0, "bias": True}
+UNEQUAL = 1.5  # head parameters may differ by this factor unsaid
+UNEQUAL_EPOCHS = 1.05
 
 
-def refuse_mixtures(runs: Sequence[Run], by: Sequence[str]) -> None:
-    """Raises UserError when runs differ in more than `by`, or those of a group in more than seed.
+@dataclass(frozen=True)
+class Confound:
+    """One such thing.
 
-    Call it before re-runs are set aside: a run at another learning rate is not a re-run.
+    Attributes:
+        kind: what claims and the JSON file know it by.
+        groups: labels of the rows concerned.
+        sentence: without a full stop.
+        brief: the same in a few words, for the end of a sentence about one comparison.
     """
-    settings = {id(config): _settings(config) for config in distinct_configs(runs)}
-    # There may be thousands of runs, but only a few kinds.
-    kinds = Counter(
-        (
-            tuple(value_of(run, key) for key in by),
-            id(run.config),
-            show(run.results.get("command", "train")),
-            _source(run),
+
+    kind: Kind
+    groups: tuple[str, ...]
+    sentence: str
+    brief: str
+
+
+def confounds(
+    rows: Sequence[Row], question: Question, chosen: Collection[str] = ()
+) -> list[Confound]:
+    """All that concerns these rows, the weightiest first.
+
+    chosen: keys that each group was given the best of several values of.
+    """
+    if len(rows) < 2:
+        return []
+    asked = {*question.by, *chosen}
+    found = [*_feature_map(rows), *_same_function(rows), *_head_rate(rows, asked)]
+    found += [*_rate(rows, asked), *_ceiling(rows, question.metric), *_epochs(rows, asked)]
+    return [*found, *_options(rows, asked), *_parameters(rows)]
+
+
+def _feature_map(rows: Sequence[Row]) -> Iterator[Confound]:
+    small = [row for row in rows if _is_single(lookup(_run(row).results, "feature_map"))]
+    if small and _heads_differ(rows):
+        where = "" if len(small) == len(rows) else f" of {listed(_labels(small))}"
+        yield Confound(
+            "feature_map",
+            _labels(small),
+            f"the feature map{where} is 1×1: on it there is nothing to pool, and every head is fc",
+            "a 1×1 feature map",
         )
-        for run in runs
-    )
-    told = [
-        (values, {**settings[config], "command": command, **dict(source)}, count)
-        for (values, config, command, source), count in kinds.items()
-    ]
-    mixed: dict[str, dict[str, int]] = {}
-    for key in sorted({key for _, facts, _ in told for key in facts} - set(by)):
-        owned = key == SOURCE_GROUP or _owned(key, by)
-        seen: dict[Values, set[str]] = defaultdict(set)
-        counts: dict[str, int] = Counter()
-        for values, facts, count in told:
-            value = facts.get(key, "null")
-            seen[values if owned else ()].add(value)
-            counts[value] += count
-        if any(len(values) > 1 for values in seen.values()):
-            mixed[key] = counts
-    if mixed:
-        raise UserError(_explain(_collapse(mixed), by))
 
 
-def execution_notes(runs: Sequence[Run]) -> list[str]:
-    """Differences that change speed and rounding, not what is compared: noted above the table."""
-    settings = {
-        id(config): {
-            leaf: show(value)
-            for leaf, value in flatten(config).items()
-            # For these two, results.json holds the resolved values.
-            if is_execution(leaf) and leaf not in ("trainer.device", "trainer.precision")
+def _is_single(shape: object) -> bool:
+    return isinstance(shape, list) and len(shape) == 3 and shape[1:] == [1, 1]
+
+
+def _same_function(rows: Sequence[Row]) -> Iterator[Confound]:
+    twins: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        run = _run(row)
+        function = _function(run)
+        if function is not None:
+            where = [value_of(run, key) for key in ("dataset", "backbone", "protocol")]
+            twins[tuple(where) + function].append(row)
+    for alike in twins.values():
+        if _heads_differ(alike):
+            nin = any(value_of(_run(row), "head") == "nin" for row in alike)
+            yield Confound(
+                "same_function",
+                _labels(alike),
+                f"{listed(_labels(alike))} are the same function"
+                + (": nin with relu=false differs only in where the mean stands" if nin else ""),
+                "they are the same function",
+            )
+
+
+def _function(run: Run) -> tuple[str, str] | None:
+    """What a head pools by and its hidden layers, for heads that can be equal to another."""
+    head, hidden = value_of(run, "head"), value_of(run, "head.hidden")
+    if head == "nin":
+        linear = value_of(run, "head.relu") == "false" and value_of(run, "head.conv") != "false"
+        return ("avg", "[]") if linear else None
+    if head == "spp" and value_of(run, "head.levels") == "[1]":
+        return value_of(run, "head.pool"), hidden
+    pools = {"gap": "avg", "gmp": "max"}
+    return (pools[head], hidden) if head in pools else None
+
+
+def _head_rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
+    factors = {row.label: number(lookup(_run(row).config, HEAD_RATE)) or 1.0 for row in rows}
+    if HEAD_RATE not in asked and len(set(factors.values())) > 1:
+        told = ", ".join(f"{label} {factor:g}" for label, factor in factors.items())
+        yield Confound(
+            "head_rate",
+            tuple(factors),
+            f"heads learn at different multiples of optimizer.lr ({HEAD_RATE}): {told}",
+            f"{HEAD_RATE} {_against(rows, factors, '{:g}'.format)}",
+        )
+
+
+def _rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
+    # A linear probe has no rate.
+    rows = [row for row in rows if value_of(_run(row), "protocol") != "linear_probe"]
+    rates = {value_of(_run(row), RATE) for row in rows}
+    if RATE not in asked and len(rates) == 1 and ABSENT not in rates and _heads_differ(rows):
+        where = "" if "transfer" in _run(rows[0]).results else "see +sweep=learning_rate and "
+        yield Confound(
+            "rate",
+            _labels(rows),
+            f"one learning rate for all, {rates.pop()}: no rate was chosen for each head "
+            f"({where}--choose {RATE})",
+            "one learning rate for both",
+        )
+
+
+def _ceiling(rows: Sequence[Row], metric: str) -> Iterator[Confound]:
+    few: list[tuple[Row, str]] = []
+    for row in (row for row in rows if row.is_baseline and metric.startswith("test.")):
+        accuracy, images = row.mean_of("test.accuracy"), _images(row)
+        if accuracy is not None and images is not None:
+            errors = images * (1 - accuracy)
+            if errors < FEWEST_ERRORS:
+                few.append((row, f"{row.label} makes {errors:.3g} errors on {images} test images"))
+    if few:
+        baselines = _labels([row for row, _ in few])
+        near = [row for row in rows if row.label in baselines or row.baseline in baselines]
+        yield Confound(
+            "ceiling",
+            _labels(near),
+            f"near the ceiling: {listed([text for _, text in few[:3]])}, fewer than "
+            f"{FEWEST_ERRORS}, so little is left to differ in",
+            "near the ceiling",
+        )
+
+
+def _images(row: Row) -> int | None:
+    """The number of test images, if a run recorded what it said of each."""
+    for run in row.runs.values():
+        try:
+            return len(read_predictions(run.path))
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def _epochs(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
+    # A linear probe is solved for.
+    rows = [row for row in rows if value_of(_run(row), "protocol") != "linear_probe"]
+    trained = {row.label: mean for row in rows if (mean := row.mean_of("epochs"))}
+    if "trainer.epochs" in asked or len(trained) < 2:
+        return
+    least, most = (end(trained, key=trained.__getitem__) for end in (min, max))
+    if trained[most] > UNEQUAL_EPOCHS * trained[least]:
+        stopped = any(
+            value_of(_run(row), "trainer.early_stopping") not in (ABSENT, "null") for row in rows
+        )
+        yield Confound(
+            "epochs",
+            tuple(trained),
+            f"not all were trained for equally many epochs{' (early stopping)' if stopped else ''}:"
+            f" {least} {trained[least]:.3g}, {most} {trained[most]:.3g} on average",
+            f"epochs {_against(rows, trained, '{:.3g}'.format)}",
+        )
+
+
+def _options(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
+    heads: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        run = _run(row)
+        found = {name: lookup(run.config, f"head.{name}") for name in OPTIONS}
+        heads[value_of(run, "head")] = {
+            name: OPTIONS[name] if value in (ABSENT, None) else value
+            for name, value in found.items()
         }
-        for config in distinct_configs(runs)
-    }
-    facts: dict[str, dict[str, int]] = defaultdict(Counter)
-    for run in runs:
-        for name in ("device", "precision", "torch", "gapfc", "git"):
-            facts[name][show(run.results.get(name))] += 1
-        for leaf, value in settings[id(run.config)].items():
-            facts[leaf][value] += 1
-    return [
-        f"{name} differs: " + ", ".join(f"{value} ({n} runs)" for value, n in counts.items())
-        for name, counts in facts.items()
-        if len(counts) > 1
+    first, *others = heads.values()
+    differ = [
+        name
+        for name in OPTIONS
+        if f"head.{name}" not in asked and any(each[name] != first[name] for each in others)
     ]
+    having: dict[str, list[str]] = defaultdict(list)
+    for head, options in heads.items():
+        given = [f"{n}={show(options[n])}" for n in differ if options[n] != OPTIONS[n]]
+        having[", ".join(given)].append(head)
+    if differ:
+        none = having.pop("", [])
+        told = [f"{listed(names)} {_has(names)} {given}" for given, names in having.items()]
+        if none:
+            told.append(
+                f"{listed(none)} {_has(none)} none of {'it' if len(differ) < 2 else 'them'}"
+            )
+        yield Confound(
+            "head_options",
+            _labels(rows),
+            f"heads differ in {listed(differ)}, not in their pooling alone: {'; '.join(told)}",
+            f"{listed(differ)} of the heads",
+        )
 
 
-def _settings(config: Mapping[str, Any]) -> dict[str, str]:
-    """The settings that have to be equal within a group, by dotted path."""
-    # Two machines keep the same data in two places.
-    root = str(config.get("data_root") or "").rstrip("/") + "/"
-    return {
-        leaf: show(value).removeprefix(root if len(root) > 1 else "")
-        for leaf, value in flatten(config).items()
-        # A setting that is off counts as equal to one that an older gapfc did not have yet.
-        if value is not None and _is_compared(leaf)
-    }
+def _parameters(rows: Sequence[Row]) -> Iterator[Confound]:
+    means = {row.label: row.mean_of("parameters.head") for row in rows}
+    sizes = {label: mean for label, mean in means.items() if mean is not None}
+    unequal: list[tuple[float, str, str]] = []
+    for row in rows:
+        if row.baseline in sizes and row.label in sizes:
+            least, most = sorted((row.label, row.baseline), key=sizes.__getitem__)
+            factor = sizes[most] / sizes[least] if sizes[least] else math.inf
+            if sizes[most] and factor >= UNEQUAL:
+                unequal.append((factor, least, most))
+    if unequal:
+        factor, least, most = max(unequal)
+        folds = f"up to {factor:.3g}-fold" if math.isfinite(factor) else "from none at all"
+        yield Confound(
+            "head_parameters",
+            tuple(sorted({label for _, *both in unequal for label in both})),
+            f"head parameters differ {folds}: {least} {count(sizes[least])}, {most} "
+            f"{count(sizes[most])} (head.match_parameters_of makes them equal)",
+            f"head parameters {_against(rows, sizes, count)}",
+        )
 
 
-def _is_compared(leaf: str) -> bool:
-    # A source's path differs with every seed: `_source` has what it is.
-    return is_identity(leaf) and not is_execution(leaf) and leaf.partition(".")[0] != "source"
+def _run(row: Row) -> Run:
+    """One run for all: those of a group differ in no more than the seed."""
+    return next(iter(row.runs.values()))
 
 
-def _source(run: Run) -> tuple[tuple[str, str], ...]:
-    """Protocol and identity of the source of a transfer run; empty for any other run."""
-    transfer = run.results.get("transfer")
-    if not isinstance(transfer, Mapping):
-        return ()
-    source = part_of(transfer, "source")
-    names = [name for name in SOURCE_FIELDS if name in source]
-    return (
-        ("transfer.protocol", show(transfer.get("protocol"))),
-        *((f"transfer.source.{name}", show(source[name])) for name in names),
-    )
+def _labels(rows: Sequence[Row]) -> tuple[str, ...]:
+    return tuple(row.label for row in rows)
 
 
-def _owned(leaf: str, by: Iterable[str]) -> bool:
-    return any(
-        leaf == node or leaf.startswith(node + ".")
-        for key in by
-        for node in (key, *OWNS_TOO.get(key, ()))
-    )
+def _heads_differ(rows: Sequence[Row]) -> bool:
+    return len({value_of(_run(row), "head") for row in rows}) > 1
 
 
-def _collapse(mixed: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
-    """One line for a node that differs as a whole: `dataset`, not each key below it."""
-    nodes = {key.rpartition(".")[0] for key in mixed if key.endswith((".name", "._target_"))}
-    names = {path: alias for alias, path in ALIASES.items()}
-    short: dict[str, dict[str, int]] = {}
-    for key, counts in mixed.items():
-        if "command" in mixed and (key in names or key in ALIASES):
-            continue  # a training run has no protocol and no source
-        key = names.get(key, key)
-        node = next((node for node in nodes if node and key.startswith(node + ".")), None)
-        if node is None:
-            short[key] = counts
-        elif key == f"{node}.name" or (f"{node}.name" not in mixed and key == f"{node}._target_"):
-            is_class = key.endswith("._target_")
-            short[node] = {v.rpartition(".")[2] if is_class else v: n for v, n in counts.items()}
-    return short
+def _has(names: Sequence[str]) -> str:
+    return "has" if len(names) == 1 else "have"
 
 
-def _explain(mixed: dict[str, dict[str, int]], by: Sequence[str]) -> str:
-    mixed = {printable(key): counts for key, counts in mixed.items()}
-    lines = [f"these runs differ in more than {', '.join(by)}; they are not mixed:"]
-    for key, counts in list(mixed.items())[:8]:
-        ranked = sorted(counts.items(), key=lambda item: -item[1])
-        told = [f"{value} ({plural(n, 'run')})" for value, n in ranked[:6]]
-        lines.append(f"  {key}: {', '.join(told)}{', …' if len(ranked) > 6 else ''}")
-    if len(mixed) > 8:
-        lines.append(f"  and {len(mixed) - 8} more: {', '.join(list(mixed)[8:20])}")
-    # Training runs among transfer runs explain most other differences.
-    first = "command" if "command" in mixed else next(iter(mixed))
-    value = max(mixed[first].items(), key=lambda item: item[1])[0]
-    keep = f"Keep some with --where {first}={value}"
-    if first != "command":
-        keep += f", or tell them apart: --by {','.join([*by, *list(mixed)[:3]])}"
-    lines.append(keep)
-    return "\n".join(lines)
+def _against(rows: Sequence[Row], by: Mapping[str, float], told: Callable[[float], str]) -> str:
+    """`5.13k against 4.20M`: the first row and the last, which is its baseline."""
+    return " against ".join(told(by[row.label]) for row in (rows[0], rows[-1]) if row.label in by)

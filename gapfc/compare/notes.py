@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from gapfc.compare.confounds import execution_notes
+from gapfc.compare.choose import Choice
 from gapfc.compare.fields import ABSENT, metric_of, value_of
-from gapfc.compare.groups import Choice, Group
+from gapfc.compare.groups import Group, Values
 from gapfc.compare.metric import Measure
+from gapfc.compare.mixtures import execution_notes, splits_vary
 from gapfc.compare.row import Row
-from gapfc.formatting import count
+from gapfc.formatting import count, listed
 from gapfc.records.run import Run
 
 CONSTANT = (
@@ -37,6 +38,8 @@ def notes(
     """What a reader of the table might wrongly take for granted, one sentence each."""
     runs = [run for group in groups for run in group.runs.values()]
     told = execution_notes(runs)
+    if any(splits_vary(group.runs.values()) for group in groups):
+        told.append("each seed has its own split (dataset.split_seed)")
     if metric.assumed:
         other = "lower" if metric.better > 0 else "higher"
         told.append(
@@ -49,7 +52,7 @@ def notes(
         told.append(
             f"{len(reruns)} older run(s) of a seed that was run again do not count: {names}{more}"
         )
-    return [*told, *_missing(rows, metric), *_chosen(choices), *_transfer(runs)]
+    return [*told, *_missing(rows, metric), *_chosen(choices, rows), *_transfer(runs)]
 
 
 def _missing(rows: Sequence[Row], metric: Measure) -> Iterator[str]:
@@ -66,27 +69,58 @@ def _missing(rows: Sequence[Row], metric: Measure) -> Iterator[str]:
             yield f"{row.label} and {row.baseline}: seed {seeds} is in one of them only"
 
 
-def _chosen(choices: Sequence[Choice]) -> Iterator[str]:
+def _chosen(choices: Sequence[Choice], rows: Sequence[Row]) -> Iterator[str]:
+    """What was chosen for each group, how clear that was, and where a better setting may lie."""
     if not choices:
         return
-    key = choices[0].key
-    if len({frozenset(choice.among) for choice in choices}) > 1:
-        yield f"the groups did not have the same values of {key} to choose from"
-    elif len(choices[0].among) == 1:
-        yield f"every group had one value of {key}, {choices[0].chosen}: none was chosen"
+    keys = ", ".join(choices[0].chosen)
+    tried = choices[0].tried
+    if any(choice.tried != tried for choice in choices):
+        yield f"the groups did not have the same values of {keys} to choose from"
+    elif len(tried) == 1:
+        yield f"every group had one value of {keys}, {choices[0].setting}: none was chosen"
         return
     else:
-        among = ", ".join(sorted(choices[0].among, key=_by_size))
-        yield f"every group had the same {len(choices[0].among)} values of {key}: {among}"
-    told = "; ".join(f"{' '.join(c.values)} {c.chosen} of {len(c.among)}" for c in choices)
-    yield f"{key} was chosen for each group by mean val.accuracy: {told}"
+        among = (" · " if len(choices[0].chosen) > 1 else ", ").join(tried)
+        yield f"every group had the same {len(tried)} values of {keys}: {among}"
+    names = {row.values: row.label for row in rows}
+    each = "; ".join(f"{names[choice.values]} {_choice(choice)}" for choice in choices)
+    yield f"{keys}: chosen for each group by mean val.accuracy: {each}"
+    yield from _edges(choices, names)
+    for choice in choices:
+        yield from _failed(choice, names[choice.values])
 
 
-def _by_size(value: str) -> tuple[float, str]:
-    try:
-        return float(value), value
-    except ValueError:
-        return float("inf"), value
+def _choice(choice: Choice) -> str:
+    """`0.01 of 4 (0.3 points ahead of 0.03)`."""
+    text = f"{choice.setting} of {len(choice.tried)}"
+    if choice.tied:
+        return f"{text} (as good as {listed(choice.tied)}: the smaller is taken)"
+    if choice.ahead is not None:
+        points = 100 * choice.ahead
+        return f"{text} ({points:.{1 if points >= 0.1 else 2}f} points ahead of {choice.runner_up})"
+    return text
+
+
+def _edges(choices: Sequence[Choice], names: Mapping[Values, str]) -> Iterator[str]:
+    edges: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for choice in choices:
+        for key, edge in choice.at_edge.items():
+            if edge is not None:
+                edges[key, choice.chosen[key], edge].append(names[choice.values])
+    for (key, value, side), groups in edges.items():
+        size, way = ("largest", "more") if side == "highest" else ("smallest", "less")
+        yield f"{value} is the {size} {key} tried: {listed(groups)} may want {way}"
+
+
+def _failed(choice: Choice, name: str) -> Iterator[str]:
+    for setting, seeds in choice.failed.items():
+        at = setting if len(choice.chosen) > 1 else f"{next(iter(choice.chosen))}={setting}"
+        of = f"seed{'s' * (len(seeds) > 1)} {listed([str(seed) for seed in seeds])} diverged"
+        if setting == choice.setting:
+            yield f"{name} at {at}: {of}, and it was chosen as fewer did than elsewhere"
+        else:
+            yield f"{name} at {at}: {of}, which rules it out"
 
 
 def _transfer(runs: Sequence[Run]) -> Iterator[str]:

@@ -12,6 +12,7 @@ class Question:
     """The options of `gapfc compare`, named as there.
 
     metric: path of a number in results.json. by: the keys that make a group.
+    choose: the keys whose values validation chooses for each group, together.
     confidence: of all intervals, in (0, 1). interval: "auto" | "t" | "bootstrap".
     target: validation accuracy in (0, 1], or None for the usual one.
     direction: "higher" | "lower", or None for what is known of the metric.
@@ -23,7 +24,7 @@ class Question:
     by: tuple[str, ...] = ("head",)
     baseline: str | None = None
     where: tuple[str, ...] = ()
-    choose: str | None = None
+    choose: tuple[str, ...] = ()
     confidence: float = 0.95
     interval: str = "auto"
     target: float | None = None
@@ -36,5 +37,6 @@ class Question:
             raise UserError(f"--confidence {self.confidence:g}: give a share in (0, 1), as 0.95")
         if self.target is not None and not 0 < self.target <= 1:
             raise UserError(f"--target {self.target:g}: give an accuracy in (0, 1], as 0.9 for 90%")
-        if self.choose in self.by:
-            raise UserError(f"--choose {self.choose}: already in --by; leave it out there")
+        for key in self.choose:
+            if key in self.by:
+                raise UserError(f"--choose {key}: already in --by; leave it out there")

@@ -101,37 +101,6 @@ def test_an_interval_and_a_test_that_disagree_claim_nothing(tmp_path, capsys):
     assert "comparisons" not in out
 
 
-def test_choose_takes_each_heads_best_setting_on_validation(tmp_path):
-    best = {"fc": 0.1, "gap": 0.3}
-    for head, rate in best.items():
-        for lr in (0.1, 0.3, 1.0):
-            for seed in range(2):
-                # The better on validation is the worse in test: test must not choose.
-                write_run(tmp_path / "o", head, seed, accuracy=0.8 if lr == rate else 0.9,
-                          config={"optimizer.lr": lr},
-                          results={"val.accuracy": 0.95 if lr == rate else 0.85})  # fmt: skip
-    found = answer(tmp_path / "o", "--choose", "optimizer.lr", tmp=tmp_path)
-    assert {c["values"][0]: c["chosen"] for c in found["chosen"]} == {"fc": "0.1", "gap": "0.3"}
-    assert [r["mean"] for r in found["rows"]] == pytest.approx([0.8, 0.8])
-    assert any("fc 0.1 of 3; gap 0.3 of 3" in note for note in found["notes"])
-    assert "every group had the same 3 values of optimizer.lr: 0.1, 0.3, 1.0" in found["notes"]
-
-
-def test_a_setting_does_not_win_by_the_seeds_it_has(tmp_path):
-    for lr, seed, val in ((0.1, 0, 0.90), (0.1, 1, 0.70), (0.3, 0, 0.85)):
-        write_run(tmp_path / "o", "gap", seed, config={"optimizer.lr": lr},
-                  results={"val.accuracy": val})  # fmt: skip
-    found = answer(tmp_path / "o", "--choose", "optimizer.lr", tmp=tmp_path)
-    assert found["chosen"][0]["chosen"] == "0.1"
-    assert found["chosen"][0]["among"] == {"0.1": 0.9, "0.3": 0.85}
-
-
-def test_one_value_is_no_choice(sweep, tmp_path):
-    found = answer(sweep, "--choose", "optimizer.lr", tmp=tmp_path)
-    assert "every group had one value of optimizer.lr, 0.05: none was chosen" in found["notes"]
-    assert found["constants"]["optimizer.lr"] == "0.05"
-
-
 def test_convergence_counts_those_that_never_reached_it(tmp_path, capsys):
     key = "convergence.to_accuracy"
     times = {"fc": (4.0, 6.0, 5.0), "gap": (3.0, None, 4.0), "nin": (None, None, 9.0)}

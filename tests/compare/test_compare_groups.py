@@ -5,6 +5,8 @@ from asked import answer, row
 from synthetic import write_run
 
 from gapfc.cli.commands.compare import main
+from gapfc.compare.collect import collect
+from gapfc.compare.mixtures import splits_vary
 from gapfc.errors import UserError
 
 
@@ -100,3 +102,37 @@ def test_a_setting_that_is_off_and_one_not_there_yet_are_the_same(tmp_path, caps
     write_run(tmp_path, "gap", 2, config={"trainer.clip_norm": 1.0})
     with pytest.raises(UserError, match=r"trainer\.clip_norm: null \(2 runs\), 1\.0 \(1 run\)"):
         main([str(tmp_path)])
+
+
+def test_each_seed_may_have_its_own_split_if_groups_share_it(tmp_path):
+    for head in ("fc", "gap"):
+        for seed in range(3):
+            typed = [f"head={head}", "dataset.split_seed=${seed}"]
+            config = {"dataset.split_seed": seed}
+            write_run(tmp_path / "o", head, seed, config=config, results={"overrides": typed})
+    found = answer(tmp_path / "o", tmp=tmp_path)
+    assert row(found, "gap")["paired"]["seeds"] == [0, 1, 2]
+    assert "each seed has its own split (dataset.split_seed)" in found["notes"]
+    assert found["commands"][0] == (
+        "gapfc train -m head=gap,fc 'dataset.split_seed=${seed}' seed=0,1,2"
+    )
+    # Another split of the same seed: no longer the same images.
+    write_run(tmp_path / "o", "gap", 3, config={"dataset.split_seed": 3})
+    write_run(tmp_path / "o", "fc", 3, config={"dataset.split_seed": 0})
+    with pytest.raises(UserError, match=r"dataset\.split_seed: 0 \(3 runs\), "):
+        main([str(tmp_path / "o")])
+
+
+def test_within_one_group_a_seed_has_one_split(tmp_path):
+    for split in range(2):
+        write_run(tmp_path, "gap", 0, config={"dataset.split_seed": split})
+    with pytest.raises(UserError, match=r"dataset\.split_seed: 0 \(1 run\), 1 \(1 run\)"):
+        main([str(tmp_path)])
+
+
+def test_splits_vary(tmp_path):
+    for seed in range(2):
+        write_run(tmp_path / "a", "gap", seed, config={"dataset.split_seed": seed})
+        write_run(tmp_path / "b", "gap", seed, config={"dataset.split_seed": 7})
+    assert splits_vary(collect([tmp_path / "a"]).runs)
+    assert not splits_vary(collect([tmp_path / "b"]).runs)

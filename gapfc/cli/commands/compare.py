@@ -35,6 +35,7 @@ examples:
   gapfc compare outputs --metric test.nll --by head,optimizer.lr
   gapfc compare outputs --by head,head.hidden --baseline head=fc,head.hidden=[]
   gapfc compare outputs --choose optimizer.lr     (each head at the rate validation prefers)
+  gapfc compare outputs --choose optimizer.lr,head.dropout     (at the best combination)
   gapfc compare outputs/transfer --by source.head,protocol --baseline protocol=scratch
   gapfc compare outputs --html report.html --out comparison
 
@@ -70,8 +71,10 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--choose",
-        metavar="KEY",
-        help="keep each group's runs at the value of KEY with the best mean val.accuracy",
+        default="",
+        metavar="KEYS",
+        help="keep each group's runs at the value of KEYS (several: combined) with the best "
+        "mean val.accuracy; none at which a seed diverged, and the smaller of two as good",
     )
     made.add_argument("--confidence", type=float, default=0.95, metavar="C", help="0.95")
     made.add_argument(
@@ -103,12 +106,16 @@ def main(argv: list[str]) -> int:
     Raises UserError for anything the user can fix.
     """
     options = parser().parse_args(argv)
+    by, chosen = (
+        tuple(dict.fromkeys(key for key in split_outside_brackets(keys) if key))
+        for keys in (options.by, options.choose)
+    )
     question = Question(
         metric=options.metric,
-        by=tuple(dict.fromkeys(key for key in split_outside_brackets(options.by) if key)),
+        by=by,
         baseline=options.baseline,
         where=tuple(options.where),
-        choose=options.choose,
+        choose=chosen,
         confidence=options.confidence,
         interval=options.interval,
         target=options.target,
@@ -154,6 +161,7 @@ def summary(comparison: Comparison, width: int = 120, bold: bool = False) -> str
     if comparison.constants:
         same = ", ".join(f"{key}={value}" for key, value in comparison.constants.items())
         above.append(f"The same for all: {same}")
+    above += [f"Bear in mind: {each.sentence}" for each in comparison.confounds]
     above += [f"Note: {note}" for note in comparison.notes]
     below = sentences(comparison)
     missing = unusable_lines(comparison)

@@ -33,9 +33,14 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         "runs_found": comparison.found,
         "runs_compared": comparison.compared,
         "constants": comparison.constants,
+        "confounds": [asdict(confound) for confound in comparison.confounds],
         "notes": comparison.notes,
         "chosen": [asdict(choice) for choice in comparison.choices],
-        "rows": [_row(row, comparison.by, shown) for row in comparison.rows],
+        "rows": [
+            _row(row, comparison.by, shown)
+            | {"confounds": [each.kind for each in comparison.confounds_of.get(row.label, [])]}
+            for row in comparison.rows
+        ],
         "sentences": sentences(comparison),
         "commands": commands(comparison),
         "not_compared": [

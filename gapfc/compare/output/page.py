@@ -92,9 +92,10 @@ def _facts(comparison: Comparison) -> dict[str, str]:
         **comparison.constants,
     }
     if comparison.choices:
-        key = comparison.choices[0].key
-        facts[f"{key}, chosen on validation"] = "; ".join(
-            f"{' '.join(c.values)}: {c.chosen} of {', '.join(c.among)}" for c in comparison.choices
+        keys = ", ".join(comparison.question.choose)
+        facts[f"{keys}, chosen on validation"] = "; ".join(
+            f"{' '.join(c.values)}: {c.setting} of {' · '.join(c.tried)}"
+            for c in comparison.choices
         )
     return facts
 

@@ -19,9 +19,10 @@ PERSONAL = (SEED, *PLACE)
 COMMANDS = ("train", "transfer")
 # What a command tells is pasted into a shell: of a stranger's run only plain settings are told.
 # None names a class or function to call (`head._target_`), refers to something else (`${oc.env:…}`)
-# or is an option of Hydra (`--config-dir`, `hydra.searchpath`).
+# than its own seed (`dataset.split_seed=${seed}`), or is an option of Hydra (`--config-dir`,
+# `hydra.searchpath`).
 PLAIN = re.compile(r"(\+\+?|~)?(?!hydra\b)[A-Za-z]\w*([./@]\w+)*(@?:\w+)?(=.*)?")
-NOT_PLAIN = re.compile(r"\b_[a-z]+_\b|\$\{")
+NOT_PLAIN = re.compile(r"\b_[a-z]+_\b|\$\{(?!seed\})")
 MOST_WORDS, LONGEST_WORD = 400, 2000
 
 
@@ -118,7 +119,7 @@ def compare_command(comparison: Comparison) -> str:
     for condition in question.where:
         words += ["--where", condition]
     if question.choose:
-        words += ["--choose", question.choose]
+        words += ["--choose", ",".join(question.choose)]
     if question.target is not None:
         words += ["--target", f"{question.target:g}"]
     if question.confidence != 0.95:

@@ -12,8 +12,15 @@ from gapfc.formatting import decimals, percent, plural, printable, probability
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """One sentence per group, best first; the baseline's own row has none."""
-    return [sentence(row, comparison) for row in comparison.rows if not row.is_baseline]
+    """One sentence per group, best first; the baseline's own row has none.
+
+    What may confound the comparison follows in a few words.
+    """
+    told = []
+    for row in (row for row in comparison.rows if not row.is_baseline):
+        briefly = ", ".join(each.brief for each in comparison.confounds_of.get(row.label, []))
+        told.append(sentence(row, comparison) + (f" Bear in mind: {briefly}." if briefly else ""))
+    return told
 
 
 def sentence(row: Row, comparison: Comparison) -> str:

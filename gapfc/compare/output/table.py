@@ -43,7 +43,7 @@ def terminal(comparison: Comparison, width: int = 120, bold: bool = False) -> st
 
 
 def markdown(comparison: Comparison) -> str:
-    """A GitHub table with all columns, the best in bold."""
+    """A GitHub table with all columns, the best in bold, below what may confound it."""
     rows, shown = comparison.rows, shown_columns(comparison)
     lines: list[list[str]] = [[] for _ in range(len(rows) + 1)]
     for column in shown:
@@ -54,7 +54,8 @@ def markdown(comparison: Comparison) -> str:
             line.append(f"**{cell}**" if row.label in best else cell)
     header, *body = (f"| {' | '.join(line)} |" for line in lines)
     rule = f"|{'|'.join(':--' if column.is_key else '--:' for column in shown)}|"
-    return "\n".join([header, rule, *body]) + "\n"
+    above = [f"- Bear in mind: {_escape(each.sentence)}." for each in comparison.confounds]
+    return "\n".join([*above, *([""] if above else []), header, rule, *body]) + "\n"
 
 
 def _escape(text: str) -> str:

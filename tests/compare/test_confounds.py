@@ -1,0 +1,173 @@
+"""What besides the question may explain a difference: named above the table and in sentences."""
+
+import numpy as np
+import pytest
+from asked import answer
+from synthetic import write_run, write_transfer
+
+from gapfc.compare.answer import Comparison, compare
+from gapfc.compare.collect import collect
+from gapfc.compare.output.page import html_text
+from gapfc.compare.output.sentences import sentences
+from gapfc.compare.output.table import markdown
+from gapfc.compare.question import Question
+from gapfc.records.predictions import Predictions, write_predictions
+
+ALIKE = {"head.hidden": [], "head.dropout": 0.0}
+
+
+def compared(root, **question) -> Comparison:
+    return compare(collect([root]), Question(**question))
+
+
+def kinds(found: Comparison) -> dict[str, str]:
+    return {confound.kind: confound.sentence for confound in found.confounds}
+
+
+def predict(path, images: int) -> None:
+    index = np.arange(images)
+    share = np.ones(images)
+    write_predictions(path, Predictions(index, index * 0, index * 0, share, share))
+
+
+def test_what_fc_and_gap_differ_in_by_default(sweep):
+    found = compared(sweep)
+    assert kinds(found) == {
+        "rate": "one learning rate for all, 0.05: no rate was chosen for each head "
+        "(see +sweep=learning_rate and --choose optimizer.lr)",
+        "head_options": "heads differ in hidden and dropout, not in their pooling alone: fc has "
+        "hidden=[512], dropout=0.5; gap, spp and nin have none of them",
+        "head_parameters": "head parameters differ up to 819-fold: nin 5.13k, fc 4.20M "
+        "(head.match_parameters_of makes them equal)",
+    }
+    assert [each.kind for each in found.confounds_of["gap"]] == list(kinds(found))
+    assert set(found.confounds_of) == {"gap", "nin", "spp"}
+    gap = next(told for told in sentences(found) if told.startswith("gap"))
+    assert gap.endswith(
+        " Bear in mind: one learning rate for both, hidden and dropout of the heads, "
+        "head parameters 5.13k against 4.20M."
+    )
+
+
+def test_they_are_in_every_output(sweep, tmp_path, capsys):
+    told = answer(sweep, tmp=tmp_path)
+    assert [each["kind"] for each in told["confounds"]] == [
+        "rate", "head_options", "head_parameters",
+    ]  # fmt: skip
+    assert told["confounds"][0]["groups"] == [row["label"] for row in told["rows"]]
+    by_label = {row["label"]: row["confounds"] for row in told["rows"]}
+    assert by_label["gap"] == ["rate", "head_options", "head_parameters"]
+    assert by_label["fc"] == []
+    assert "\nBear in mind: one learning rate for all, 0.05: no" in capsys.readouterr().out
+    found = compared(sweep)
+    assert markdown(found).startswith("- Bear in mind: one learning rate for all, 0.05")
+    assert "<b>Bear in mind:</b> one learning rate for all" in html_text(found, [])
+
+
+def test_what_is_asked_about_or_chosen_is_no_confound(tmp_path):
+    for head in ("fc", "gap"):
+        for rate in (0.1, 0.3):
+            write_run(tmp_path, head, config={**ALIKE, "optimizer.lr": rate})
+    assert "rate" not in kinds(compared(tmp_path, choose=("optimizer.lr",)))
+    assert "rate" not in kinds(compared(tmp_path, by=("head", "optimizer.lr")))
+    assert "head_options" not in kinds(compared(tmp_path, by=("head", "optimizer.lr")))
+
+
+def test_one_rate_to_choose_from_is_no_choice(sweep):
+    assert "rate" in kinds(compared(sweep, choose=("optimizer.lr",)))
+
+
+def test_groups_that_do_not_differ_in_the_head_need_no_rates(tmp_path):
+    for padding in ("zeros", "circular"):
+        write_run(tmp_path, "gap", config={"backbone.padding": padding})
+    assert compared(tmp_path, by=("backbone.padding",)).confounds == []
+
+
+def test_the_heads_own_rate(tmp_path):
+    write_run(tmp_path, "nin", config={"head.lr_multiplier": 10.0})
+    write_run(tmp_path, "gap")
+    found = compared(tmp_path, baseline="gap")
+    assert kinds(found)["head_rate"] == (
+        "heads learn at different multiples of optimizer.lr (head.lr_multiplier): gap 1, nin 10"
+    )
+    assert "head.lr_multiplier 10 against 1" in sentences(found)[0]
+    asked = compared(tmp_path, by=("head", "head.lr_multiplier"), baseline="head=gap")
+    assert "head_rate" not in kinds(asked)
+
+
+@pytest.mark.parametrize(("relu", "same"), [(True, False), (False, True)])
+def test_nin_without_relu_is_gap(tmp_path, relu, same):
+    write_run(tmp_path, "gap")
+    write_run(tmp_path, "nin", config={"head.relu": relu})
+    write_run(tmp_path, "spp", config={"head.hidden": []})
+    told = kinds(compared(tmp_path)).get("same_function")
+    said = "gap and nin are the same function: nin with relu=false differs only in where the mean"
+    assert (told == f"{said} stands") if same else told is None
+
+
+def test_a_pyramid_of_one_bin_is_a_global_pool(tmp_path):
+    write_run(tmp_path, "gap")
+    write_run(tmp_path, "gmp")
+    write_run(tmp_path, "spp", config={"head.levels": [1], "head.hidden": []})
+    (found,) = [c for c in compared(tmp_path).confounds if c.kind == "same_function"]
+    assert set(found.groups) == {"gmp", "spp"}
+    assert found.sentence == f"{' and '.join(found.groups)} are the same function"
+
+
+def test_a_map_of_one_position(tmp_path):
+    for head in ("fc", "gap"):
+        write_run(tmp_path, head, results={"feature_map": [512, 1, 1]})
+    assert compared(tmp_path).confounds[0].sentence == (
+        "the feature map is 1×1: on it there is nothing to pool, and every head is fc"
+    )
+
+
+@pytest.mark.parametrize("shape", [None, [], [1, 1], [[1], "1", {}]])
+def test_strange_shapes_of_maps_are_passed_over(tmp_path, shape):
+    for head in ("fc", "gap"):
+        write_run(tmp_path, head, results={"feature_map": shape})
+    assert "feature_map" not in kinds(compared(tmp_path))
+
+
+def test_unequal_epochs(tmp_path):
+    stop = {"trainer.early_stopping": 3}
+    for seed, epochs in enumerate((7, 9)):
+        write_run(tmp_path, "fc", seed, config=stop)
+        write_run(tmp_path, "gap", seed, config=stop, results={"epochs": epochs})
+    found = compared(tmp_path)
+    assert kinds(found)["epochs"] == (
+        "not all were trained for equally many epochs (early stopping): gap 8, fc 12 on average"
+    )
+    assert "epochs 8 against 12" in sentences(found)[0]
+
+
+@pytest.mark.parametrize(("images", "near"), [(1000, True), (1600, False)])
+def test_near_the_ceiling(tmp_path, images, near):
+    for seed, accuracy in enumerate((0.98, 0.979, 0.981)):
+        for head in ("fc", "gap"):
+            predict(write_run(tmp_path, head, seed, accuracy=accuracy), images)
+    found = compared(tmp_path)
+    assert kinds(found).get("ceiling") == (
+        "near the ceiling: fc makes 20 errors on 1000 test images, fewer than 30, so little is "
+        "left to differ in"
+        if near
+        else None
+    )
+    assert ("near the ceiling" in sentences(found)[0]) == near
+    assert "ceiling" not in kinds(compared(tmp_path, metric="train_seconds"))
+
+
+def test_damaged_predictions_are_passed_over(tmp_path):
+    for head in ("fc", "gap"):
+        path = write_run(tmp_path, head, accuracy=0.999)
+        (path / "predictions.npz").write_bytes(b"PK nonsense")
+    assert "ceiling" not in kinds(compared(tmp_path))
+
+
+def test_of_transfer_a_linear_probe_has_no_rate(tmp_path):
+    for head in ("fc", "gap"):
+        write_transfer(tmp_path / "a", head, "linear_probe", 0)
+        write_transfer(tmp_path / "b", head, "finetune", 0)
+    assert "rate" not in kinds(compared(tmp_path / "a", by=("source.head",)))
+    rate = kinds(compared(tmp_path / "b", by=("source.head",)))["rate"]
+    assert rate.endswith("no rate was chosen for each head (--choose optimizer.lr)")
