@@ -7,7 +7,8 @@ from typing import Any
 from torch import nn
 
 from gapfc.backbones.initialisation import he_initialisation
-from gapfc.backbones.pooling import build_pool
+from gapfc.backbones.padding import Padding, check_padding
+from gapfc.backbones.pooling import Crop, build_pool
 from gapfc.backbones.stages import Stages
 from gapfc.validators import is_count, list_of
 
@@ -26,6 +27,7 @@ class ConvNet(Stages):
         batch_norm: bool = True,
         pool_after: Sequence[int] = (1, 2, 3),
         pool: Mapping[str, Any] | None = None,
+        padding: Padding = "zeros",
     ) -> None:
         """Build the stages.
 
@@ -33,7 +35,10 @@ class ConvNet(Stages):
             widths: channels of each stage.
             batch_norm: a batch norm after each convolution (which then has no bias).
             pool_after: the stages, counted from 1, that end with a pool.
-            pool: the pool's kind (max or avg) and options, see `build_pool`.
+            pool: its kind (max, avg or none) and options, see `build_pool`. For none the stage's
+                convolution has the pool's stride instead (Springenberg et al. 2015,
+                arXiv:1412.6806, sec. 2): the same map sizes and the same number of parameters.
+            padding: zeros, or circular: beyond the border lies the opposite side.
 
         Raises:
             UserError: for a value out of range; in `forward`, for images too small to pool.
@@ -47,17 +52,30 @@ class ConvNet(Stages):
             "for no pool",
             empty=True,
         )
+        check_padding(padding)
         build_pool(pool or {})  # a wrong option is an error even where no stage pools
         stages: dict[str, nn.Module] = {}
         previous = 3
         for number, width in enumerate(widths, start=1):
             layers: OrderedDict[str, nn.Module] = OrderedDict()
-            layers["conv"] = nn.Conv2d(previous, width, 3, padding=1, bias=not batch_norm)
+            smaller = build_pool(pool or {}, padding) if number in pool_after else None
+            stride = (1, 1)
+            if isinstance(smaller, Crop):
+                layers["crop"], stride, smaller = smaller, smaller.stride, None
+            layers["conv"] = nn.Conv2d(
+                previous,
+                width,
+                3,
+                stride,
+                padding=1,
+                bias=not batch_norm,
+                padding_mode=padding,
+            )
             if batch_norm:
                 layers["norm"] = nn.BatchNorm2d(width)
             layers["relu"] = nn.ReLU(inplace=True)
-            if number in pool_after:
-                layers["pool"] = build_pool(pool or {})
+            if smaller is not None:
+                layers["pool"] = smaller
             stages[f"stage{number}"] = nn.Sequential(layers)
             previous = width
         super().__init__("convnet", stages)

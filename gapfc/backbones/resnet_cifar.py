@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gapfc.backbones.initialisation import he_initialisation
+from gapfc.backbones.padding import Padding, check_padding
 from gapfc.backbones.stages import Stages
 from gapfc.validators import one_of
 
@@ -19,16 +20,21 @@ class ResNetCifar(Stages):
     `[B, 64, 8, 8]`. Shortcuts are option A: without parameters. The depth counts the classifier.
     """
 
-    def __init__(self, depth: int = 20) -> None:
-        """`depth`: 20, 32, 44, 56 or 110.
+    def __init__(self, depth: int = 20, padding: Padding = "zeros") -> None:
+        """Build the stages.
+
+        Args:
+            depth: 20, 32, 44, 56 or 110.
+            padding: zeros, or circular: beyond the border lies the opposite side.
 
         Raises:
-            UserError: for another depth.
+            UserError: for another depth or padding.
         """
         one_of("backbone.depth", depth, _DEPTHS)
+        check_padding(padding)
         blocks = (depth - 2) // 6
         stem = OrderedDict(
-            conv=nn.Conv2d(3, 16, 3, padding=1, bias=False),
+            conv=nn.Conv2d(3, 16, 3, padding=1, bias=False, padding_mode=padding),
             norm=nn.BatchNorm2d(16),
             relu=nn.ReLU(inplace=True),
         )
@@ -36,8 +42,8 @@ class ResNetCifar(Stages):
         channels = 16
         for number, width in enumerate((16, 32, 64), start=1):
             stages[f"stage{number}"] = nn.Sequential(
-                ResidualBlock(channels, width),
-                *(ResidualBlock(width, width) for _ in range(blocks - 1)),
+                ResidualBlock(channels, width, padding),
+                *(ResidualBlock(width, width, padding) for _ in range(blocks - 1)),
             )
             channels = width
         super().__init__("resnet_cifar", stages)
@@ -51,14 +57,16 @@ class ResidualBlock(nn.Module):
     The shortcut is option A (section 3.3): every second row and column, new channels zero.
     """
 
-    def __init__(self, channels: int, width: int) -> None:
-        """`width`: channels of the output, at least `channels`."""
+    def __init__(self, channels: int, width: int, padding: Padding = "zeros") -> None:
+        """`width`: channels of the output, at least `channels`; padding: of the convolutions."""
         super().__init__()
         self.stride = 1 if width == channels else 2
         self.new_channels = width - channels
-        self.conv1 = nn.Conv2d(channels, width, 3, self.stride, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(
+            channels, width, 3, self.stride, padding=1, bias=False, padding_mode=padding
+        )
         self.norm1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False, padding_mode=padding)
         self.norm2 = nn.BatchNorm2d(width)
 
     def forward(self, features: Tensor) -> Tensor:

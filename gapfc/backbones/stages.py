@@ -7,7 +7,11 @@ from torch import Tensor, nn
 from gapfc.errors import UserError
 
 # What torch says when a pool or a convolution finds less than one window in its input.
-_TOO_SMALL = ("Output size is too small", "Kernel size can't be greater than actual input size")
+_TOO_SMALL = (
+    "Output size is too small",
+    "Kernel size can't be greater than actual input size",
+    "Padding value causes wrapping around more than once",
+)
 
 
 class Stages(nn.Sequential):

@@ -22,7 +22,7 @@ from gapfc.compare.fields import (
 from gapfc.compare.groups import Values
 from gapfc.errors import UserError
 from gapfc.formatting import plural, printable
-from gapfc.records.identity import is_execution, is_identity
+from gapfc.records.identity import is_as_before, is_execution, is_identity
 from gapfc.records.run import Run
 
 # In a transfer run the target's head follows from the source's, and the other way round.
@@ -130,7 +130,7 @@ def _settings(config: Mapping[str, Any]) -> dict[str, str]:
         leaf: show(value).removeprefix(root if len(root) > 1 else "")
         for leaf, value in flatten(config).items()
         # A setting that is off counts as equal to one that an older gapfc did not have yet.
-        if value is not None and _is_compared(leaf)
+        if value is not None and not is_as_before(leaf, value) and _is_compared(leaf)
     }
 
 

@@ -24,6 +24,9 @@ MACHINE = ("trainer.device", "trainer.eval_batch_size", "dataset.residency", "da
 # runs are compared, a difference is reported and not refused.
 ARITHMETIC = ("trainer.precision", "trainer.compile", "trainer.channels_last", "optimizer.fused")
 
+# Settings that runs of before did not have yet, and what a run without them is a run with.
+ADDED = {"backbone.padding": "zeros", "dataset.holdout_quadrants": []}
+
 _OTHERS = frozenset({SEED, *PLACE, *REPORTED, *MACHINE})
 
 # What a resumed run may change.
@@ -38,6 +41,11 @@ def is_identity(key: str) -> bool:
 def is_execution(key: str) -> bool:
     """Whether a setting only changes speed and rounding."""
     return key in MACHINE or key in ARITHMETIC
+
+
+def is_as_before(key: str, value: Any) -> bool:
+    """Whether a setting has the value that a run without it has: it is no part of the identity."""
+    return key in ADDED and bool(ADDED[key] == value)
 
 
 def group_hash(config: Mapping[str, Any]) -> str:
@@ -100,7 +108,7 @@ def _shared(value: Any, root: str, key: str = "") -> Any:
         return {
             name: _shared(item, root, paths[name])
             for name, item in value.items()
-            if paths[name] not in _OTHERS
+            if paths[name] not in _OTHERS and not is_as_before(paths[name], item)
         }
     if isinstance(value, list | tuple):
         return [_shared(item, root, key) for item in value]

@@ -11,7 +11,7 @@ from torch import Tensor
 from gapfc.engine import checkpoint
 from gapfc.errors import UserError
 from gapfc.formatting import first_line
-from gapfc.records.identity import group_hash
+from gapfc.records.identity import ADDED, group_hash
 from gapfc.records.run import MOST, Run, is_config_of_run, open_run, parse_config, read_run
 from gapfc.records.run_directory import CONFIG
 from gapfc.settings.nodes import plain
@@ -121,7 +121,8 @@ def complete(config: DictConfig, source: Source) -> DictConfig:
             differing = sorted(
                 key
                 for key in (ours.keys() | theirs.keys()) - set(NOT_ARCHITECTURE)
-                if ours.get(key) != theirs.get(key)
+                if ours.get(key, ADDED.get(f"backbone.{key}"))
+                != theirs.get(key, ADDED.get(f"backbone.{key}"))
             )
             if differing:
                 key = differing[0]

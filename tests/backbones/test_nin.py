@@ -64,3 +64,15 @@ def test_maps_end_without_relu():
 def test_wrong_options(options):
     with pytest.raises(UserError, match=f"backbone.{next(iter(options))} takes"):
         NIN(**options)
+
+
+def test_circular_maps_move_with_the_image_and_zeros_tell_where_it_is():
+    for padding, moves in (("circular", True), ("zeros", False)):
+        torch.manual_seed(0)
+        net = NIN(padding=padding).eval()
+        images = torch.randn(2, 3, 16, 24)
+        moved = net(images.roll((4, 8), (2, 3)))
+        expected = net(images).roll((1, 2), (2, 3))
+        assert torch.allclose(moved, expected, rtol=1e-4, atol=1e-5) == moves
+    with pytest.raises(UserError, match=r"backbone\.padding takes zeros or circular; got same"):
+        NIN(padding="same")

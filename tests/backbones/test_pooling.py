@@ -51,6 +51,33 @@ def test_average_pool_is_torchs(data):
     assert torch.equal(build_pool({"kind": "avg", **options})(images), expected)
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_a_circular_pool_sees_the_opposite_side_beyond_the_border(data):
+    kernel = data.draw(SIZE)
+    options = {
+        "kind": data.draw(st.sampled_from(["max", "avg"])),
+        "kernel_size": kernel,
+        "stride": data.draw(SIDE),
+        "padding": [data.draw(st.integers(0, side // 2)) for side in pair(kernel)],
+        "ceil_mode": data.draw(st.booleans()),
+    }
+    images = torch.randn(2, 3, 7, 6)
+    got = build_pool(options, "circular")(images)
+    assert got.shape == build_pool(options)(images).shape
+    for row in range(got.shape[2]):
+        for column in range(got.shape[3]):
+            window = images
+            for axis, place in ((2, row), (3, column)):
+                first = place * options["stride"] - options["padding"][axis - 2]
+                seen = [
+                    n % images.shape[axis] for n in range(first, first + pair(kernel)[axis - 2])
+                ]
+                window = window.index_select(axis, torch.tensor(seen))
+            value = window.amax((2, 3)) if options["kind"] == "max" else window.mean((2, 3))
+            torch.testing.assert_close(got[:, :, row, column], value)
+
+
 def test_takes_a_config_node():
     node = OmegaConf.create({"kind": "avg", "kernel_size": [3, 2], "stride": [1, 2]})
     images = torch.randn(1, 2, 6, 6)
@@ -69,7 +96,7 @@ def test_options_at_the_default_of_the_other_kind_are_fine():
         ({"kind": "avg", "dilation": 2}, r"dilation=2: only max pools.*Leave it at 1"),
         ({"kind": "max", "count_include_pad": False}, r"only avg pools.*Leave it at true"),
         ({"kind": "max", "divisor_override": 4}, r"only avg pools.*Leave it at null"),
-        ({"kind": "median"}, r"pool\.kind takes max or avg; got median"),
+        ({"kind": "median"}, r"pool\.kind takes max, avg or none; got median"),
         ({"size": 2}, r"pool\.size is not an option.*kernel_size"),
         ({"kernel_size": 0}, r"kernel_size takes a whole number of at least 1.*; got 0"),
         ({"kernel_size": [2, 2, 2]}, r"kernel_size takes .*; got \[2, 2, 2\]"),

@@ -60,3 +60,15 @@ def test_inner_path_adds_to_the_shortcut():
 def test_unknown_depth():
     with pytest.raises(UserError, match=r"depth takes 20, 32, 44, 56 or 110; got 18"):
         ResNetCifar(18)
+
+
+def test_circular_maps_move_with_the_image_and_zeros_tell_where_it_is():
+    for padding, moves in (("circular", True), ("zeros", False)):
+        torch.manual_seed(0)
+        net = ResNetCifar(padding=padding).eval()
+        images = torch.randn(2, 3, 16, 24)
+        moved = net(images.roll((4, 8), (2, 3)))
+        expected = net(images).roll((1, 2), (2, 3))
+        assert torch.allclose(moved, expected, rtol=1e-4, atol=1e-5) == moves
+    with pytest.raises(UserError, match=r"backbone\.padding takes zeros or circular; got same"):
+        ResNetCifar(padding="same")

@@ -5,7 +5,14 @@ import json
 
 import pytest
 
-from gapfc.records.identity import CHANGEABLE, group_hash, is_execution, is_identity
+from gapfc.records.identity import (
+    CHANGEABLE,
+    changed_settings,
+    group_hash,
+    is_execution,
+    is_identity,
+    settings_text,
+)
 from gapfc.settings.compose import Composer
 
 CONFIG = {
@@ -78,6 +85,31 @@ def test_every_listed_key_is_one_of_the_settings(command):
     config = Composer([]).compose(command)
     for key in (*identity.PLACE, *identity.REPORTED, *identity.MACHINE, *identity.ARITHMETIC):
         assert key == "hydra" or OmegaConf.select(config, key, default="none") != "none", key
+
+
+def test_a_run_from_before_a_setting_was_added_is_a_run_with_its_default():
+    present = copy.deepcopy(CONFIG)
+    present["backbone"]["padding"], present["dataset"]["holdout_quadrants"] = "zeros", []
+    assert group_hash(present) == group_hash(CONFIG)
+    assert changed_settings(settings_text(CONFIG), present) == {}
+    present["backbone"]["padding"] = "circular"
+    assert group_hash(present) != group_hash(CONFIG)
+    assert changed_settings(settings_text(CONFIG), present) == {
+        "backbone.padding": ("nothing", '"circular"')
+    }
+
+
+@pytest.mark.parametrize("given", ["backbone=nin", "dataset=synthetic_shapes"])
+def test_added_settings_have_the_default_that_runs_without_them_had(given):
+    from omegaconf import OmegaConf
+
+    from gapfc.records.identity import ADDED
+
+    config = OmegaConf.to_container(Composer([]).compose("train", [given]))
+    group = given.partition("=")[0]
+    for key, value in ADDED.items():
+        node, _, name = key.partition(".")
+        assert node != group or config[node][name] == value
 
 
 def test_settings_by_what_they_are():

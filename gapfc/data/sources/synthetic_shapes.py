@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -11,7 +12,8 @@ from torch.nn import functional
 
 from gapfc.data.arrays import Arrays
 from gapfc.data.raw_dataset import RawDataset
-from gapfc.validators import one_of, whole
+from gapfc.errors import UserError
+from gapfc.validators import alternatives, as_typed, list_of, one_of, whole
 
 SHAPES = ("circle", "square", "triangle", "cross", "ring", "diamond")
 QUADRANTS = ("top_left", "top_right", "bottom_left", "bottom_right")
@@ -25,24 +27,63 @@ def synthetic_shapes(
     train_images: int = 4000,
     test_images: int = 1000,
     seed: int = 0,
+    holdout_quadrants: Sequence[str] = (),
 ) -> RawDataset:
     """One shape an image, of any colour, 30 to 50 % of the side wide, wholly inside one quadrant.
 
     label: what to learn, "shape" or the "quadrant" it is in; the other is independent
     of it. The splits' `boxes` hold the object's (left, top, right, bottom) in pixels.
-    Raises UserError for values out of range.
+    holdout_quadrants: of the images drawn, those with the object there are left out of training and
+    are the only ones of the test split, which then asks whether a shape is known at places where it
+    was never trained on (after Kayhan & van Gemert 2020, arXiv:2003.07064, sec. 3).
+    Raises UserError for values out of range, or where nothing is left of a split.
     """
     one_of("dataset.label", label, ("shape", "quadrant"))
     whole("dataset.size", size, 16, takes="16 pixels or more")
     whole("dataset.seed", seed, 0)
     whole("dataset.train_images", train_images, 1)
     whole("dataset.test_images", test_images, 1)
+    held = list_of(
+        "dataset.holdout_quadrants",
+        holdout_quadrants,
+        lambda name: name in QUADRANTS,
+        f"a list of {alternatives(QUADRANTS)}, or []",
+        empty=True,
+    )
+    if held and label == "quadrant":
+        raise UserError(
+            "dataset.label=quadrant asks for the quadrants that dataset.holdout_quadrants would "
+            "never show in training: take dataset.label=shape, or dataset.holdout_quadrants=[]."
+        )
     # Split by split, so that asking for more training images does not change the test images.
     train, test = (
         _draw(count, size, label, Generator().manual_seed(2 * seed + part))
         for part, count in enumerate((train_images, test_images))
     )
+    if held:
+        train, test = _where(train, set(QUADRANTS) - set(held)), _where(test, set(held))
+        if not len(train) or not len(test):
+            raise UserError(
+                f"dataset.holdout_quadrants={as_typed(list(held))} leaves {len(train)} training "
+                f"and {len(test)} test images: name fewer quadrants, or raise "
+                "dataset.train_images or dataset.test_images."
+            )
     return RawDataset(SHAPES if label == "shape" else QUADRANTS, train, test=test)
+
+
+def quadrants(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Where the centres of boxes [N, 4] are in images of `size` (h, w): int64 [N], of QUADRANTS."""
+    height, width = size
+    left, top, right, bottom = boxes.unbind(1)
+    return (left + right >= width).long() + 2 * (top + bottom >= height).long()
+
+
+def _where(split: Arrays, chosen: set[str]) -> Arrays:
+    """The images whose object is in one of the `chosen` quadrants."""
+    assert split.boxes is not None
+    places = quadrants(split.boxes, split.size)
+    wanted = torch.tensor([QUADRANTS.index(name) for name in chosen], dtype=torch.int64)
+    return split.take(torch.isin(places, wanted).nonzero().flatten())
 
 
 def _draw(count: int, size: int, label: str, generator: Generator) -> Arrays:

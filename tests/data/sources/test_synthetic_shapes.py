@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from gapfc.data.dataset import load
-from gapfc.data.sources.synthetic_shapes import QUADRANTS, SHAPES, _mask, synthetic_shapes
+from gapfc.data.sources.synthetic_shapes import (
+    QUADRANTS,
+    SHAPES,
+    _mask,
+    quadrants,
+    synthetic_shapes,
+)
 from gapfc.errors import UserError
 
 NOWHERE = Path("nowhere")
@@ -83,11 +89,48 @@ def test_boxes_follow_their_images_through_the_splits(config):
             assert torch.equal(box, whole.boxes[number[image.numpy().tobytes()]])
 
 
+def test_held_out_quadrants_are_only_in_the_test(config):
+    """Of the same images, so that runs with and without them are compared on equal pictures."""
+    every = synthetic_shapes(NOWHERE, train_images=240, test_images=120)
+    where = synthetic_shapes(NOWHERE, "quadrant", train_images=240, test_images=120)
+    held = ["bottom_right", "top_right"]
+    part = synthetic_shapes(NOWHERE, train_images=240, test_images=120, holdout_quadrants=held)
+    for split, wanted, count in (("train", (0, 2), 120), ("test", (1, 3), 60)):
+        labels = getattr(where, split).labels
+        expected = getattr(every, split).take(
+            torch.isin(labels, torch.tensor(wanted)).nonzero().flatten()
+        )
+        found = getattr(part, split)
+        assert len(found) == count
+        for name in ("images", "labels", "boxes"):
+            assert torch.equal(getattr(found, name), getattr(expected, name))
+    typed = [f"dataset.holdout_quadrants=[{','.join(held)}]", "dataset.train_images=240"]
+    dataset = load(config("dataset=synthetic_shapes", *typed).dataset, ".")
+    assert len(dataset.train) + len(dataset.val) == 120
+    assert (dataset.val.boxes[:, 0] < 16).all()
+    assert (dataset.test.boxes[:, 0] >= 16).all()
+
+
+@pytest.mark.parametrize("size", [16, 45])
+def test_quadrants_of_boxes_are_the_labels(size):
+    train = synthetic_shapes(NOWHERE, "quadrant", size, 300, 10).train
+    assert torch.equal(quadrants(train.boxes, train.size), train.labels)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"label": "colour"}, "shape or quadrant"),
         ({"size": 8}, "dataset.size takes 16 pixels or more; got 8"),
+        ({"holdout_quadrants": ["left"]}, r"takes a list of top_left, .*, or \[\]; got \['left'\]"),
+        (
+            {"holdout_quadrants": ["top_left"], "label": "quadrant"},
+            "label=quadrant asks for the quadrants.*take dataset.label=shape",
+        ),
+        (
+            {"holdout_quadrants": list(QUADRANTS)},
+            "leaves 0 training and 1000 test images: name fewer",
+        ),
         ({"train_images": 0}, "dataset.train_images takes a whole number of at least 1"),
     ],
 )
