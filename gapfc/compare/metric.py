@@ -10,10 +10,11 @@ LOWER = (
 )  # fmt: skip
 HIGHER = (
     "accuracy", "top5", "area_under_curve", "images_per_second", "gain_over_scratch", "gain", "f1",
+    "macro_f1",
 )  # fmt: skip
 # How far features moved is neither good nor bad: a direction is assumed, and the user is told so.
 MOVED = ("drift", "drift_head", "drift_total")
-SHARES = ("accuracy", "top5", "gain_over_scratch", "gain")
+SHARES = ("accuracy", "top5", "macro_f1", "gain_over_scratch", "gain")
 
 
 @dataclass(frozen=True)

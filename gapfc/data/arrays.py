@@ -16,12 +16,14 @@ class Arrays:
     """Images of one size, with their labels.
 
     images: uint8 [N, 1 or 3, h, w]; labels: int64 [N]; boxes: optional float32 [N, 4], the object's
-    (left, top, right, bottom) in pixels, right and bottom exclusive.
+    (left, top, right, bottom) in pixels, right and bottom exclusive; chosen: int64 [N], which of
+    the stored images these are, None for all of them in their order.
     """
 
     images: Tensor
     labels: Tensor
     boxes: Tensor | None = None
+    chosen: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -29,11 +31,17 @@ class Arrays:
     def take(self, index: Tensor) -> Arrays:
         """The images at `index` [n] (int64), in that order."""
         boxes = None if self.boxes is None else self.boxes[index]
-        return Arrays(self.images.index_select(0, index), self.labels[index], boxes)
+        images = self.images.index_select(0, index)
+        return Arrays(images, self.labels[index], boxes, self.places[index])
 
     def relabel(self, labels: Tensor) -> Arrays:
         """The same images with other labels [N]."""
         return replace(self, labels=labels)
+
+    @property
+    def places(self) -> Tensor:
+        """Each image's place among those that the source gave: int64 [N]."""
+        return torch.arange(len(self)) if self.chosen is None else self.chosen
 
     @property
     def size(self) -> tuple[int, int]:

@@ -109,8 +109,19 @@ class EvaluationBatches:
         self._batch_size = batch_size
         self._normalize = normalize
         self._check = check
+        self._places: list[Tensor] = []
+
+    @property
+    def places(self) -> Tensor:
+        """Of the images that the latest pass has given so far, in its order: int64 [N].
+
+        Each one's place among those that the source gave, whatever was left out since.
+        """
+        return torch.cat(self._places)
 
     def __iter__(self) -> Iterator[Batch]:
-        for images, labels in self._images.in_order(self._batch_size):
+        self._places = []
+        for images, labels, places in self._images.in_order(self._batch_size):
+            self._places.append(places)
             yield self._normalize(images), labels
             self._check()

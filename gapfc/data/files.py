@@ -23,6 +23,7 @@ class Files:
 
     skip_corrupt: leave unreadable files out, with a warning that names them, instead of raising
     UserError. max_pixels: an image with more is unreadable. sizes: (h, w) of each file, if known.
+    places: int64 [N], of each file among those that the source gave; None: as they are here.
     """
 
     def __init__(
@@ -32,11 +33,13 @@ class Files:
         skip_corrupt: bool = False,
         max_pixels: int = MAX_PIXELS,
         sizes: Sequence[Size] | None = None,
+        places: Tensor | None = None,
     ) -> None:
         self.paths = list(paths)
         self.labels = labels
         self.skip_corrupt = skip_corrupt
         self.max_pixels = max_pixels
+        self.places = torch.arange(len(self.paths)) if places is None else places
         self._sizes = None if sizes is None else list(sizes)
 
     def __len__(self) -> int:
@@ -47,11 +50,14 @@ class Files:
         chosen = index.tolist()
         sizes = None if self._sizes is None else [self._sizes[i] for i in chosen]
         paths = [self.paths[i] for i in chosen]
-        return Files(paths, self.labels[index], self.skip_corrupt, self.max_pixels, sizes)
+        labels, places = self.labels[index], self.places[index]
+        return Files(paths, labels, self.skip_corrupt, self.max_pixels, sizes, places)
 
     def relabel(self, labels: Tensor) -> Files:
         """The same files with other labels [N]."""
-        return Files(self.paths, labels, self.skip_corrupt, self.max_pixels, self._sizes)
+        return Files(
+            self.paths, labels, self.skip_corrupt, self.max_pixels, self._sizes, self.places
+        )
 
     def read(self, index: int, size: Size | None = None, how: str = "squash") -> Tensor:
         """One image: uint8 [3, h, w] (see photo.decode). Raises UserError naming a corrupt file."""

@@ -39,5 +39,9 @@ class Reader(Protocol):
         Raises UserError naming a corrupt file when it is met, unless the split skips them.
         """
 
-    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every image once, always in the same order: uint8 [B, c, h, w], labels int64 [B]."""
+    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Every image once, always in the same order.
+
+        uint8 [B, c, h, w], labels int64 [B], and on the CPU the images' places among those that the
+        source gave, int64 [B].
+        """

@@ -22,15 +22,19 @@ log = logging.getLogger(__name__)
 
 
 class Resident:
-    """One split in memory: images uint8 [N, c, h, w], labels int64 [N], both on the device."""
+    """One split in memory: images uint8 [N, c, h, w], labels int64 [N], both on the device.
+
+    places: of the images among those that the source gave, int64 [N] on the CPU.
+    """
 
     # Bytes of a chunk once its pixels are float32 in three channels: large enough that an
     # operation's overhead vanishes, small enough for the caches of a CPU.
     CHUNK: ClassVar = {"cpu": 12 * 2**20, "cuda": 64 * 2**20}
 
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, places: Tensor) -> None:
         self.images = images
         self.labels = labels
+        self.places = places
         self.sizes: list[Size] | None = None  # all images are of one
 
     def __len__(self) -> int:
@@ -51,9 +55,14 @@ class Resident:
             chosen = order[rows]
             yield Chunk(self.images.index_select(0, chosen), self.labels[chosen], rows, lengths)
 
-    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every image once, in batches: uint8 [B, c, h, w], labels int64 [B]."""
-        return zip(self.images.split(batch_size), self.labels.split(batch_size), strict=True)
+    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Every image once, in batches: uint8 [B, c, h, w], labels and places int64 [B]."""
+        return zip(
+            self.images.split(batch_size),
+            self.labels.split(batch_size),
+            self.places.split(batch_size),
+            strict=True,
+        )
 
 
 def make_resident(split: Split, size: Size, how: str, device: torch.device) -> Resident:
@@ -62,9 +71,9 @@ def make_resident(split: Split, size: Size, how: str, device: torch.device) -> R
     Raises UserError naming corrupt files, unless the split skips them.
     """
     if isinstance(split, Arrays):
-        return Resident(split.resized(size).to(device), split.labels.to(device))
+        return Resident(split.resized(size).to(device), split.labels.to(device), split.places)
     images, good = _decode_all(split, size, how)
-    return Resident(images.to(device), split.labels[good].to(device))
+    return Resident(images.to(device), split.labels[good].to(device), split.places[good])
 
 
 def _decode_all(split: Files, size: Size, how: str) -> tuple[Tensor, Tensor]:

@@ -128,11 +128,14 @@ class Stream:
                 [len(images)],
             )
 
-    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every image once, size by size: uint8 [B, c, h, w], labels int64 [B]."""
+    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Every image once, size by size: uint8 [B, c, h, w], labels and places int64 [B]."""
         every = [torch.arange(len(self))] if self.sizes is None else group_by_size(self.sizes)
         batches = [batch for group in every for batch in group.split(batch_size)]
-        return ((chunk.images, chunk.labels) for chunk in self.read(batches))
+        places = self._split.places[torch.cat(every)]
+        for chunk in self.read(batches):
+            rows = chunk.rows if isinstance(chunk.rows, slice) else chunk.rows.cpu()
+            yield chunk.images, chunk.labels, places[rows]
 
     def _size_of(self, batch: Tensor) -> Size:
         return self._size if self.sizes is None else self.sizes[int(batch[0])]

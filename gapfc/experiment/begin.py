@@ -18,6 +18,8 @@ from gapfc.experiment.results import results_of
 from gapfc.records.faults import disk_fault
 from gapfc.records.identity import CHANGEABLE
 from gapfc.records.metrics_csv import METRICS, read_rows
+from gapfc.records.predictions import PREDICTIONS
+from gapfc.records.probes import IMAGES, PROBES
 from gapfc.records.results import RESULTS
 from gapfc.records.run import Run, earlier_run, open_run
 from gapfc.records.run_directory import CONFIG, RunDirectory
@@ -127,7 +129,8 @@ def resume(command: str, path: str, changes: list[str], build: Build, vouched: V
         asked = Invocation(command, config, overrides)
         asked.write_config(directory)
         # They are about fewer epochs, and would stay so if this run were killed.
-        (directory.path / RESULTS).unlink(missing_ok=True)
+        for name in (RESULTS, PREDICTIONS, PROBES, IMAGES):
+            (directory.path / name).unlink(missing_ok=True)
     except BaseException as error:
         directory.close()
         if isinstance(error, OSError) and (fault := disk_fault(error, directory.path, command)):

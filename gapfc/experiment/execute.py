@@ -16,6 +16,7 @@ from gapfc.experiment.invocation import Invocation
 from gapfc.experiment.journal import Journal
 from gapfc.experiment.results import results_of
 from gapfc.records.faults import disk_fault
+from gapfc.records.predictions import write_predictions
 from gapfc.records.results import Status
 from gapfc.records.run_directory import RunDirectory
 from gapfc.records.run_log import recording
@@ -86,9 +87,12 @@ def _carry_out(
             experiment.fit(directory, journal)
             experiment.load_best(directory)
             journal.close()
-            measured = scores.measure(experiment)
+            measured, predictions = scores.measure(experiment)
             found = scores.fields(experiment, measured)
             found |= experiment.extra_results(measured)
+            # Before results.json: a run that says it is completed has all its files.
+            if predictions is not None:
+                write_predictions(directory.path, predictions)
             status, code = "completed", 0
         except Interrupted as stop:
             status, message, code = "interrupted", str(stop), stop.exit_code

@@ -5,9 +5,11 @@ from typing import Any, cast
 
 import torch
 
+from gapfc.engine.evaluate import evaluate
 from gapfc.experiment.experiment import Experiment
 from gapfc.measure.activation_map import class_activation_map
 from gapfc.measure.meter import Measures
+from gapfc.records.predictions import Predictions
 from gapfc.tensorboard.confusion_matrix import confusion_picture
 from gapfc.tensorboard.events import TensorBoardLog
 from gapfc.tensorboard.images import grid, overlay
@@ -18,9 +20,18 @@ PICTURED_IMAGES = 8
 Scores = Mapping[str, Measures | None]
 
 
-def measure(experiment: Experiment) -> dict[str, Measures | None]:
-    """Every split under the model as it is, without augmentation; the test set only here."""
-    return {split: experiment.evaluate(split) for split in SPLITS}
+def measure(experiment: Experiment) -> tuple[dict[str, Measures | None], Predictions | None]:
+    """Every split under the model as it is, without augmentation; the test set only here.
+
+    Also what was said of each test image; None without a test split.
+    """
+    scores = {split: experiment.evaluate(split) for split in ("train", "val")}
+    if experiment.dataset.test is None:
+        return {**scores, "test": None}, None
+    batches, classes = experiment.loader.evaluation("test"), experiment.dataset.num_classes
+    test = evaluate(experiment.model, batches, classes, experiment.precision)
+    said = {name: values.numpy() for name, values in test["each"]._asdict().items()}
+    return {**scores, "test": test}, Predictions(index=batches.places.numpy(), **said)
 
 
 def fields(experiment: Experiment, scores: Scores) -> dict[str, Any]:
@@ -58,6 +69,7 @@ def log_scores(
         f"final/{split}_{name}": value
         for split in SPLITS
         for name, value in (results[split] or {}).items()
+        if not isinstance(value, list)
     }
     scalars |= {
         f"final/{split}_accuracy_at_{size}": measures["accuracy"]
@@ -99,4 +111,4 @@ def _activation_maps(experiment: Experiment, split: str) -> torch.Tensor:
 def _numbers(measures: Measures | None) -> dict[str, Any] | None:
     if measures is None:
         return None
-    return {name: value for name, value in measures.items() if name != "confusion"}
+    return {name: value for name, value in measures.items() if name not in ("confusion", "each")}

@@ -1,4 +1,4 @@
-"""Linear CKA: how alike two representations of the same images are, up to rotation and scale."""
+"""Debiased linear CKA: how alike two representations of the same images are, up to rotation and scale."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -13,21 +13,33 @@ LARGEST_SIDE = 32
 
 
 def gram(x: Tensor) -> Tensor:
-    """The Gram matrix of x [n, p] with centred columns, float64 [n, n]."""
-    matrix = x.new_zeros(len(x), len(x), dtype=torch.float64)
+    """The U-centred Gram matrix of x [n, p], float64 [n, n]: off the diagonal, rows sum to 0.
+
+    k_ij − r_i/(n−2) − r_j/(n−2) + Σr/((n−1)(n−2)), r the sums of rows without the diagonal
+    (Székely & Rizzo 2014, arXiv:1310.2926, definition 2). Of fewer than 4 examples, all zeros.
+    """
+    n = len(x)
+    matrix = x.new_zeros(n, n, dtype=torch.float64)
+    if n < 4:
+        return matrix
     for columns in x.split(8192, dim=1):
+        # Changes nothing but the rounding: a common shift drops out below.
         centred = columns.double()
         centred = centred - centred.mean(0)
         matrix += centred @ centred.T
-    return matrix
+    sums = matrix.fill_diagonal_(0).sum(0)
+    share = (sums - sums.sum() / (2 * n - 2)) / (n - 2)
+    return matrix.sub_(share).sub_(share[:, None]).fill_diagonal_(0)
 
 
 def linear_cka(k: Tensor, m: Tensor) -> float | None:
-    """Linear CKA of two representations x and y of the same n examples, k = gram(x), m = gram(y).
+    """Debiased linear CKA of two representations of the same n examples: k = gram(x), m = gram(y).
 
-    ‖yᵀx‖² / (‖xᵀx‖ ‖yᵀy‖) in Frobenius norms for centred columns, in [0, 1] (Kornblith et al.
-    2019, arXiv:1905.00414, sections 3 and 4); the n×n Gram matrices give the same number. None
-    where a representation is the same for all examples.
+    HSIC₁(x, y) / √(HSIC₁(x, x) HSIC₁(y, y)) with the unbiased estimator of HSIC (Song et al. 2012,
+    JMLR 13), which is ⟨k, m⟩ / (n(n−3)) of U-centred Gram matrices. Independent representations
+    give values around 0, however wide they are, where the biased estimator tends to 1 (Murphy et
+    al. 2024, arXiv:2405.01012). At most 1, and below 0 where two are less alike than by chance.
+    None where a representation is the same for all examples, or there are fewer than 4 of them.
     """
     norms = float(torch.linalg.matrix_norm(k) * torch.linalg.matrix_norm(m))
     if not norms > 0:

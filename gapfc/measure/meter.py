@@ -1,6 +1,7 @@
 """How good are these logits? Every measure of a split, from one pass over its batches."""
 
-from typing import TypedDict
+import math
+from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
@@ -8,15 +9,37 @@ from torch import Tensor
 from gapfc.measure.calibration import bin_sums, expected_calibration_error
 
 
+class Each(NamedTuple):
+    """What was said of each sample, in the order of the batches; all [N], on the CPU.
+
+    label, prediction: int64; a prediction is -1 where a logit is not a number. p_label,
+    p_prediction: float32, the probabilities given to these two; nan where a logit is not finite.
+    """
+
+    label: Tensor
+    prediction: Tensor
+    p_label: Tensor
+    p_prediction: Tensor
+
+
 class Measures(TypedDict):
-    """What a split is measured by: fractions in [0, 1], `nll` in nats per sample."""
+    """What a split is measured by: fractions in [0, 1], `nll` in nats per sample.
+
+    `recall` and `precision` have one value per class, None where it is undefined: no sample of the
+    class, and no sample taken for it. `confusion` and `each` are not for results.json.
+    """
 
     accuracy: float
     top5: float | None
     nll: float
     ece: float
     brier: float
+    balanced_accuracy: float
+    macro_f1: float
+    recall: list[float | None]
+    precision: list[float | None]
     confusion: Tensor
+    each: Each
 
 
 class Meter:
@@ -32,7 +55,9 @@ class Meter:
         self.num_classes = num_classes
         self._sums: Tensor | None = None
         self._bins: Tensor | None = None
-        self._pairs: list[Tensor] = []
+        self._labels: list[Tensor] = []
+        self._seen: list[Tensor] = []
+        self._p: list[tuple[Tensor, Tensor]] = []
 
     def update(self, logits: Tensor, labels: Tensor) -> None:
         """Add a batch. logits: [B, K] of any floating type; labels: int64 [B]."""
@@ -52,33 +77,56 @@ class Meter:
         log_p = torch.where(logits.isfinite().all(1, keepdim=True), log_p, torch.nan)
         p = log_p.exp()
         own_log_p = log_p.gather(1, labels[:, None])[:, 0]
-        brier = p.square().sum(1) - 2 * own_log_p.exp() + 1
+        own_p = own_log_p.exp()
+        brier = p.square().sum(1) - 2 * own_p + 1
         right = (rank == 0).double()
         sums = torch.stack([right, (rank < 5).double(), -own_log_p, brier]).sum(1)
-        bins = bin_sums(p.amax(1), right)
+        largest_p = p.amax(1)
+        bins = bin_sums(largest_p, right)
         self._sums = sums if self._sums is None else self._sums + sums
         self._bins = bins if self._bins is None else self._bins + bins
+        largest, seen = logits.max(1)
         # Kept and counted at the end: bincount and one_hot wait for the device at each call.
-        self._pairs.append(labels * self.num_classes + logits.argmax(1))
+        self._labels.append(labels)
+        self._seen.append(torch.where(largest.isnan(), -1, seen))
+        self._p.append((own_p, largest_p))
 
     def compute(self) -> Measures:
         """Means over all samples so far.
 
         `top5` is None where K <= 5; `confusion` is int64 [K, K] on the CPU, rows true classes,
-        columns predicted. A sample whose logits are not all finite makes nll, ece and brier nan.
+        columns predicted. A sample whose logits are not all finite makes nll, ece and brier nan;
+        one with a logit that is not a number is in no column of `confusion`.
         ECE: Guo et al. 2017, 15 right-closed bins. Brier: the sum of squares over classes
-        (Brier 1950), in [0, 2].
+        (Brier 1950), in [0, 2]. Balanced accuracy: the mean recall of the classes that have
+        samples. Macro F1: the mean over all K classes of 2·hits / (samples + predictions), 0 for a
+        class with neither (scikit-learn's zero_division=0).
         """
-        if self._sums is None or self._bins is None or not sum(map(len, self._pairs)):
+        if self._sums is None or self._bins is None or not sum(map(len, self._labels)):
             raise ValueError("no sample was measured")
-        pairs = torch.cat(self._pairs).cpu()
-        accuracy, top5, nll, brier = (self._sums.cpu() / len(pairs)).tolist()
-        confusion = torch.bincount(pairs, minlength=self.num_classes**2)
+        label, seen = torch.cat(self._labels).cpu(), torch.cat(self._seen).cpu()
+        own_p, largest_p = (torch.cat(parts).float().cpu() for parts in zip(*self._p, strict=True))
+        accuracy, top5, nll, brier = (self._sums.cpu() / len(label)).tolist()
+        k = self.num_classes
+        confusion = torch.bincount((label * k + seen)[seen >= 0], minlength=k**2).reshape(k, k)
+        samples = torch.bincount(label, minlength=k).double()
+        hits, predictions = confusion.diagonal().double(), confusion.sum(0).double()
+        recall, precision = hits / samples, hits / predictions
         return Measures(
             accuracy=accuracy,
-            top5=top5 if self.num_classes > 5 else None,
+            top5=top5 if k > 5 else None,
             nll=nll,
             ece=expected_calibration_error(self._bins.cpu()),
             brier=brier,
-            confusion=confusion.reshape(self.num_classes, self.num_classes),
+            balanced_accuracy=float(recall.nanmean()),
+            macro_f1=float((2 * hits / (samples + predictions).clamp(min=1)).mean()),
+            recall=_defined(recall),
+            precision=_defined(precision),
+            confusion=confusion,
+            each=Each(label, seen, own_p, largest_p),
         )
+
+
+def _defined(values: Tensor) -> list[float | None]:
+    """Numbers, and None for what is nan: 0 / 0."""
+    return [None if math.isnan(value) else value for value in values.tolist()]

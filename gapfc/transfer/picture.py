@@ -13,9 +13,10 @@ def moved_picture(cka: Mapping[str, float | None], drift: Mapping[str, float | N
     Returns uint8 [3, h, w].
     """
     rows = max(len(cka), len(drift), 1)
+    least = min([0.0, *(value for value in cka.values() if value is not None)])
     figure = new_figure(10, min(1.2 + 0.3 * rows, 14))
     panels = (
-        (cka, "linear CKA before and after (1: unchanged)", (0.0, 1.0)),
+        (cka, "linear CKA before and after (1: unchanged)", (least, 1.0)),
         (drift, "relative weight change ‖after − before‖ / ‖before‖", (0.0, None)),
     )
     for axes, (values, title, (low, high)) in zip(figure.subplots(1, 2), panels, strict=True):

@@ -21,6 +21,15 @@ def measure(logits, labels, sizes=None):
     return meter.compute()
 
 
+def agree(one, other):
+    """Equal counts, and numbers to rounding."""
+    assert (one["confusion"] == other["confusion"]).all()
+    for mine, theirs in zip(one["each"], other["each"], strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=0)
+    for name in one.keys() - {"confusion", "each"}:
+        assert one[name] == pytest.approx(other[name], rel=1e-12), name
+
+
 @pytest.fixture
 def case():
     generator = torch.Generator().manual_seed(0)
@@ -41,6 +50,43 @@ def test_agrees_with_scikit_learn(case):
     assert got["nll"] == pytest.approx(metrics.log_loss(y, p, labels=classes), rel=1e-12)
     assert (got["confusion"].numpy() == metrics.confusion_matrix(y, p.argmax(1))).all()
     assert got["brier"] == pytest.approx(((p - np.eye(12)[y]) ** 2).sum(1).mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize("absent", [(), (4,), (0, 11)])
+def test_each_class_agrees_with_scikit_learn(case, absent):
+    """Also with classes that have no sample, or are never seen."""
+    logits, labels = case
+    logits = logits.clone()
+    logits[:, 7] = -100
+    kept = torch.tensor([label not in absent for label in labels.tolist()])
+    logits, labels = logits[kept], labels[kept]
+    got, seen = measure(logits, labels), logits.argmax(1).numpy()
+    y, options = labels.numpy(), {"labels": range(12), "average": None}
+    for name, score in (("recall", metrics.recall_score), ("precision", metrics.precision_score)):
+        expected = score(y, seen, zero_division=np.nan, **options).tolist()
+        assert got[name] == [None if math.isnan(v) else pytest.approx(v) for v in expected]
+    assert [i for i, value in enumerate(got["recall"]) if value is None] == list(absent)
+    assert got["precision"][7] is None
+    assert got["recall"][7] == 0
+    f1 = metrics.f1_score(y, seen, labels=range(12), average="macro", zero_division=0)
+    assert got["macro_f1"] == pytest.approx(f1, rel=1e-12)
+    present = [value for value in got["recall"] if value is not None]
+    assert got["balanced_accuracy"] == pytest.approx(np.mean(present), rel=1e-12)
+    if not absent:
+        balanced = metrics.balanced_accuracy_score(y, seen)
+        assert got["balanced_accuracy"] == pytest.approx(balanced, rel=1e-12)
+
+
+def test_each_sample_has_its_probabilities(case):
+    logits, labels = case
+    p = logits.double().softmax(1)
+    got = measure(logits, labels, [150, 250])
+    each = got["each"]
+    assert torch.equal(each.label, labels)
+    assert torch.equal(each.prediction, logits.argmax(1))
+    assert torch.equal(each.p_label, p[torch.arange(400), labels].float())
+    assert torch.equal(each.p_prediction, p.amax(1).float())
+    assert float((each.prediction == labels).double().mean()) == got["accuracy"]
 
 
 def test_ece_agrees_with_a_loop_over_bins(case):
@@ -102,6 +148,11 @@ def test_a_logit_that_is_not_finite_shows(case, value, place):
 def test_nan_is_never_right():
     got = measure(torch.full((4, 6), math.nan), torch.zeros(4, dtype=torch.long))
     assert (got["accuracy"], got["top5"]) == (0, 0)
+    assert (got["balanced_accuracy"], got["macro_f1"]) == (0, 0)
+    assert got["recall"] == [0, *[None] * 5]
+    assert got["precision"] == [None] * 6
+    assert got["each"].prediction.tolist() == [-1] * 4
+    assert got["each"].p_label.isnan().all()
 
 
 def test_the_softmax_of_bfloat16_logits_is_not_bfloat16(case):
@@ -119,9 +170,8 @@ def test_batches_do_not_matter(cut):
     edges = [0, *sorted(cut), 400]
     sizes = [b - a for a, b in itertools.pairwise(edges)]
     whole, parts = measure(logits, labels), measure(logits, labels, sizes)
-    assert (whole.pop("confusion") == parts.pop("confusion")).all()
     assert whole["accuracy"] == parts["accuracy"]
-    assert parts == pytest.approx(whole, rel=1e-12)
+    agree(parts, whole)
 
 
 def test_works_across_inference_mode():
@@ -155,5 +205,4 @@ def test_cuda_is_deterministic_waits_for_nothing_and_agrees_with_the_cpu(case):
         torch.cuda.set_sync_debug_mode("default")
         torch.use_deterministic_algorithms(False)
     got = meter.compute()
-    assert (got.pop("confusion") == expected.pop("confusion")).all()
-    assert got == pytest.approx(expected, rel=1e-12)
+    agree(got, expected)

@@ -223,6 +223,7 @@ def test_a_run_that_is_trained_on_has_no_results_until_it_ends(copy):
     command.signal(signal.SIGKILL)
     assert command.wait() == -signal.SIGKILL
     assert not (copy / "results.json").exists()
+    assert not (copy / "predictions.npz").exists()
 
 
 def unfinished(copy, keep):

@@ -15,9 +15,11 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 from processes import run, start
+from sklearn.datasets import load_digits
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gapfc.experiment.experiment import Experiment
+from gapfc.records.predictions import read_predictions
 from gapfc.records.results import read_results
 from gapfc.settings.compose import Composer
 
@@ -37,6 +39,7 @@ FILES = {
     "config.yaml",
     "results.json",
     "metrics.csv",
+    "predictions.npz",
     "run.log",
     "checkpoints/best.pt",
     "checkpoints/last.pt",
@@ -210,12 +213,29 @@ def test_the_accuracies_are_those_of_the_weights_on_disk(done):
     results = read_results(directory)
     for split in ("train", "val", "test"):
         again = experiment.evaluate(split)
-        confusion = again.pop("confusion")
+        confusion, each = again.pop("confusion"), again.pop("each")
         labels = getattr(experiment.dataset, split).labels
         assert confusion.sum(1).tolist() == torch.bincount(labels, minlength=10).tolist()
         recorded = results[split]["accuracy"]
         assert recorded == pytest.approx(confusion.diagonal().sum().item() / len(labels))
-        assert again == pytest.approx(results[split])
+        for name, value in again.items():
+            assert results[split][name] == pytest.approx(value), name
+        assert again.keys() == results[split].keys()
+    said = read_predictions(directory)
+    for name in ("label", "prediction"):
+        assert getattr(said, name).tolist() == getattr(each, name).tolist()
+    for name in ("p_label", "p_prediction"):
+        assert getattr(said, name).tolist() == pytest.approx(getattr(each, name).tolist())
+
+
+def test_predictions_are_of_the_test_images_at_their_places(done):
+    _, _, directory = done
+    results, said = read_results(directory), read_predictions(directory)
+    assert len(said) == 100
+    assert said.right.mean() == results["test"]["accuracy"]
+    assert said.label.tolist() == load_digits().target[said.index].tolist()
+    assert -np.log(said.p_label).mean() == pytest.approx(results["test"]["nll"], rel=1e-5)
+    assert (said.p_label <= said.p_prediction).all()
 
 
 def test_tensorboard_holds_the_same_numbers(done):
@@ -229,6 +249,9 @@ def test_tensorboard_holds_the_same_numbers(done):
     (final,) = events.Scalars("final/test_accuracy")
     assert final.value == pytest.approx(results["test"]["accuracy"])
     assert final.step == results["steps"]
+    (final,) = events.Scalars("final/test_macro_f1")
+    assert final.value == pytest.approx(results["test"]["macro_f1"])
+    assert not [tag for tag in events.Tags()["scalars"] if "recall" in tag or "precision" in tag]
     assert events.Tags()["images"]
 
 
@@ -473,7 +496,8 @@ def test_the_accuracy_at_other_sizes(tmp_path):
     at_size = results["test_at_size"]
     assert f"at 12×20   {at_size['12x20']['accuracy']:9.2%}" in out
     assert at_size.keys() == {"12x12", "12x20"}
-    assert at_size["12x12"] == pytest.approx(results["test"])
+    for name, value in results["test"].items():
+        assert at_size["12x12"][name] == pytest.approx(value), name
     assert 0 <= at_size["12x20"]["accuracy"] <= 1
     assert at_size["12x20"]["nll"] != at_size["12x12"]["nll"]
 
@@ -507,6 +531,7 @@ def test_photos_of_many_sizes_one_of_them_corrupt(head, tmp_path):
     assert results["status"] == "completed"
     assert results["train"]["top5"] is results["test"] is None
     assert "test_at_size" not in results
+    assert not (directory / "predictions.npz").exists()
     assert results["val_at_size"]["24x24"]["nll"] != results["val"]["nll"]
 
 

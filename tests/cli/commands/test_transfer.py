@@ -9,6 +9,7 @@ from processes import run, start, until
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_train import directories, untimed, weights
 
+from gapfc.records.predictions import read_predictions
 from gapfc.records.results import read_results
 
 SMALL = {
@@ -176,6 +177,7 @@ def test_a_seed_has_a_source_of_its_own_and_the_group_of_the_others(folder):
         results = read_results(newest(folder))
         assert results["transfer"]["source"]["seed"] == results["seed"] == 1
         assert results["group"] == group
+        assert read_predictions(newest(folder)).right.mean() == results["test"]["accuracy"]
 
 
 def test_a_probe_that_is_done_says_so_and_does_not_speak_of_epochs(folder):
