@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gapfc.errors import UserError
+from gapfc.records.probes import read_values
 from gapfc.records.run import Run, find_runs, read_run
 
 
@@ -35,7 +36,7 @@ def collect(directories: Sequence[str | Path]) -> Collection:
     for path in (path for root in roots for path in find_runs(root)):
         # A directory may be named twice, or lie below another.
         paths.setdefault(os.path.realpath(path), path)
-    found = [read_run(path, configs) for path in paths.values()]
+    found = [_with_probes(read_run(path, configs)) for path in paths.values()]
     if not found:
         names = ", ".join(str(root) for root in roots)
         raise UserError(
@@ -47,3 +48,8 @@ def collect(directories: Sequence[str | Path]) -> Collection:
         [run for run in found if run.completed],
         [run for run in found if not run.completed],
     )
+
+
+def _with_probes(run: Run) -> Run:
+    probe = read_values(run.path)
+    return replace(run, results={**run.results, "probe": probe}) if probe else run

@@ -134,7 +134,7 @@ def _rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
             _labels(rows),
             f"one learning rate for all, {rates.pop()}: no rate was chosen for each head "
             f"({where}--choose {RATE})",
-            "one learning rate for both",
+            "one learning rate",
         )
 
 
@@ -218,7 +218,7 @@ def _options(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
             "head_options",
             _labels(rows),
             f"heads differ in {listed(differ)}, not in their pooling alone: {'; '.join(told)}",
-            f"{listed(differ)} of the heads",
+            ", ".join(differ),
         )
 
 

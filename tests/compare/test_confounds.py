@@ -44,8 +44,7 @@ def test_what_fc_and_gap_differ_in_by_default(sweep):
     assert set(found.confounds_of) == {"gap", "nin", "spp"}
     gap = next(told for told in sentences(found) if told.startswith("gap"))
     assert gap.endswith(
-        " Bear in mind: one learning rate for both, hidden and dropout of the heads, "
-        "head parameters 5.13k against 4.20M."
+        " Bear in mind: one learning rate, hidden, dropout, head parameters 5.13k against 4.20M."
     )
 
 

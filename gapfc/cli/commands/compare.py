@@ -26,7 +26,8 @@ from gapfc.records.atomic import atomic_write_text
 DESCRIPTION = """\
 Finds every run below the directories, groups them, and compares each group with a baseline,
 paired by seed: mean difference with its confidence interval, p corrected for the number of
-comparisons (Holm), and the share of seeds in which the group was better.
+comparisons (Holm), and the share of seeds in which the group was better. What else may explain a
+difference is named as "Bear in mind". Runs with probes.json have pictures of it (--html, --out).
 """
 EXAMPLES = """\
 examples:
