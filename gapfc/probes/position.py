@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -43,12 +45,18 @@ def position(subject: Subject) -> Finding:
         )
     pooled, flat = _features(subject, subject.model)
     untrained, _ = _features(subject, subject.untrained())
-    yes = {}
-    for name, features in (("pooled", pooled), ("flat", flat), ("untrained", untrained)):
+
+    def right(features: dict[str, Tensor]) -> NDArray[np.bool_]:
         train, val = ((features[split], places[split].to(subject.device)) for split in SPLITS)
         found = solve(train, val, len(QUADRANTS))
         logits = functional.linear(features[subject.split], found.weight, found.bias)
-        yes[f"{name}.accuracy"] = (logits.argmax(1).cpu() == places[subject.split])[None].numpy()
+        said: NDArray[np.bool_] = (logits.argmax(1).cpu() == places[subject.split])[None].numpy()
+        return said
+
+    yes = {"pooled.accuracy": right(pooled)}
+    same = torch.equal(pooled["train"], flat["train"])  # fc's
+    yes["flat.accuracy"] = yes["pooled.accuracy"] if same else right(flat)
+    yes["untrained.accuracy"] = right(untrained)
     values = {name.partition(".")[0]: {"accuracy": float(y.mean())} for name, y in yes.items()}
     return Finding(values, yes)
 
