@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from gapfc.errors import UserError
 from gapfc.heads import NIN
+from gapfc.probes.boxes import boxes_in
 from gapfc.probes.cam import cam
 
 NARROW = ["backbone.widths=[8,12,16]", "backbone.pool_after=[1,2]", "trainer.eval_batch_size=16"]
@@ -104,3 +105,14 @@ def test_a_data_set_without_boxes_is_named():
         UserError, match="probe cam needs to know where each object is, and dataset=digits"
     ):
         cam(subject)
+
+
+def test_boxes_are_moved_as_the_images_are():
+    """Resized from 32 pixels to 16 × 64, then in the middle of 21 × 80."""
+    subject = composed(*NARROW, *SHAPES, "dataset.image_size=[16,64]")
+    stored = subject.loader.dataset.test.boxes
+    left, top, right, bottom = boxes_in(subject, (21, 80), "cam").unbind(1)
+    assert torch.equal(left, stored[:, 0] * 2 + 8)
+    assert torch.equal(top, stored[:, 1] / 2 + 2)
+    assert torch.equal(right, stored[:, 2] * 2 + 8)
+    assert torch.equal(bottom, stored[:, 3] / 2 + 2)
