@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Debiased linear CKA: how alike two representations of the same images are, but for rotation."""
-=======
 """Debiased linear CKA: how alike two representations of the same images are, rotated or not."""
->>>>>>> writes
 
 from collections.abc import Callable, Iterable, Sequence
 
