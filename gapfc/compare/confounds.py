@@ -234,7 +234,9 @@ def _parameters(rows: Sequence[Row]) -> Iterator[Confound]:
                 unequal.append((factor, least, most))
     if unequal:
         factor, least, most = max(unequal)
-        folds = f"up to {factor:.3g}-fold" if math.isfinite(factor) else "from none at all"
+        folds = "from none at all"
+        if math.isfinite(factor):
+            folds = f"up to {factor:,.{0 if factor >= 10 else 1}f}-fold"
         yield Confound(
             "head_parameters",
             tuple(sorted({label for _, *both in unequal for label in both})),

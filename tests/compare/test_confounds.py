@@ -48,6 +48,24 @@ def test_what_fc_and_gap_differ_in_by_default(sweep):
     )
 
 
+@pytest.mark.parametrize(
+    ("gap", "told"),
+    [
+        (40, "up to 2.5-fold: gap 40, fc 100"),
+        (0.05, "up to 2,000-fold: gap 0, fc 100"),
+        (0, "from none at all: gap 0, fc 100"),
+        (90, None),
+    ],
+)
+def test_head_parameters(tmp_path, gap, told):
+    write_run(tmp_path, "fc", results={"parameters.head": 100})
+    write_run(tmp_path, "gap", results={"parameters.head": gap})
+    sentence = kinds(compared(tmp_path)).get("head_parameters")
+    assert sentence == (
+        told and f"head parameters differ {told} (head.match_parameters_of makes them equal)"
+    )
+
+
 def test_they_are_in_every_output(sweep, tmp_path, capsys):
     told = answer(sweep, tmp=tmp_path)
     assert [each["kind"] for each in told["confounds"]] == [
