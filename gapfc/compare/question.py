@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from gapfc.errors import UserError
@@ -11,8 +12,9 @@ from gapfc.errors import UserError
 class Question:
     """The options of `gapfc compare`, named as there.
 
-    metric: path of a number in results.json. by: the keys that make a group.
-    confidence: of all intervals, in (0, 1). interval: "auto" | "t" | "bootstrap".
+    metric: path of a number in results.json or probes.json. by: the keys that make a group.
+    confidence: of all intervals, in (0, 1). interval: "crossed" | "seeds", what they cover.
+    margin: difference that would matter, above 0; in points for shares, else in the metric's unit.
     target: validation accuracy in (0, 1], or None for the usual one.
     direction: "higher" | "lower", or None for what is known of the metric.
 
@@ -25,7 +27,8 @@ class Question:
     where: tuple[str, ...] = ()
     choose: str | None = None
     confidence: float = 0.95
-    interval: str = "auto"
+    interval: str = "crossed"
+    margin: float | None = None
     target: float | None = None
     direction: str | None = None
 
@@ -34,6 +37,12 @@ class Question:
             raise UserError("--by: give at least one key, as in --by head")
         if not 0 < self.confidence < 1:
             raise UserError(f"--confidence {self.confidence:g}: give a share in (0, 1), as 0.95")
+        if self.margin is not None and not 0 < self.margin < math.inf:
+            raise UserError(f"--margin {self.margin:g}: give a difference above 0, as 0.5")
+        if self.margin is not None and self.confidence <= 0.5:
+            raise UserError(
+                f"--confidence {self.confidence:g} with --margin: give a share above 0.5, as 0.95"
+            )
         if self.target is not None and not 0 < self.target <= 1:
             raise UserError(f"--target {self.target:g}: give an accuracy in (0, 1], as 0.9 for 90%")
         if self.choose in self.by:
