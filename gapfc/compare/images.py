@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,17 +25,18 @@ PROBE = "probe."
 class PerImage:
     """What images add to a metric, sorted by their index.
 
-    index, labels: [I], of the images; the label is 0 where none is known. values: [S, I], of S
-    runs, whose mean over images is the metric.
+    data: which images these are, where a file says so. index, labels: [I], of the images; the label
+    is 0 where none is known. values: [S, I], of S runs, whose mean over images is the metric.
     """
 
+    data: str
     index: NDArray[np.int64]
     labels: NDArray[np.int64]
     values: Array
 
     def matches(self, other: PerImage) -> str | None:
         """None if both are of the same images, else what they differ in."""
-        if not np.array_equal(self.index, other.index):
+        if self.data != other.data or not np.array_equal(self.index, other.index):
             return "were measured on different images"
         if not np.array_equal(self.labels, other.labels):
             return "were measured on images with different labels"
@@ -73,7 +75,7 @@ class Images:
         for other in found[1:]:
             if said := first.matches(other):
                 return f"its runs {said}"
-        return PerImage(first.index, first.labels, np.concatenate([each.values for each in found]))
+        return replace(first, values=np.concatenate([each.values for each in found]))
 
     def _of(self, run: Run) -> PerImage | None:
         if run.path not in self._read:
@@ -92,13 +94,14 @@ class Images:
 
     def _read_one(self, run: Run) -> PerImage:
         if self.path == ACCURACY:
-            seen = read_predictions(run.path)
+            seen, data = read_predictions(run.path), ""
             index, labels, values = seen.index, seen.label, seen.right.astype(float)
         else:
             probes = read_probes(run.path)
             known = probes.per_image(self.path.removeprefix(PROBE))
             if known is None:
                 raise ValueError(f"it does not hold {self.path}")
+            data = json.dumps(probes.data, sort_keys=True)
             index, labels, values = probes.index, np.zeros_like(probes.index), known
         if len(index) < 2:
             raise ValueError("it holds a single image")
@@ -107,4 +110,4 @@ class Images:
         if metric is None or not abs(mean - metric) * len(index) < 0.5:
             raise ValueError(f"by its images {self.path} would be {mean:.4f}")
         order = np.argsort(index)
-        return PerImage(index[order], labels[order], values[order][None])
+        return PerImage(data, index[order], labels[order], values[order][None])

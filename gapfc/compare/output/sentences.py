@@ -98,9 +98,7 @@ def _undecided(row: Row, comparison: Comparison) -> str:
     if images is not None and row.paired is not None and row.paired.n == 1:
         return f"{begins}; about {_rounded(images)} test images would decide for this one seed."
     if images is not None:
-        return (
-            f"{begins}; no number of seeds would decide, but about {_rounded(images)} test images."
-        )
+        return f"{begins}; no number of seeds would, but about {_rounded(images)} test images."
     return f"{begins}; neither more seeds nor more images alone would decide."
 
 
