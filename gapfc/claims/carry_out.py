@@ -24,6 +24,7 @@ from gapfc.claims.verdict import (
     joined,
 )
 from gapfc.compare.collect import with_probes
+from gapfc.errors import UserError
 from gapfc.formatting import duration, plural
 from gapfc.records.run import Run
 
@@ -85,8 +86,7 @@ class Trial:
         ]
         verdicts = corrected([each.verdict for each in tested])
         return [
-            replace(each, verdict=verdict)
-            for each, verdict in zip(tested, verdicts, strict=True)
+            replace(each, verdict=verdict) for each, verdict in zip(tested, verdicts, strict=True)
         ]
 
     def _one(self, claim: Claim, variant: str, place: str) -> Tested:
@@ -124,8 +124,9 @@ class Trial:
                 for run in arms.of(name).values():
                     if run.completed:
                         wanted.setdefault(run.path, set()).update(probes)
-        for probes in sorted({tuple(sorted(each)) for each in wanted.values()}):
-            self.probe([path for path, each in wanted.items() if each == set(probes)], probes)
+        for together in sorted({tuple(sorted(each)) for each in wanted.values()}):
+            paths = [path for path, each in wanted.items() if each == set(together)]
+            self.probe(paths, together)
 
     def _answer(
         self,
@@ -200,7 +201,10 @@ def claim_unit(claim: Claim) -> str:
 
 
 def _with_probes(runs: SeedRuns) -> SeedRuns:
-    return {seed: with_probes(run) for seed, run in runs.items()}
+    found, problems = with_probes(list(runs.values()))
+    if problems:
+        raise UserError(problems[0])
+    return dict(zip(runs, found, strict=True))
 
 
 def _obstacle(

@@ -1,4 +1,4 @@
-"""A claim as data: what is said, the runs that can tell, and the margin fixed before they were made.
+"""A claim as data: what is said, the runs that can tell, and the margin fixed beforehand.
 
 A claim is a YAML file in `configs/claim/`, or in `claim/` below the user's --config-dir.
 """
@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, NoReturn, cast, get_args
 
 from gapfc.errors import UserError
 from gapfc.formatting import printable
@@ -129,7 +129,7 @@ def parse_claim(name: str, text: str) -> Claim:
     reader = _Reader(where)
     reader.known(content, _KEYS, "")
     unit = reader.one_of(content, "unit", get_args(Unit), "points")
-    margin = content.get("margin")
+    margin: Any = content.get("margin")
     least = 1 if unit == "factor" else 0
     if not is_number(margin) or margin <= least:
         reader.refuse("margin", f"a number above {least}, fixed before the runs are made", margin)
@@ -247,7 +247,7 @@ class _Reader:
 
     where: str
 
-    def refuse(self, key: str, takes: str, value: object) -> None:
+    def refuse(self, key: str, takes: str, value: object) -> NoReturn:
         got = "nothing is there" if value is None else f"got {printable(str(value), 80)}"
         raise UserError(f"{self.where}: {printable(key, 80)} takes {takes}; {got}")
 

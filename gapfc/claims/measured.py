@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gapfc.claims.claim import Contrast
 from gapfc.claims.verdict import FEWEST_SEEDS, toward
@@ -65,7 +67,7 @@ def measure(contrast: Contrast, of: Mapping[int, Run], against: Mapping[int, Run
     a, b = (np.array([each[index] for index in kept], float) for each in (ours, theirs))
     exact = _exact(contrast) and bool(np.ptp(a) == 0 and np.ptp(b) == 0)
     sign = toward(contrast)
-    told = {
+    told: dict[str, Any] = {
         "of": float(a.mean()),
         "against": float(b.mean()),
         "exact": exact,
@@ -90,8 +92,9 @@ def measure(contrast: Contrast, of: Mapping[int, Run], against: Mapping[int, Run
 
 
 def errors(contrast: Contrast, runs: Sequence[Run]) -> float | None:
-    """How many test images the runs got wrong, in the mean; None where that is not the question."""
-    if contrast.unit != "points" or not any("accuracy" in m or "drop" in m for m in contrast.metrics):
+    """How many test images the runs got wrong, in the mean; None where nothing says it."""
+    shares = (".accuracy", ".drop")
+    if contrast.unit != "points" or not contrast.metrics[0].endswith(shares):
         return None
     counts = []
     for metric in contrast.against_metrics:
@@ -144,9 +147,9 @@ def _per_image(contrast: Contrast, of: Sequence[Run], against: Sequence[Run]) ->
     return np.asarray(ours[1] - theirs[1])
 
 
-def _images(metrics: Sequence[str], runs: Sequence[Run]) -> tuple[Array, Array] | None:
+def _images(metrics: Sequence[str], runs: Sequence[Run]) -> tuple[NDArray[np.int64], Array] | None:
     """The images' index [I], and what they add to the mean of `metrics`, [S, I]."""
-    index: Array | None = None
+    index: NDArray[np.int64] | None = None
     total: Array | None = None
     for metric in metrics:
         found = Images("test.accuracy" if metric == GAP else metric).of(runs)

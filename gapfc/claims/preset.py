@@ -46,7 +46,7 @@ class Preset:
             or not all(is_number(rate) and rate > 0 for rate in rates)
         ):
             refuse("preset.rates", "a list of learning rates above 0", rates)
-        beyond = node.get("beyond")
+        beyond: Any = node.get("beyond")
         if not is_number(beyond) or beyond <= 1:
             refuse("preset.beyond", "a factor above 1", beyond)
         data = node.get("data")

@@ -94,7 +94,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
         "value_against": measured.against,
         "mean": None if estimate is None else sign * estimate.mean,
         "interval": ends,
-        "covers": None if interval is None else interval.covers,
+        "covers": None if interval is None else interval.method,
         "seeds": 0 if estimate is None else estimate.seeds,
         "images": 0 if estimate is None else estimate.images,
         "censored": [measured.censored_of, measured.censored_against],

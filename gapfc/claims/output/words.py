@@ -56,8 +56,9 @@ def values(answer: Answer) -> str:
     contrast, measured = answer.contrast, answer.measured
     if measured.of is None or measured.against is None:
         return ""
-    ours, theirs = _told(contrast.metrics[0], measured.of), _told(
-        contrast.against_metrics[0], measured.against
+    ours, theirs = (
+        _told(contrast.metrics[0], measured.of),
+        _told(contrast.against_metrics[0], measured.against),
     )
     if contrast.of == contrast.against:
         return f"{ours}, {theirs} unchanged"

@@ -124,8 +124,10 @@ def compare_command(comparison: Comparison) -> str:
         words += ["--target", f"{question.target:g}"]
     if question.confidence != 0.95:
         words += ["--confidence", f"{question.confidence:g}"]
-    if question.interval != "auto":
+    if question.interval != "crossed":
         words += ["--interval", question.interval]
+    if question.margin is not None:
+        words += ["--margin", f"{question.margin:g}"]
     if question.direction:
         words += ["--direction", question.direction]
     return shlex.join(words)

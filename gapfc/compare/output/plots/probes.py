@@ -10,6 +10,7 @@ import numpy as np
 
 from gapfc.compare.answer import Comparison
 from gapfc.compare.choose import size_of
+from gapfc.compare.estimate import seeds_alone
 from gapfc.compare.fields import number, part_of
 from gapfc.compare.output.plots.style import (
     MUTED,
@@ -20,7 +21,6 @@ from gapfc.compare.output.plots.style import (
     new_figure,
     shown_rows,
 )
-from gapfc.compare.statistics import mean_interval
 from gapfc.formatting import listed, percent
 from gapfc.records.run import Run
 
@@ -152,7 +152,7 @@ def _line(axes: Axes, curves: Sequence[Curve], confidence: float, **look: Any) -
     xs = sorted(at)
     means = [sum(at[x]) / len(at[x]) for x in xs]
     axes.plot(xs, means, ms=5, **look)
-    intervals = [mean_interval(at[x], confidence, "t")[0] for x in xs]
+    intervals = [seeds_alone(at[x]).student(confidence) for x in xs]
     bands = [(i.low, i.high) if i else (m, m) for i, m in zip(intervals, means, strict=True)]
     low, high = np.clip(bands, 0, 100).T
     axes.fill_between(xs, low, high, color=look["color"], alpha=0.13, lw=0)
