@@ -11,11 +11,13 @@ from gapfc.compare.collect import Collection
 from gapfc.compare.confounds import Confound, confounds
 from gapfc.compare.convergence import default_target, reached
 from gapfc.compare.curves import Curves
+from gapfc.compare.equivalence import verdict
 from gapfc.compare.fields import lookup, metric_of, near_it, numbers, value_of
 from gapfc.compare.groups import check_keys, group
+from gapfc.compare.images import Images
 from gapfc.compare.metric import Measure, measure
 from gapfc.compare.mixtures import refuse_mixtures
-from gapfc.compare.notes import constants, notes
+from gapfc.compare.notes import constants, covered_by_seeds_alone, notes
 from gapfc.compare.question import Question
 from gapfc.compare.row import Row, row_of
 from gapfc.compare.statistics import holm
@@ -83,7 +85,9 @@ def compare(collection: Collection, question: Question, found: int | None = None
         spec = parse_baseline(question.baseline, by, keys)
     curves = Curves()
     target = question.target if question.target is not None else default_target(counted)
-    rows = {cell.values: row_of(cell, question) for cell in groups}
+    known = Images(question.metric)
+    images = known if known.file and question.interval == "crossed" else None
+    rows = {cell.values: row_of(cell, question, images) for cell in groups}
     for values, row in rows.items():
         if target is not None:
             row.epochs = reached(row.runs, target, "epochs", curves)
@@ -94,8 +98,10 @@ def compare(collection: Collection, question: Question, found: int | None = None
         elif baseline == values:
             row.is_baseline = True
         else:
-            row.compare_with(rows[baseline], question, metric.better)
+            row.compare_with(rows[baseline], question, metric.better, images)
     _correct(rows.values())
+    if question.margin is not None:
+        _judge(rows.values(), question.margin / metric.scale, question.confidence)
     by_label = {row.label: row for row in rows.values()}
     pairs = {
         label: [row, by_label[row.baseline]] for label, row in by_label.items() if row.baseline
@@ -117,7 +123,11 @@ def compare(collection: Collection, question: Question, found: int | None = None
         constants=constants(counted, by),
         confounds=confounds(ordered, question, chosen),
         confounds_of={label: confounds(pair, question, chosen) for label, pair in pairs.items()},
-        notes=notes(groups, ordered, metric, choices),
+        notes=[
+            *notes(groups, ordered, metric, choices),
+            *covered_by_seeds_alone(ordered, images),
+            *collection.problems,
+        ],
         choices=choices,
         unusable=collection.unusable,
         directories=[str(directory) for directory in collection.directories],
@@ -135,13 +145,26 @@ def _correct(rows: Iterable[Row]) -> None:
         row.paired = replace(paired, p_holm=p)
 
 
+def _judge(rows: Iterable[Row], margin: float, confidence: float) -> None:
+    """Every comparison's verdict by `margin`; equivalence is corrected for as p is."""
+    compared = [(row, row.paired) for row in rows if row.paired is not None]
+    inside = holm([paired.estimate.p_inside(margin) for _, paired in compared])
+    for (row, paired), p in zip(compared, inside, strict=True):
+        row.verdict = verdict(
+            paired.estimate, paired.better, margin, confidence, paired.p_holm, p, len(compared)
+        )
+
+
 def _must_be_measured(runs: Sequence[Run], path: str) -> None:
     if any(metric_of(run, path) is not None for run in runs):
         return
     if any(lookup(run.results, path) is None for run in runs):
         raise UserError(f"--metric {path}: it is null in every run, as for a target never reached")
     hint = near_it(path, sorted({name for run in runs[:50] for name in numbers(run.results)}))
-    raise UserError(f"--metric {path}: no run has this number in results.json{hint}")
+    probes = "; gapfc evaluate measures probes" if path.startswith("probe.") else ""
+    raise UserError(
+        f"--metric {path}: no run has this number in results.json or probes.json{probes}{hint}"
+    )
 
 
 def _nothing_completed(unusable: Sequence[Run]) -> str:

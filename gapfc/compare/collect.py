@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gapfc.errors import UserError
+from gapfc.formatting import plural, printable
+from gapfc.records.probes import PROBES, read_values
 from gapfc.records.run import Run, find_runs, read_run
 
 
 @dataclass(frozen=True)
 class Collection:
-    """Everything found below the given directories; `unusable`: runs that did not complete."""
+    """Everything found below the given directories.
+
+    runs: completed; what probes measured is in their results, below `probe`. unusable: the others.
+    problems: what could not be read beside them, in sentences.
+    """
 
     directories: tuple[Path, ...]
     runs: list[Run]
     unusable: list[Run]
+    problems: tuple[str, ...] = ()
 
 
 def collect(directories: Sequence[str | Path]) -> Collection:
@@ -42,8 +49,22 @@ def collect(directories: Sequence[str | Path]) -> Collection:
             f"no run below {names}: a run directory holds config.yaml and results.json, "
             "as `gapfc train` writes them below outputs/train"
         )
-    return Collection(
-        roots,
-        [run for run in found if run.completed],
-        [run for run in found if not run.completed],
-    )
+    runs, problems = with_probes([run for run in found if run.completed])
+    return Collection(roots, runs, [run for run in found if not run.completed], problems)
+
+
+def with_probes(runs: Sequence[Run]) -> tuple[list[Run], tuple[str, ...]]:
+    """The same runs with their probes among the results, and a sentence for all that are broken."""
+    told, broken = [], []
+    for run in runs:
+        try:
+            values = read_values(run.path)
+        except (OSError, ValueError) as error:
+            said = error.strerror if isinstance(error, OSError) else printable(str(error))
+            broken.append(f"{run.path}: {said}")
+            values = {}
+        told.append(replace(run, results={**run.results, "probe": values}) if values else run)
+    if not broken:
+        return told, ()
+    more = f"; and {len(broken) - 1} more" if len(broken) > 1 else ""
+    return told, (f"{PROBES} of {plural(len(broken), 'run')} cannot be read ({broken[0]}{more})",)

@@ -134,7 +134,7 @@ def _rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
             _labels(rows),
             f"one learning rate for all, {rates.pop()}: no rate was chosen for each head "
             f"({where}--choose {RATE})",
-            "one learning rate for both",
+            "one learning rate",
         )
 
 
@@ -218,7 +218,7 @@ def _options(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
             "head_options",
             _labels(rows),
             f"heads differ in {listed(differ)}, not in their pooling alone: {'; '.join(told)}",
-            f"{listed(differ)} of the heads",
+            ", ".join(differ),
         )
 
 
@@ -234,7 +234,9 @@ def _parameters(rows: Sequence[Row]) -> Iterator[Confound]:
                 unequal.append((factor, least, most))
     if unequal:
         factor, least, most = max(unequal)
-        folds = f"up to {factor:.3g}-fold" if math.isfinite(factor) else "from none at all"
+        folds = "from none at all"
+        if math.isfinite(factor):
+            folds = f"up to {factor:,.{0 if factor >= 10 else 1}f}-fold"
         yield Confound(
             "head_parameters",
             tuple(sorted({label for _, *both in unequal for label in both})),

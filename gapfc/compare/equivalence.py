@@ -68,6 +68,48 @@ def judge(estimate: Estimate, margin: float, confidence: float = 0.95) -> Judgem
     return Judgement("undecided", p, *needed)
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What a comparison says of a margin.
+
+    kind: "better" or "worse" where the 1 - alpha interval excludes 0 and Holm's p agrees; else
+        "equivalent" where it is `within`; else "undecided".
+    within: whether the 1 - 2 alpha interval is wholly inside ±margin, and Holm's p of the two
+        one-sided tests agrees. May hold beside "better": better, but by less than the margin.
+    needs_seeds, needs_images: as of a Judgement, for "better", "worse" or "equivalent".
+    """
+
+    kind: Literal["better", "worse", "equivalent", "undecided"]
+    within: bool
+    needs_seeds: int | None = None
+    needs_images: int | None = None
+
+
+def verdict(
+    estimate: Estimate, better: int, margin: float, confidence: float, apart: float | None,
+    inside: float | None, comparisons: int,
+) -> Verdict:  # fmt: skip
+    """The verdict on a difference by `margin` > 0, in its own unit.
+
+    better: +1 where larger is better, -1 where smaller is. apart, inside: p of no difference and
+    of the two one-sided tests, corrected for all comparisons of the table.
+    """
+    alpha = 1 - confidence
+    wide, narrow = estimate.interval(confidence), estimate.interval(1 - 2 * alpha)
+    if wide is None or narrow is None or apart is None or inside is None:
+        return Verdict("undecided", False)
+    within = -margin < narrow.low and narrow.high < margin and inside <= alpha
+    if wide.excludes_zero and apart <= alpha:
+        return Verdict("better" if better * estimate.mean > 0 else "worse", within)
+    if within:
+        return Verdict("equivalent", True)
+    # Bonferroni's alpha: Holm's is never smaller.
+    alpha /= comparisons
+    size = abs(estimate.mean)
+    needed = needs(estimate, [(1 - alpha, size), (1 - 2 * alpha, margin - size)])
+    return Verdict("undecided", False, *needed)
+
+
 def needs(
     estimate: Estimate, widths: Sequence[tuple[float, float]]
 ) -> tuple[int | None, int | None]:

@@ -47,11 +47,6 @@ class Interval:
         """Whether it lies entirely on one side of zero."""
         return self.low > 0 or self.high < 0
 
-    @property
-    def covers(self) -> str:
-        """What it covers, in words."""
-        return COVERS[self.method]
-
 
 @final
 @dataclass(frozen=True)

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gapfc.compare.estimate import COVERS
+
 LOWER = (
     "nll", "ece", "brier", "loss", "error", "train_seconds", "seconds", "epochs", "steps",
-    "peak_memory_bytes", "generalization_gap", "parameters", "macs",
+    "peak_memory_bytes", "generalization_gap", "parameters", "macs", "drop", "adaptive_ece",
 )  # fmt: skip
 HIGHER = (
-    "accuracy", "top5", "area_under_curve", "images_per_second", "gain_over_scratch", "gain", "f1",
-    "macro_f1",
+    "top5", "area_under_curve", "images_per_second", "gain_over_scratch", "gain", "recall",
+    "precision", "pointing", "energy",
 )  # fmt: skip
 # How far features moved is neither good nor bad: a direction is assumed, and the user is told so.
 MOVED = ("drift", "drift_head", "drift_total")
-SHARES = ("accuracy", "top5", "macro_f1", "gain_over_scratch", "gain")
+SHARES = (
+    "top5", "gain_over_scratch", "gain", "recall", "precision", "drop", "pointing", "energy",
+)  # fmt: skip
+# Ends of names such as balanced_accuracy, macro_f1 and pair_consistency: shares, better high.
+SHARE_ENDS = ("accuracy", "f1", "consistency")
+# Measured on the test split, so that which images it happens to hold matters.
+ON_TEST_IMAGES = ("test", "probe", "generalization_gap")
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,12 @@ class Measure:
         """`value` in the unit, with `places` decimals; sign "+": also where it is positive."""
         return f"{self.scale * value:{sign}.{places}f}"
 
+    def covers(self, method: str) -> str:
+        """What an interval by `method` covers, in words."""
+        told = COVERS[method]
+        on_test = self.path.partition(".")[0] in ON_TEST_IMAGES
+        return told if on_test else told.partition(",")[0]
+
     @property
     def axis(self) -> str:
         """The metric as an axis is labelled, `test.accuracy (%)`."""
@@ -74,9 +88,9 @@ def measure(path: str, direction: str | None = None) -> Measure:
         better = +1
     elif parts[0] in LOWER or parts[-1] in LOWER:
         better, assumed = -1, False
-    elif parts[-1] in HIGHER or parts[-1].endswith("accuracy"):
+    elif parts[-1] in HIGHER or parts[-1].endswith(SHARE_ENDS):
         assumed = False
     if direction is not None:
         better, assumed = (1 if direction == "higher" else -1), False
-    share = parts[-1] in SHARES or parts[-1].endswith("accuracy")
+    share = parts[-1] in SHARES or parts[-1].endswith(SHARE_ENDS)
     return Measure(path, better, assumed, 100.0 if share else 1.0)

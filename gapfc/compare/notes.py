@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 from gapfc.compare.choose import Choice
 from gapfc.compare.fields import ABSENT, metric_of, value_of
 from gapfc.compare.groups import Group, Values
+from gapfc.compare.images import Images
 from gapfc.compare.metric import Measure
 from gapfc.compare.mixtures import execution_notes, splits_vary
 from gapfc.compare.row import Row
-from gapfc.formatting import count, listed
+from gapfc.formatting import count, listed, plural
 from gapfc.records.run import Run
 
 CONSTANT = (
@@ -53,6 +55,26 @@ def notes(
             f"{len(reruns)} older run(s) of a seed that was run again do not count: {names}{more}"
         )
     return [*told, *_missing(rows, metric), *_chosen(choices, rows), *_transfer(runs)]
+
+
+def covered_by_seeds_alone(rows: Sequence[Row], images: Images | None) -> Iterator[str]:
+    """Which intervals leave out the test images though images say this metric, and why."""
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if row.seeds_alone is not None:
+            reasons[row.seeds_alone].append(row.label)
+    if images is None or not reasons:
+        return
+    which = (
+        "" if all(row.seeds_alone for row in rows) else f" of {', '.join(chain(*reasons.values()))}"
+    )
+    told = [reason for reason in reasons if reason != images.missing]
+    if images.problems:
+        number, (path, why) = len(images.problems), next(iter(images.problems.items()))
+        more = f"; and {number - 1} more" if number > 1 else ""
+        runs = f"{plural(number, 'run')} did not record what {'it' if number == 1 else 'they'} said"
+        told.insert(0, f"{runs} of each ({path}: {why}{more})")
+    yield f"intervals{which} do not cover which images were tested: {'; '.join(told)}"
 
 
 def _missing(rows: Sequence[Row], metric: Measure) -> Iterator[str]:

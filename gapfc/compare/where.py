@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 
@@ -94,7 +94,7 @@ def apply(collection: Collection, conditions: Sequence[Condition]) -> Collection
     if not runs and conditions:
         said = " ".join(f"--where {condition}" for condition in conditions)
         raise UserError(f"{said}: none of {len(collection.runs)} completed runs is left")
-    return Collection(collection.directories, runs, unusable)
+    return replace(collection, runs=runs, unusable=unusable)
 
 
 def _unknown(run: Run, key: str) -> bool:

@@ -28,15 +28,16 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 # Keys that mean the same for every data set (configs/dataset/_base.yaml); the others are the
 # source's own arguments.
 SHARED_KEYS = {
-    "name", "_target_", "image_size", "resize", "max_size", "size_multiple", "train_sizes",
-    "eval_sizes", "classes", "shots", "train_limit", "test_limit", "val_fraction",
+    "name", "_target_", "image_size", "canvas", "resize", "max_size", "size_multiple",
+    "train_sizes", "eval_sizes", "classes", "shots", "train_limit", "test_limit", "val_fraction",
     "test_fraction", "split_seed", "mean", "std", "residency", "workers"
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Three splits of one data set. `mean` and `std`: 3 values each, in units of [0, 1].
+    """Three splits of one data set. `mean` and `std`: 3 values each, in units of [0, 1];
+    measured ones are of the training images, without the canvas they may be set into.
 
     `test` is None where the source has validation images of its own but no test images.
     """

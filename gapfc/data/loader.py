@@ -11,6 +11,7 @@ import torch
 from gapfc.data.arrays import Arrays
 from gapfc.data.augment import Augmentation
 from gapfc.data.batches import EvaluationBatches, TrainingBatches
+from gapfc.data.canvas import OnCanvas
 from gapfc.data.dataset import Dataset
 from gapfc.data.normalize import Normalize
 from gapfc.data.order import FixedOrder, SizedOrder
@@ -58,8 +59,8 @@ class Loader:
     @property
     def input_size(self) -> Size:
         """Height and width to build and count a model for; for `native` photos their median."""
-        if self.settings.image_size is not None:
-            return self.settings.image_size
+        if self.settings.input_size is not None:
+            return self.settings.input_size
         train = self.dataset.train
         if isinstance(train, Arrays):
             return train.size
@@ -88,12 +89,11 @@ class Loader:
     def evaluation(self, split: str, size: Size | None = None) -> EvaluationBatches:
         """A split ("train", "val" or "test") as it is, in batches of eval_batch_size.
 
-        size: (h, w) instead of dataset.image_size. ValueError if there is no such split.
+        size: (h, w) instead of input_size; a canvas is scaled together with the image on it.
+        ValueError if there is no such split.
         """
         images = self.reader(split, size)
-        return EvaluationBatches(
-            images, self.settings.eval_batch_size, self.normalize, self._check
-        )
+        return EvaluationBatches(images, self.settings.eval_batch_size, self.normalize, self._check)
 
     @property
     def normalize(self) -> Normalize:
@@ -102,7 +102,7 @@ class Loader:
         return Normalize(mean, std, self.device, self.settings.channels_last)
 
     def reader(self, split: str, size: Size | None = None) -> Reader:
-        """Reads one split at `size`, or at dataset.image_size; kept, so that asking again is free.
+        """Reads one split at `size`, or at input_size; kept, so that asking again is free.
 
         Training and validation images become resident; test images, seen once, do so only when
         they are arrays. Another `size` than the configured one is never kept.
@@ -113,8 +113,13 @@ class Loader:
             configured = images.size
         workers = count_workers(settings.workers, images)
         how = settings.resize
-        if size is not None and size != configured:
-            return Stream(images, size, how, self.device, workers)
+        canvas = settings.canvas
+        if size is not None and size != (canvas or configured):
+            if canvas is None:
+                return Stream(images, size, how, self.device, workers)
+            assert configured is not None
+            inside = _scaled(configured, canvas, size)
+            return OnCanvas(Stream(images, inside, how, self.device, workers), size)
         if split not in self._readers:
             resident = self._keeps() and (split != "test" or isinstance(images, Arrays))
             if configured is None:
@@ -125,7 +130,7 @@ class Loader:
                 reader = make_resident(images, configured, how, self.device)
             else:
                 reader = Stream(images, configured, how, self.device, workers)
-            self._readers[split] = reader
+            self._readers[split] = reader if canvas is None else OnCanvas(reader, canvas)
         return self._readers[split]
 
     def _keeps(self) -> bool:
@@ -159,6 +164,12 @@ class Loader:
         if choice != self._said:
             log.info(message, choice, self.device.type, needed / 2**20, limit / 2**20)
         return choice
+
+
+def _scaled(image: Size, canvas: Size, size: Size) -> Size:
+    """The size of an image on a canvas of `size`, in proportion."""
+    height, width = (max(1, round(i * s / c)) for i, c, s in zip(image, canvas, size, strict=True))
+    return (height, width)
 
 
 def _bytes(split: Split, size: Size | None) -> int:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from gapfc.data.sizes import Size, parse_size, parse_sizes
 from gapfc.errors import UserError
+from gapfc.formatting import times
 from gapfc.settings.nodes import plain
 from gapfc.validators import flag, one_of, whole
 
@@ -20,12 +21,14 @@ class LoaderSettings:
 
     Attributes:
         image_size: None for `native`: every image at its own.
+        canvas: of the black square that images are set into, or None.
         max_size, size_multiple: of native photos, in pixels (see files.native_size).
         train_sizes: one per epoch, in turn; () for image_size alone.
         eval_sizes: sizes at which the final weights are measured as well.
     """
 
     image_size: Size | None
+    canvas: Size | None
     resize: str
     max_size: int | None
     size_multiple: int
@@ -44,6 +47,7 @@ class LoaderSettings:
         """From the whole config of a run. Raises UserError for an invalid value."""
         dataset, trainer = config.dataset, config.trainer
         image_size = parse_size(dataset.image_size, "dataset.image_size")
+        canvas = _canvas(dataset.get("canvas"), image_size)
         max_size, workers = dataset.get("max_size"), dataset.get("workers", "auto")
         if max_size is not None:
             whole("dataset.max_size", max_size, 1, takes="1 or more pixels, or null")
@@ -51,10 +55,11 @@ class LoaderSettings:
             whole("dataset.workers", workers, 0, takes="auto, or a number of processes, 0 or more")
         return cls(
             image_size=image_size,
+            canvas=canvas,
             resize=one_of("dataset.resize", dataset.get("resize", "squash"), ("squash", "crop")),
             max_size=max_size,
             size_multiple=whole("dataset.size_multiple", dataset.get("size_multiple", 32), 1),
-            train_sizes=_train_sizes(dataset, image_size),
+            train_sizes=_train_sizes(dataset, canvas or image_size),
             eval_sizes=parse_sizes(dataset.get("eval_sizes"), "dataset.eval_sizes"),
             residency=one_of(
                 "dataset.residency",
@@ -69,19 +74,42 @@ class LoaderSettings:
             augment=plain(config.augment),
         )
 
+    @property
+    def input_size(self) -> Size | None:
+        """What a network is given; None for `native`."""
+        return self.canvas or self.image_size
 
-def _train_sizes(dataset: DictConfig, image_size: Size | None) -> tuple[Size, ...]:
-    """None of them may exceed image_size: there are no more pixels to resize from."""
+
+def _canvas(side: Any, image_size: Size | None) -> Size | None:
+    if side is None:
+        return None
+    whole("dataset.canvas", side, 1, takes="a side in pixels, 1 or more, or null")
+    if image_size is None:
+        raise UserError(
+            f"dataset.canvas={side} needs images of one size: set dataset.image_size=n|[h, w]; it "
+            "cannot be used with dataset.image_size=native."
+        )
+    if side < max(image_size):
+        raise UserError(
+            f"dataset.canvas={side} is smaller than dataset.image_size="
+            f"{times(image_size)}: it takes {max(image_size)} or more."
+        )
+    return (side, side)
+
+
+def _train_sizes(dataset: DictConfig, largest: Size | None) -> tuple[Size, ...]:
+    """None of them may exceed `largest`: there are no more pixels to resize from."""
     sizes = parse_sizes(dataset.get("train_sizes"), "dataset.train_sizes")
-    if sizes and image_size is None:
+    if sizes and largest is None:
         raise UserError(
             "dataset.train_sizes needs a fixed dataset.image_size=n|[h, w], from which the smaller "
             "sizes are resized; it cannot be used with dataset.image_size=native."
         )
     for height, width in sizes:
-        if image_size is not None and (height > image_size[0] or width > image_size[1]):
+        if largest is not None and (height > largest[0] or width > largest[1]):
+            key = "image_size" if dataset.get("canvas") is None else "canvas"
             raise UserError(
-                f"dataset.train_sizes has {height}x{width}, larger than dataset.image_size="
-                f"{dataset.image_size}: make dataset.image_size the largest of them."
+                f"dataset.train_sizes has {height}x{width}, larger than dataset.{key}="
+                f"{dataset[key]}: make dataset.{key} the largest of them."
             )
     return sizes

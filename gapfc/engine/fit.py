@@ -5,6 +5,7 @@ from itertools import islice
 from time import perf_counter
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -103,6 +104,9 @@ def _train_epoch(
     progress, optimizer, scaler = training.progress, training.optimizer, training.scaler
     sample_every = max(CLOSEST, batches.steps // settings.accumulate // SAMPLES_PER_EPOCH)
     losses = Losses()
+    # From (seed, epoch) alone, as the batches: another head or a resumed run draws the same.
+    entropy = np.random.SeedSequence((settings.seed, progress.epoch))
+    draws: list[int] = entropy.generate_state(batches.steps, np.uint64).tolist()
     then = perf_counter()
     source = batches.epoch(progress.epoch, progress.batch)
     while group := list(islice(source, settings.accumulate)):
@@ -112,6 +116,7 @@ def _train_epoch(
         rate = set_learning_rate(optimizer, training.schedule.factor(middle, settings.epochs))
         for index, (images, labels) in enumerate(group):
             key = (settings.seed, progress.epoch, progress.batch + index)
+            _seed(draws[progress.batch + index])
             loss, output = _forward(forward, images, labels, settings, key)
             if len(group) > 1:
                 loss = loss / len(group)
@@ -155,6 +160,19 @@ def _train_epoch(
         except BaseException:
             losses.read(progress)
             raise
+
+
+def _seed(seed: int) -> None:
+    """Begin the global random numbers of CPU and GPUs anew.
+
+    Done before each batch: the backbone is the first to draw, so its dropout is the same under
+    every head, whatever the head draws after it. Takes 2 µs; `torch.manual_seed` takes 100 times as
+    long where CUDA is not in use.
+    """
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        for generator in torch.cuda.default_generators:
+            generator.manual_seed(seed)
 
 
 def _forward(

@@ -106,17 +106,6 @@ def check_progress(value: Any, ours: Mapping[str, Any], steps: int | None) -> No
             refuse_entry(f"progress.sums.{str(name)[:60]}", "to be a sum and a count", pair)
 
 
-def check_random(value: Any) -> None:
-    """`value` are random states, of the CPU and of each GPU."""
-    check_names("random", value, {"cpu": None, "cuda": None})
-    check_like("random.cpu", value["cpu"], torch.get_rng_state())
-    if not isinstance(value["cuda"], list):
-        refuse_entry("random.cuda", "to be a list", value["cuda"])
-    if value["cuda"] and torch.cuda.is_available():
-        for index, state in enumerate(value["cuda"]):
-            check_like(f"random.cuda.{index}", state, torch.cuda.get_rng_state())
-
-
 def refuse_entry(entry: str, expected: str, found: Any) -> NoReturn:
     """Say that `entry` was `expected` to be something else than `found`."""
     said = _form(found) if isinstance(found, Tensor) else str(found)[:60]

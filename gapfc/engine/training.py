@@ -12,7 +12,6 @@ from gapfc.engine.stored_state import (
     check_like,
     check_optimizer,
     check_progress,
-    check_random,
     refuse_entry,
 )
 
@@ -72,8 +71,7 @@ class Training:
         return self.model if self.ema is None else self.ema.module
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it, and the random states."""
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+        """All of it. Random states are not part of it: `fit` sets them before each batch."""
         return {
             "model": self.model.state_dict(),
             "ema": None if self.ema is None else self.ema.state_dict(),
@@ -81,7 +79,6 @@ class Training:
             "schedule": self.schedule.state_dict(),
             "scaler": self.scaler.state_dict(),
             "progress": asdict(self.progress),
-            "random": {"cpu": torch.get_rng_state(), "cuda": cuda},
         }
 
     def load_state_dict(self, state: dict[str, Any], steps: int | None = None) -> None:
@@ -103,10 +100,6 @@ class Training:
             check_like(entry, state[entry], ours[entry])
         check_optimizer(state["optimizer"], self.optimizer)
         check_progress(state["progress"], ours["progress"], steps)
-        check_random(state["random"])
-        torch.set_rng_state(state["random"]["cpu"])
-        if state["random"]["cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["random"]["cuda"][: torch.cuda.device_count()])
         self.model.load_state_dict(state["model"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,17 @@ from gapfc.evaluation.other_images import OtherImages
 from gapfc.evaluation.trained import DataSets, Trained, check_complete, data_key, load
 from gapfc.formatting import from_here
 from gapfc.probes.images import Images
-from gapfc.probes.measure import measure, merged
+from gapfc.probes.measure import Begin, measure, merged
 from gapfc.probes.subject import Subject
 from gapfc.records.faults import disk_fault
-from gapfc.records.probes import PROBES, Probes, read_probes, write_probes
+from gapfc.records.probes import STEM, Probes, read_probes, write_probes
 from gapfc.records.run import Run, find_runs, read_run
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.trust import Vouched
 from gapfc.tensorboard.events import TensorBoardLog
 from gapfc.tensorboard.probes import log_probes
 
-# Of a data set other than the run's, `probes-<name>`.
-STEM = "probes"
+Show = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,11 @@ def evaluate_runs(
     runs = runs_below(paths)
     evaluation = _Evaluation(tuple(probes), vouched, changes or {}, other, again, check)
     done = []
-    with _bar(len(runs) * len(probes), progress) as step:
+    with _bar(len(runs) * len(probes), progress) as show:
         for count, run in enumerate(runs, 1):
-            label = f"{_label(run)} [{count} of {len(runs)}]"
-            done.append(evaluation.of(run, lambda probe, label=label: step(f"{label}: {probe}")))
-            step(label, count * len(probes))
+            label, before = f"{_label(run)} [{count} of {len(runs)}]", (count - 1) * len(probes)
+            show(label, before)
+            done.append(evaluation.of(run, partial(_begin, show, label, before)))
             tell(f"[{count} of {len(runs)}] {from_here(run.path)}: {_said(done[-1])}")
     return done
 
@@ -126,7 +126,7 @@ class _Evaluation:
         self._images: tuple[object, Images] | None = None
         self._stem = STEM if other is None else f"{STEM}-{other.name}"
 
-    def of(self, run: Run, begin: Callable[[str], None]) -> Evaluated:
+    def of(self, run: Run, begin: Begin) -> Evaluated:
         try:
             check_complete(run)
             if not self._missing(run):
@@ -157,7 +157,7 @@ class _Evaluation:
         except (OSError, ValueError):
             return None  # none yet, or damaged: to be measured anew
 
-    def _measure(self, run: Run, begin: Callable[[str], None]) -> Evaluated:
+    def _measure(self, run: Run, begin: Begin) -> Evaluated:
         names = self._missing(run)  # another process may have been at it until now
         trained = load(run, self._vouched, self._changes, self._data, self._check)
         subject = self._subject(trained)
@@ -200,6 +200,10 @@ class _Evaluation:
         )
 
 
+def _begin(show: Show, label: str, before: int, probe: str, number: int) -> None:
+    show(f"{label}: {probe}", before + number)
+
+
 def _label(run: Run) -> str:
     try:
         return f"{run.name('head')} s{run.seed}"
@@ -214,8 +218,8 @@ def _said(done: Evaluated) -> str:
 
 
 @contextmanager
-def _bar(total: int, shown: bool) -> Iterator[Callable[..., None]]:
-    """A progress bar; what is given moves it: a text, and how much is done (default: one more)."""
+def _bar(total: int, shown: bool) -> Iterator[Show]:
+    """A progress bar; what is given shows a text, and moves it to where so much is done."""
     with tqdm(
         total=total,
         disable=not shown,
@@ -225,10 +229,9 @@ def _bar(total: int, shown: bool) -> Iterator[Callable[..., None]]:
         bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining} left",
     ) as bar:
 
-        def step(text: str, done: int | None = None) -> None:
+        def step(text: str, done: int) -> None:
             bar.set_description_str(text, refresh=False)
-            if done is not None:
-                bar.update(done - bar.n)
+            bar.update(done - bar.n)
             bar.refresh()
 
         yield step

@@ -65,9 +65,7 @@ def read_dataset(config: DictConfig) -> OtherImages:
     """The test images of `config.dataset`, or its validation images if it has none."""
     dataset = load(config.dataset, config.data_root)
     split = "val" if dataset.test is None else "test"
-    return OtherImages(
-        _stored_name(dataset.name), split, dataset.classes, dataset.split(split)
-    )
+    return OtherImages(_stored_name(dataset.name), split, dataset.classes, dataset.split(split))
 
 
 def _stored_name(name: str) -> str:

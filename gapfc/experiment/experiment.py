@@ -171,7 +171,7 @@ class Experiment:
     ) -> Measures | None:
         """Measure `model` (by default the run's own) on train, val or test; None without tests.
 
-        size: (h, w) of the images instead of dataset.image_size. Raises Interrupted.
+        size: (h, w) of the images instead of input_size. Raises Interrupted.
         """
         if getattr(self.dataset, split) is None:
             return None

@@ -4,6 +4,8 @@ Every head is built as `Head(feature_shape=(C, H, W), num_classes=K, **options)`
 `nn.Module` that works in any network. What other packages need to know of a head, it says itself:
 
     accepts_any_size    whether it takes feature maps of other sizes than it was built for
+    pool(features)      the vector that it makes of a feature map, `[B, width]`: optional
+    maps(features)      a map of each class, `[B, K, H, W]`, whose means are the logits: optional
     last_layer          the Linear or 1×1 convolution that gives the logits, or None: optional
     widths(options)     how it is made larger or smaller: optional, and static, as it is called
                         before the head is built. A list of functions, each from a number n >= 1 to

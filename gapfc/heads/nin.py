@@ -55,9 +55,13 @@ class NIN(nn.Module):
         """Features `[B, C, H, W]` to one map per class, `[B, K, H, W]`."""
         return self.relu(self.conv(self.dropout(features)))
 
+    def pool(self, features: Tensor) -> Tensor:
+        """Features `[B, C, H, W]` to the mean of each class's map, `[B, K]`: the logits already."""
+        return self.maps(features).mean((2, 3))
+
     def forward(self, features: Tensor) -> Tensor:
         """Features `[B, C, H, W]` to logits `[B, K]`."""
-        return self.maps(features).mean((2, 3))
+        return self.pool(features)
 
 
 def _convolution(channels: int, num_classes: int, bias: bool, before_relu: bool) -> nn.Conv2d:

@@ -74,12 +74,16 @@ class SPPF(nn.Module):
             lambda n: {"out_channels": n},
         ]
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Features `[B, C, H, W]` to logits `[B, K]`."""
+    def pool(self, features: Tensor) -> Tensor:
+        """Features `[B, C, H, W]` to the means of the second convolution's maps, `[B, width]`."""
         levels = [self.activation(self.reduce(features))]
         for _ in range(3):
             levels.append(
                 F.max_pool2d(levels[-1], self.kernel_size, 1, padding=self.kernel_size // 2)
             )
         pyramid = self.activation(self.expand(torch.cat(levels, dim=1)))
-        return self.classifier(self.dropout(pyramid.mean((2, 3))))
+        return pyramid.mean((2, 3))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features `[B, C, H, W]` to logits `[B, K]`."""
+        return self.classifier(self.dropout(self.pool(features)))

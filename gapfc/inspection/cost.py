@@ -140,4 +140,4 @@ def _classes_and_size(config: DictConfig, device: torch.device) -> tuple[int, tu
             "dataset.image_size=native: these photos have many sizes. "
             "Give the one to describe: dataset.image_size=224"
         )
-    return classes, settings.image_size or (cast(int, side), cast(int, side))
+    return classes, settings.input_size or (cast(int, side), cast(int, side))

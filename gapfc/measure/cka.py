@@ -1,4 +1,4 @@
-"""Debiased linear CKA: how alike two representations of the same images are, up to rotation and scale."""
+"""Debiased linear CKA: how alike two representations of the same images are, rotated or not."""
 
 from collections.abc import Callable, Iterable, Sequence
 

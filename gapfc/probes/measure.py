@@ -1,6 +1,5 @@
 """Probes of one model carried out, in the form that its run directory keeps."""
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,15 +9,14 @@ from gapfc.probes.registry import PROBES
 from gapfc.probes.subject import Subject, right
 from gapfc.records.probes import CLEAN, Probes
 
-log = logging.getLogger(__name__)
-
+Begin = Callable[[str, int], None]
 
 
 def measure(
     subject: Subject,
     names: Sequence[str],
     name: str,
-    begin: Callable[[str], None] = lambda probe: None,
+    begin: Begin = lambda probe, number: None,
 ) -> tuple[Probes, dict[str, str]]:
     """What the probes `names` find, and clean.accuracy, of the same images as they are.
 
@@ -26,7 +24,7 @@ def measure(
         subject: the model and the images.
         names: of probes in the registry.
         name: of the data set.
-        begin: is told each probe before it begins.
+        begin: is told each probe and its number, from 0, before it begins.
 
     Returns:
         The findings; and by probe why it could not be carried out.
@@ -34,8 +32,8 @@ def measure(
     values: dict[str, Any] = {"clean": {"accuracy": subject.clean["accuracy"]}}
     yes = {CLEAN: right(subject.clean)[None]}
     problems = {}
-    for probe in names:
-        begin(probe)
+    for number, probe in enumerate(names):
+        begin(probe, number)
         try:
             finding = PROBES[probe].measure(subject)
         except UserError as error:

@@ -82,7 +82,9 @@ def _move_at_random(images: Tensor, places: Tensor, number: int) -> Tensor:
     """Each image by its own draw, the first or the second of the pair. number: 0 or 1."""
     height, width = images.shape[2:]
     most = min(height, width) // 8
-    draws = per_image(places, lambda random: torch.randint(0, 2 * most + 1, (2, 2), generator=random))
+    draws = per_image(
+        places, lambda random: torch.randint(0, 2 * most + 1, (2, 2), generator=random)
+    )
     top, left = draws[:, number].unbind(1)
     framed = functional.pad(images, (most,) * 4)
     rows = top[:, None] + torch.arange(height)

@@ -131,6 +131,7 @@ _SHARED: dict[str, dict[str, Kind]] = {
         "name": TEXT,
         "_target_": TARGET,
         "image_size": SIZE | words("native"),
+        "canvas": whole(1, 4096) | NULL,
         "train_sizes": SIZES | NULL,
         "eval_sizes": SIZES | NULL,
         "classes": several(

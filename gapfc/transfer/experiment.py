@@ -21,6 +21,7 @@ from gapfc.engine.training import averaged
 from gapfc.errors import UserError
 from gapfc.experiment.experiment import Experiment
 from gapfc.measure.cka import Representations
+from gapfc.measure.linear_probe import solve
 from gapfc.measure.meter import Measures
 from gapfc.model.classifier import Classifier
 from gapfc.records.run_directory import RunDirectory
@@ -29,7 +30,6 @@ from gapfc.tensorboard.events import TensorBoardLog
 from gapfc.transfer.classes import extended, old_classes, source_dataset
 from gapfc.transfer.features import cached_features
 from gapfc.transfer.picture import moved_picture
-from gapfc.transfer.probe import solve
 from gapfc.transfer.protocols import protocol_of
 from gapfc.transfer.scratch import against_scratch, find_scratch, target_hash
 from gapfc.transfer.source import Source

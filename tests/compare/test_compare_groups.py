@@ -107,7 +107,7 @@ def test_a_setting_that_is_off_and_one_not_there_yet_are_the_same(tmp_path, caps
 def test_each_seed_may_have_its_own_split_if_groups_share_it(tmp_path):
     for head in ("fc", "gap"):
         for seed in range(3):
-            typed = [f"head={head}", "dataset.split_seed=${seed}"]
+            typed = [f"head={head}", r"dataset.split_seed=$\{seed\}"]
             config = {"dataset.split_seed": seed}
             write_run(tmp_path / "o", head, seed, config=config, results={"overrides": typed})
     found = answer(tmp_path / "o", tmp=tmp_path)

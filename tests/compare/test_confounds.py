@@ -44,8 +44,25 @@ def test_what_fc_and_gap_differ_in_by_default(sweep):
     assert set(found.confounds_of) == {"gap", "nin", "spp"}
     gap = next(told for told in sentences(found) if told.startswith("gap"))
     assert gap.endswith(
-        " Bear in mind: one learning rate for both, hidden and dropout of the heads, "
-        "head parameters 5.13k against 4.20M."
+        " Bear in mind: one learning rate, hidden, dropout, head parameters 5.13k against 4.20M."
+    )
+
+
+@pytest.mark.parametrize(
+    ("gap", "told"),
+    [
+        (40, "up to 2.5-fold: gap 40, fc 100"),
+        (0.05, "up to 2,000-fold: gap 0, fc 100"),
+        (0, "from none at all: gap 0, fc 100"),
+        (90, None),
+    ],
+)
+def test_head_parameters(tmp_path, gap, told):
+    write_run(tmp_path, "fc", results={"parameters.head": 100})
+    write_run(tmp_path, "gap", results={"parameters.head": gap})
+    sentence = kinds(compared(tmp_path)).get("head_parameters")
+    assert sentence == (
+        told and f"head parameters differ {told} (head.match_parameters_of makes them equal)"
     )
 
 

@@ -199,7 +199,7 @@ def test_custom_scalars_lay_heads_over_each_other(driver, served):
     # Every chart has found its lines: one a run, two where it has both splits, or one a group.
     expected = {title: len(RUNS) for charts in CHARTS.values() for title in charts}
     expected |= {title: 2 * len(RUNS) for title in CHARTS["Overfitting"]}
-    over_seeds = "{}: mean over seeds, 95% interval".format
+    over_seeds = "{}: mean and 95% interval over seeds".format
     means = [over_seeds("validation accuracy"), over_seeds("validation loss")]
     expected |= dict.fromkeys(means, len(HEADS))
     page.until(lambda: counts() == {title: f"Matches ({n})" for title, n in expected.items()})

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -16,7 +17,7 @@ from gapfc.engine.schedule import Cosine, Plateau
 from gapfc.engine.settings import Settings
 from gapfc.engine.training import Training, averaged
 from gapfc.errors import UserError
-from gapfc.heads import GAP
+from gapfc.heads import FC, GAP, NIN
 from gapfc.model.classifier import Classifier
 from gapfc.system.interruption import Interrupted
 
@@ -101,6 +102,12 @@ def weights(state):
     return torch.cat([p.detach().flatten() for p in state.model.parameters()])
 
 
+def seed_batch(epoch, index):
+    """As `fit` does before it of seed 0."""
+    seeds = np.random.SeedSequence((0, epoch)).generate_state(index + 1, np.uint64)
+    torch.manual_seed(int(seeds[index]))
+
+
 def test_equals_a_loop_written_by_hand():
     ours = training()
     listener = run(ours, Settings(epochs=3, precision=FP32))
@@ -114,6 +121,7 @@ def test_equals_a_loop_written_by_hand():
         for index, (images, labels) in enumerate(batches.epoch(epoch)):
             for group in optimizer.param_groups:
                 group["lr"] = 0.1 * schedule.factor(epoch + (index + 0.5) / 6, 3)
+            seed_batch(epoch, index)
             loss = F.cross_entropy(net(images), labels)
             optimizer.zero_grad()
             loss.backward()
@@ -124,6 +132,54 @@ def test_equals_a_loop_written_by_hand():
     assert [r["step"] for r in listener.rows] == [6, 12, 18]
     assert listener.batches[-1] == (2, 6, 6)
     assert ours.progress.images == 3 * 48
+
+
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda",
+        marks=[
+            pytest.mark.gpu,
+            pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("accumulate", [1, 4])
+def test_dropout_in_the_backbone_is_the_same_under_every_head(device, accumulate):
+    """Though one draws for dropout of its own, another for its weights, and a third not at all."""
+
+    def masks(head, seed=0):
+        state = training()
+        net = state.model
+        net.head = head()
+        net.to(device)
+        state.optimizer.param_groups[0]["params"] = list(net.parameters())
+        dropped = []
+
+        def keep(module, given, made):
+            if module.training:
+                dropped.append(made == 0)
+
+        dropout = net.backbone[-1]
+        # Before it, so that a zero is a dropped one; the weights under it differ with the head.
+        dropout.register_forward_pre_hook(lambda module, given: torch.ones_like(given[0]))
+        dropout.register_forward_hook(keep)
+        batches = Batches()
+        batches.images, batches.labels = batches.images.to(device), batches.labels.to(device)
+        settings = Settings(epochs=2, precision=FP32, accumulate=accumulate, seed=seed)
+        fit(state, batches, accuracy(batches), settings, Silence())
+        return torch.stack(dropped).cpu()
+
+    expected = masks(lambda: GAP((4, 4, 4), 3))
+    assert expected.shape == (12, 8, 4, 4, 4)
+    assert 0.1 < expected.float().mean() < 0.3
+    assert len({mask.numpy().tobytes() for mask in expected}) == 12
+    assert torch.equal(masks(lambda: FC((4, 4, 4), 3, hidden=[8], dropout=0.5)), expected)
+    assert torch.equal(masks(lambda: NIN((4, 4, 4), 3, dropout=0.3)), expected)
+    assert not torch.equal(masks(lambda: GAP((4, 4, 4), 3), seed=1), expected)
 
 
 @pytest.mark.parametrize("accumulate", [1, 4])
@@ -215,10 +271,9 @@ def test_label_smoothing_changes_the_loss_as_its_formula_says():
     state.schedule = Cosine(warmup_epochs=1e15)  # nothing moves but the batch norm
     batches = Batches()
     batches.steps = 1
-    torch.manual_seed(5)
     fit(state, batches, accuracy(batches), Settings(1, FP32, label_smoothing=0.3), listener)
     net = training().model.train()
-    torch.manual_seed(5)
+    seed_batch(0, 0)
     images, labels = next(batches.epoch(0))
     log_p = net(images).log_softmax(1)
     own = -log_p.gather(1, labels[:, None]).mean()
@@ -268,10 +323,9 @@ def test_gradient_norms_are_those_of_the_children():
     state, listener = training(), Silence()
     batches = Batches()
     batches.steps = 1
-    torch.manual_seed(5)
     fit(state, batches, accuracy(batches), Settings(1, FP32), listener)
     net = training().model.train()
-    torch.manual_seed(5)
+    seed_batch(0, 0)
     images, labels = next(batches.epoch(0))
     F.cross_entropy(net(images), labels).backward()
     for name, child in net.named_children():

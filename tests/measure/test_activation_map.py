@@ -1,9 +1,10 @@
-"""Grad-CAM where the exact class activation map is known."""
+"""Class activation maps where they are known exactly."""
 
 import pytest
 import torch
 from torch import nn
 
+from gapfc.heads import NIN
 from gapfc.measure.activation_map import class_activation_map
 
 
@@ -37,6 +38,16 @@ def test_is_the_class_map_of_a_linear_nin(backbone):
     got = class_activation_map(backbone, head, images, classes)
     exact = conv(backbone.eval()(images))[torch.arange(3), classes]
     torch.testing.assert_close(got, scaled(exact).detach(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("relu", [True, False])
+def test_nin_shows_its_own_maps(backbone, relu):
+    head = NIN((6, 6, 6), 4, relu=relu)
+    images = torch.randn(3, 3, 6, 6)
+    classes = torch.tensor([1, 2, 3])
+    got = class_activation_map(backbone, head, images, classes)
+    own = head.conv(backbone.eval()(images))[torch.arange(3), classes]
+    torch.testing.assert_close(got, scaled(own).detach(), rtol=1e-4, atol=1e-5)
 
 
 def test_the_default_is_the_predicted_class(backbone):

@@ -115,12 +115,17 @@ def test_a_terminal_without_the_characters_is_no_error(gapfc, tmp_path):
 def test_markdown_has_no_link_tag_formula_or_further_cell(comparison, tmp_path):
     path = tmp_path / "table.md"
     main([*comparison.directories, "--markdown", str(path)])
-    lines = harmless(path.read_text().removesuffix("\n"))
+    told = harmless(path.read_text().removesuffix("\n"))
+    above, lines = told[: told.index("")], told[told.index("") + 1 :]
+    assert above
+    assert all(line.startswith("- Bear in mind: ") for line in above)
     assert len(lines) == 3 + len(NAMES)
     cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
     assert {len(row) for row in cells} == {len(cells[0])}
     # As CommonMark reads it: an escaped character is only itself.
-    words = [re.sub(r"\\[!-/:-@\[-`{-~]", "", row[0]) for row in cells[2:]]
+    words = [
+        re.sub(r"\\[!-/:-@\[-`{-~]", "", text) for text in (*above, *(r[0] for r in cells[2:]))
+    ]
     assert not any(re.search(r"[\[\]<>`*$~]|://|www\.|\b_|_\b", word) for word in words)
     assert any("a\\|b\\`c\\`\\*d\\*\\_e\\_" in row[0] for row in cells)
 
@@ -238,6 +243,8 @@ def test_a_run_directory_is_made_where_its_root_says(name):
         "head._target_=os.system",
         "+x={_target_: os.system, command: id}",
         "head.a=${oc.env:SECRET}",
+        r"head.a=$\{oc.env:SECRET\}",  # which Hydra reads the same
+        "head.a=${seed.x}",
         "--config-dir=/tmp/evil",
         "-cd",
         "hydra.searchpath=[file:///tmp]",

@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 
 from gapfc.records.identity import group_hash
+from gapfc.records.predictions import Predictions, write_predictions
 from gapfc.records.results import build_results
 
 HEADS: dict[str, dict[str, Any]] = {
@@ -126,6 +127,23 @@ def write_run(
     rows = zip(*(curve[name] for name in COLUMNS.split(",")), strict=True)
     lines = [",".join("" if v != v else f"{v:.6g}" for v in row) for row in rows]
     (path / "metrics.csv").write_text("\n".join([COLUMNS, *lines]) + "\n")
+    return path
+
+
+def write_measured(
+    root: Path, head: str, seed: int, right: np.ndarray, *, first: int = 0, label: int = 3,
+    **options: Any,
+) -> Path:  # fmt: skip
+    """Writes a run with predictions.npz: `right` [I] of the images `first`, first + 1, …
+
+    Its test accuracy is their mean; the order in the file differs from seed to seed.
+    """
+    path = write_run(root, head, seed, accuracy=float(np.mean(right)), **options)
+    order = np.random.default_rng(seed).permutation(len(right))
+    labels = np.full(len(right), label)
+    sure = np.full(len(right), 0.9)
+    seen = np.where(right, label, label + 1)[order]
+    write_predictions(path, Predictions(first + order, labels, seen, sure, sure))
     return path
 
 

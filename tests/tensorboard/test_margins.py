@@ -100,7 +100,7 @@ def comparison(tmp_path):
 
 def test_mean_and_student_s_interval_at_each_step(comparison):
     found = {(m.group, m.measure): m for m in margins(comparison)}
-    gap = found["gap", "validation accuracy: mean over seeds, 90% interval"]
+    gap = found["gap", "validation accuracy: mean and 90% interval over seeds"]
     values = np.array([[0.5, 0.6, 0.7], [0.9, 0.92, 0.9]])
     low, high = stats.t.interval(0.9, 2, values.mean(1), stats.sem(values, axis=1))
     # Up to the epoch that all seeds reached.
@@ -108,7 +108,7 @@ def test_mean_and_student_s_interval_at_each_step(comparison):
     np.testing.assert_allclose(gap.mean, values.mean(1))
     np.testing.assert_allclose(gap.lower, low)
     np.testing.assert_allclose(gap.upper, high)
-    loss = found["gap", "validation loss: mean over seeds, 90% interval"]
+    loss = found["gap", "validation loss: mean and 90% interval over seeds"]
     np.testing.assert_allclose(loss.mean, 1 - values.mean(1))
     np.testing.assert_allclose(loss.upper, 1 - low)
 

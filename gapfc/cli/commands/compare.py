@@ -15,7 +15,7 @@ from typing import TextIO
 from gapfc.compare.answer import Comparison, compare
 from gapfc.compare.collect import collect
 from gapfc.compare.output.export import csv_text, json_text
-from gapfc.compare.output.sentences import sentences, unusable_lines
+from gapfc.compare.output.sentences import covered, sentences, unusable_lines
 from gapfc.compare.output.table import markdown, terminal
 from gapfc.compare.question import Question
 from gapfc.compare.where import apply, parse_condition, split_outside_brackets
@@ -25,13 +25,16 @@ from gapfc.records.atomic import atomic_write_text
 
 DESCRIPTION = """\
 Finds every run below the directories, groups them, and compares each group with a baseline,
-paired by seed: mean difference with its confidence interval, p corrected for the number of
-comparisons (Holm), and the share of seeds in which the group was better.
+paired by seed and by test image: mean difference with its confidence interval over both, p
+corrected for the number of comparisons (Holm), and the share of seeds in which the group was
+better. What else may explain a difference is named as "Bear in mind". Runs with probes.json have
+pictures of it (--html, --out).
 """
 EXAMPLES = """\
 examples:
   gapfc compare outputs --baseline fc
   gapfc compare outputs --where dataset=digits --where trainer.epochs=12 --target 0.9
+  gapfc compare outputs --margin 0.5              (better, worse, equivalent or undecided)
   gapfc compare outputs --metric test.nll --by head,optimizer.lr
   gapfc compare outputs --by head,head.hidden --baseline head=fc,head.hidden=[]
   gapfc compare outputs --choose optimizer.lr     (each head at the rate validation prefers)
@@ -59,7 +62,10 @@ def parser() -> argparse.ArgumentParser:
         help="what to compare with: a value (fc), or key=value,key=value; default: scratch or fc",
     )
     made.add_argument(
-        "--metric", default="test.accuracy", metavar="PATH", help="a number of results.json"
+        "--metric",
+        default="test.accuracy",
+        metavar="PATH",
+        help="a number of results.json or probes.json",
     )
     made.add_argument("--by", default="head", metavar="KEYS", help="keys that make a group: head")
     made.add_argument(
@@ -79,10 +85,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--confidence", type=float, default=0.95, metavar="C", help="0.95")
     made.add_argument(
         "--interval",
-        choices=("auto", "t", "bootstrap"),
-        default="auto",
-        help="of differences; auto: Student's t below 10 seeds, where no bootstrap is wide enough, "
-        "then bootstrap",
+        choices=("crossed", "seeds"),
+        default="crossed",
+        help="what intervals cover; crossed: new seeds and new test images, where each run has "
+        "recorded what it said of each image; seeds: new seeds on these test images",
+    )
+    made.add_argument(
+        "--margin",
+        type=float,
+        metavar="M",
+        help="the smallest difference that matters, in points for shares, else in the metric's "
+        "unit: each comparison is then better, worse, equivalent or undecided",
     )
     made.add_argument(
         "--target",
@@ -118,6 +131,7 @@ def main(argv: list[str]) -> int:
         choose=chosen,
         confidence=options.confidence,
         interval=options.interval,
+        margin=options.margin,
         target=options.target,
         direction=options.direction,
     )
@@ -167,7 +181,9 @@ def summary(comparison: Comparison, width: int = 120, bold: bool = False) -> str
     missing = unusable_lines(comparison)
     if missing:
         below += ["", *missing]
-    parts = (_lines(above), terminal(comparison, width, bold), _lines(below))
+    table = terminal(comparison, width, bold)
+    says = covered(comparison)
+    parts = (_lines(above), f"{table}\n{_lines([says])}" if says else table, _lines(below))
     return "\n\n".join(parts)
 
 

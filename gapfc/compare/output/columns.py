@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gapfc.compare.answer import Comparison
 from gapfc.compare.convergence import TimeToTarget
+from gapfc.compare.estimate import Interval
 from gapfc.compare.metric import Measure
 from gapfc.compare.row import Row
 from gapfc.formatting import NOTHING, count, decimals, percent, probability
@@ -69,6 +71,8 @@ def columns(comparison: Comparison) -> list[Column]:
     """All columns, in the order of a table."""
     metric = comparison.measure
     places = _places(comparison)
+    pairs = [row.paired for row in comparison.rows if row.paired is not None]
+    confidence = percent(comparison.question.confidence)
     target = NOTHING if comparison.target is None else percent(comparison.target)
     return [
         *(_key(key, index) for index, key in enumerate(comparison.by)),
@@ -79,7 +83,10 @@ def columns(comparison: Comparison) -> list[Column]:
             exact=lambda row: {"n": row.n, "seeds": " ".join(map(str, row.metric))},
         ),
         Column(
-            "metric", metric.axis, "mean over seeds ± half of Student's interval of that mean",
+            "metric", metric.axis,
+            f"mean over seeds ± half of its {confidence} interval, which is"
+            f"{_covered(metric, [row.interval for row in comparison.rows])}; "
+            "[ ] for one run: its interval by Wilson",
             number=lambda row: row.mean,
             text=lambda row: _mean_text(row, metric, places),
             exact=lambda row: {
@@ -90,15 +97,18 @@ def columns(comparison: Comparison) -> list[Column]:
             best=metric.better,
         ),
         Column(
-            "difference", f"difference [{percent(comparison.question.confidence)}]",
-            "mean difference to the baseline over the seeds both have, with its interval",
+            "difference", f"difference [{confidence}]",
+            "mean difference to the baseline over the seeds both have, with its interval, which is"
+            f"{_covered(metric, [pair.interval for pair in pairs])}",
             number=lambda row: row.paired and row.paired.mean,
             text=lambda row: _difference_text(row, metric, places),
-            exact=_difference_exact,
+            exact=partial(_difference_exact, metric),
         ),
+        *_verdict(comparison),
         Column(
             "p_holm", "p (Holm)",
-            "two-sided p of the paired t test, corrected for all comparisons of the table (Holm)",
+            "two-sided p of no difference, by the t test with the variance of the interval, "
+            "corrected for all comparisons of the table (Holm)",
             number=lambda row: row.paired and row.paired.p_holm,
             text=lambda row: probability(row.paired and row.paired.p_holm),
             exact=lambda row: {
@@ -167,6 +177,46 @@ def columns(comparison: Comparison) -> list[Column]:
     ]  # fmt: skip
 
 
+def _verdict(comparison: Comparison) -> list[Column]:
+    """The column of verdicts; none without a margin."""
+    metric, margin = comparison.measure, comparison.question.margin
+    if margin is None:
+        return []
+    alpha = 1 - comparison.question.confidence
+    unit = f" {metric.unit_of_difference}" if metric.unit_of_difference else ""
+    return [
+        Column(
+            "verdict", f"verdict (±{margin:g})",
+            f"better or worse: the {percent(1 - alpha)} interval excludes 0; equivalent: the "
+            f"{percent(1 - 2 * alpha)} interval is inside ±{margin:g}{unit} (two one-sided tests); "
+            f"“< {margin:g}”: a difference, but inside the margin; all after Holm's correction",
+            number=lambda row: None,
+            text=lambda row: _verdict_text(row, margin),
+            exact=lambda row: {
+                "verdict": row.verdict and row.verdict.kind,
+                "within_margin": row.verdict and row.verdict.within,
+                "needs_seeds": row.verdict and row.verdict.needs_seeds,
+                "needs_images": row.verdict and row.verdict.needs_images,
+            },
+        )
+    ]  # fmt: skip
+
+
+def _verdict_text(row: Row, margin: float) -> str:
+    if row.verdict is None:
+        return NOTHING
+    kind = row.verdict.kind
+    both = kind in ("better", "worse") and row.verdict.within
+    return f"{kind}, < {margin:g}" if both else kind
+
+
+def _covered(metric: Measure, intervals: Sequence[Interval | None]) -> str:
+    """What intervals cover, in words."""
+    methods = [interval.method for interval in intervals if interval is not None]
+    told = list(dict.fromkeys(metric.covers(method) for method in methods))
+    return f" {' or '.join(told)}" if told else " not known"
+
+
 def _key(key: str, index: int) -> Column:
     """A key of --by."""
     return Column(
@@ -223,8 +273,10 @@ def _places(comparison: Comparison) -> int:
 def _mean_text(row: Row, metric: Measure, places: int) -> str:
     if row.mean is None:
         return NOTHING
-    told = metric.told(row.mean, places)
-    return f"{told} ± {metric.told(row.interval.half, places)}" if row.interval else told
+    told, inside = metric.told(row.mean, places), row.interval
+    if inside is not None and inside.method == "wilson":  # not symmetric
+        return f"{told} [{metric.told(inside.low, places)}, {metric.told(inside.high, places)}]"
+    return f"{told} ± {metric.told(inside.half, places)}" if inside else told
 
 
 def _difference_text(row: Row, metric: Measure, places: int) -> str:
@@ -237,7 +289,7 @@ def _difference_text(row: Row, metric: Measure, places: int) -> str:
     return f"{told} [{metric.told(inside.low, places)}, {metric.told(inside.high, places)}]"
 
 
-def _difference_exact(row: Row) -> dict[str, Any]:
+def _difference_exact(metric: Measure, row: Row) -> dict[str, Any]:
     pair = row.paired
     interval = pair and pair.interval
     return {
@@ -247,6 +299,7 @@ def _difference_exact(row: Row) -> dict[str, Any]:
         "difference_low": interval and interval.low,
         "difference_high": interval and interval.high,
         "interval_method": interval and interval.method,
+        "interval_covers": interval and metric.covers(interval.method),
     }
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from gapfc.compare.answer import Comparison
 from gapfc.compare.convergence import TimeToTarget
+from gapfc.compare.estimate import Interval
+from gapfc.compare.metric import Measure
 from gapfc.compare.output.columns import Column, columns
 from gapfc.compare.output.reproduce import commands
 from gapfc.compare.output.sentences import sentences
@@ -37,7 +39,7 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         "notes": comparison.notes,
         "chosen": [asdict(choice) for choice in comparison.choices],
         "rows": [
-            _row(row, comparison.by, shown)
+            _row(row, comparison.by, comparison.measure, shown)
             | {"confounds": [each.kind for each in comparison.confounds_of.get(row.label, [])]}
             for row in comparison.rows
         ],
@@ -50,7 +52,7 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _row(row: Row, by: Sequence[str], shown: Sequence[Column]) -> dict[str, Any]:
+def _row(row: Row, by: Sequence[str], measure: Measure, shown: Sequence[Column]) -> dict[str, Any]:
     means = {column.name: column.number(row) for column in shown if column.path}
     before_times = ("generalization_gap", "source_accuracy", "area_under_curve")
     return {
@@ -61,10 +63,11 @@ def _row(row: Row, by: Sequence[str], shown: Sequence[Column]) -> dict[str, Any]
         "seeds_without_value": row.without_value,
         "n": row.n,
         "mean": row.mean,
-        "interval": asdict(row.interval) if row.interval else None,
+        "interval": _interval(row.interval, measure),
         "is_baseline": row.is_baseline,
         "baseline": row.baseline,
-        "paired": None if row.paired is None else {**asdict(row.paired), "n": row.paired.n},
+        "paired": _paired(row, measure),
+        "verdict": asdict(row.verdict) if row.verdict else None,
         "no_comparison": row.no_comparison,
         "seeds_not_paired": row.not_paired,
         **{name: means.pop(name) for name in before_times},  # the order that readers know
@@ -72,6 +75,19 @@ def _row(row: Row, by: Sequence[str], shown: Sequence[Column]) -> dict[str, Any]
         "seconds_to_target": _reached(row.seconds),
         **means,
     }
+
+
+def _paired(row: Row, measure: Measure) -> dict[str, Any] | None:
+    pair = row.paired
+    if pair is None:
+        return None
+    return {**asdict(pair), "interval": _interval(pair.interval, measure), "n": pair.n}
+
+
+def _interval(interval: Interval | None, measure: Measure) -> dict[str, Any] | None:
+    if interval is None:
+        return None
+    return {**asdict(interval), "covers": measure.covers(interval.method)}
 
 
 def _reached(reached: TimeToTarget | None) -> dict[str, Any] | None:

@@ -40,7 +40,7 @@ def margins(comparison: Comparison) -> Iterator[Margin]:
             lower, upper = np.clip(bands, lowest, highest).T.tolist()
             yield Margin(
                 group=row.label,
-                measure=f"{measure}: mean over seeds, {percent(confidence)} interval",
+                measure=f"{measure}: mean and {percent(confidence)} interval over seeds",
                 steps=[round(step) for step in steps],
                 mean=mean,
                 lower=lower,

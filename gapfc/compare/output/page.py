@@ -16,7 +16,7 @@ from gapfc.compare.output.columns import Column, shown_columns
 from gapfc.compare.output.plots import Picture
 from gapfc.compare.output.plots.style import COLOURS, GRID, INK, MUTED, PAPER
 from gapfc.compare.output.reproduce import commands
-from gapfc.compare.output.sentences import sentences
+from gapfc.compare.output.sentences import covered, sentences
 from gapfc.compare.row import Row
 from gapfc.formatting import percent, plural, printable
 
@@ -53,6 +53,7 @@ def html_text(comparison: Comparison, pictures: Sequence[Picture]) -> str:
         pictures=pictures,
         inline=inline,
         facts=_facts(comparison),
+        covered=covered(comparison),
         methods={pair.interval.method for pair in pairs if pair.interval},
         paired_seeds={pair.n for pair in pairs},
         bootstrap_from=BOOTSTRAP_FROM,

@@ -22,7 +22,7 @@ COMMANDS = ("train", "transfer")
 # than its own seed (`dataset.split_seed=${seed}`), or is an option of Hydra (`--config-dir`,
 # `hydra.searchpath`).
 PLAIN = re.compile(r"(\+\+?|~)?(?!hydra\b)[A-Za-z]\w*([./@]\w+)*(@?:\w+)?(=.*)?")
-NOT_PLAIN = re.compile(r"\b_[a-z]+_\b|\$\{(?!seed\})")
+NOT_PLAIN = re.compile(r"\b_[a-z]+_\b|\$\\*\{(?!seed\})")
 MOST_WORDS, LONGEST_WORD = 400, 2000
 
 
@@ -124,8 +124,10 @@ def compare_command(comparison: Comparison) -> str:
         words += ["--target", f"{question.target:g}"]
     if question.confidence != 0.95:
         words += ["--confidence", f"{question.confidence:g}"]
-    if question.interval != "auto":
+    if question.interval != "crossed":
         words += ["--interval", question.interval]
+    if question.margin is not None:
+        words += ["--margin", f"{question.margin:g}"]
     if question.direction:
         words += ["--direction", question.direction]
     return shlex.join(words)
@@ -134,7 +136,9 @@ def compare_command(comparison: Comparison) -> str:
 def _overrides(run: Run) -> list[str]:
     recorded = run.results.get("overrides")
     if isinstance(recorded, Sequence) and not isinstance(recorded, str):
-        return [str(override) for override in recorded if _name(str(override)) not in PERSONAL]
+        # Hydra's sweeps write `$\{seed\}`, and read it as `${seed}`.
+        words = [str(override).replace(r"$\{seed\}", "${seed}") for override in recorded]
+        return [word for word in words if _name(word) not in PERSONAL]
     return _from_config(run.config, run)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 from gapfc.compare.answer import Comparison
@@ -24,38 +25,128 @@ def sentences(comparison: Comparison) -> list[str]:
 
 
 def sentence(row: Row, comparison: Comparison) -> str:
-    """What the seeds say of one group against its baseline, and how sure they are."""
+    """What the runs say of one group against its baseline, and how sure they are."""
     metric, pair, baseline = comparison.measure, row.paired, row.baseline
     if pair is None:
         return f"{row.label} is not compared: {row.no_comparison or 'it has no value'}."
     seeds = plural(pair.n, "seed")
     told = f"{row.label} is {_told(pair, metric, str(baseline))}"
-    if pair.n == 1:
-        return f"{told} (one seed: no interval)."
-    if not any(pair.differences):
-        return f"{row.label} and {baseline} are equal in {metric.path} on each of {seeds}."
     if pair.interval is None:
-        return f"{told} on each of {seeds}: no spread, so no interval."
-    interval = f"{percent(comparison.question.confidence)} interval {_range(pair, metric)}"
+        if pair.n > 1 and not any(pair.differences):
+            return f"{row.label} and {baseline} are equal in {metric.path} on each of {seeds}."
+        if pair.n > 1:
+            return f"{told} on each of {seeds}: no spread, so no interval."
+        return f"{told} ({pair.no_interval})."
+    confidence, alpha = comparison.question.confidence, 1 - comparison.question.confidence
+    low, high = pair.interval.low, pair.interval.high
+    if row.verdict is not None and row.verdict.kind == "equivalent":
+        return _equivalent(row, pair, comparison)
+    inside = _inside(pair, metric, confidence, low, high, pair.interval.excludes_zero)
     if not pair.interval.excludes_zero:
-        mean = _minus(metric.told(pair.mean, _places(pair, metric), "+"))
+        ends = _excluded(pair, metric) if row.verdict is None else _undecided(row, comparison)
         return (
-            f"{row.label} and {baseline} are not told apart by {seeds} "
-            f"(difference {mean}{_unit(metric)}, {interval})."
+            f"{row.label} and {baseline} are not told apart "
+            f"(difference {_signed(pair, metric)}, {inside}){ends}"
         )
-    told += f" ({interval}, {seeds})"
-    alpha = 1 - comparison.question.confidence
+    told += f" ({inside})"
+    if row.verdict is not None and row.verdict.within:
+        told += f", by less than the margin of {_margin(comparison)}"
     corrected = pair.p_holm if pair.p_holm is not None else 1.0
     if corrected <= alpha:
         return f"{told}."
+    ends = "." if row.verdict is None else _undecided(row, comparison)
     if pair.p is not None and pair.p > alpha:
         p = probability(pair.p)
-        return f"{told}, but not told apart by the paired t test (p = {p})."
+        return f"{told}, but not told apart by the paired t test (p = {p}){ends}"
     compared = sum(other.paired is not None for other in comparison.rows)
     return (
         f"{told}, but not told apart once {compared} comparisons are corrected for "
-        f"(p = {probability(corrected)})."
+        f"(p = {probability(corrected)}){ends}"
     )
+
+
+def covered(comparison: Comparison) -> str | None:
+    """What the intervals of the table cover; None where there is none."""
+    metric = comparison.measure
+    labels: dict[str, list[str]] = {}
+    for row in comparison.rows:
+        interval = row.paired.interval if row.paired else None
+        for each in (row.interval, interval):
+            if each is not None and row.label not in labels.get(metric.covers(each.method), []):
+                labels.setdefault(metric.covers(each.method), []).append(row.label)
+    if not labels:
+        return None
+    begins = f"{percent(comparison.question.confidence)} intervals (± and [ ]) are"
+    if len(labels) == 1:
+        return f"{begins} {next(iter(labels))}."
+    told = (f"{what} ({', '.join(which)})" for what, which in labels.items())
+    return f"{begins} {'; '.join(told)}."
+
+
+def _equivalent(row: Row, pair: Paired, comparison: Comparison) -> str:
+    confidence = 1 - 2 * (1 - comparison.question.confidence)
+    narrow = pair.estimate.interval(confidence)
+    assert narrow is not None  # or it were not equivalent
+    metric = comparison.measure
+    inside = _inside(pair, metric, confidence, narrow.low, narrow.high, False)
+    return (
+        f"{row.label} and {row.baseline} are equivalent in {metric.path}, within "
+        f"{_margin(comparison)} (difference {_signed(pair, metric)}, {inside})."
+    )
+
+
+def _undecided(row: Row, comparison: Comparison) -> str:
+    """The end of a sentence: what would decide it."""
+    assert row.verdict is not None
+    begins = f": undecided at a margin of {_margin(comparison)}"
+    seeds, images = row.verdict.needs_seeds, row.verdict.needs_images
+    if seeds is not None:
+        return f"{begins}; about {plural(seeds, 'seed')} would decide."
+    if images is not None and row.paired is not None and row.paired.n == 1:
+        return f"{begins}; about {_rounded(images)} test images would decide for this one seed."
+    if images is not None:
+        return f"{begins}; no number of seeds would, but about {_rounded(images)} test images."
+    return f"{begins}; neither more seeds nor more images alone would decide."
+
+
+def _rounded(number: int) -> str:
+    """Up, to two digits: it is an estimate."""
+    step = int(10 ** max(0, len(str(number)) - 2))
+    return f"{-(-number // step) * step:,}"
+
+
+def _excluded(pair: Paired, metric: Measure) -> str:
+    """The end of a sentence: which differences there cannot be, rounded up."""
+    assert pair.interval is not None
+    places = _places(pair, metric)
+    largest = metric.scale * max(abs(pair.interval.low), abs(pair.interval.high))
+    up = math.ceil(largest * 10**places - 1e-6) / 10**places
+    return f": differences above {up:.{places}f}{_unit(metric)} are excluded."
+
+
+def _inside(
+    pair: Paired, metric: Measure, confidence: float, low: float, high: float, flip: bool
+) -> str:
+    """An interval and what it is over; as sizes if `flip` and all of it is negative."""
+    if flip and high < 0:
+        low, high = -high, -low
+    low_told, high_told = (_minus(metric.told(x, _places(pair, metric))) for x in (low, high))
+    return f"{percent(confidence)} interval {low_told} to {high_told} {_over(pair, metric)}"
+
+
+def _over(pair: Paired, metric: Measure) -> str:
+    """What an interval covers, counted: `over 5 seeds and 359 test images`."""
+    told = metric.covers(pair.estimate.method).replace("seeds", plural(pair.n, "seed"), 1)
+    images = pair.estimate.images
+    return told.replace("test images", f"{images:,} test images", 1) if images else told
+
+
+def _margin(comparison: Comparison) -> str:
+    return f"{comparison.question.margin:g}{_unit(comparison.measure)}"
+
+
+def _signed(pair: Paired, metric: Measure) -> str:
+    return f"{_minus(metric.told(pair.mean, _places(pair, metric), '+'))}{_unit(metric)}"
 
 
 def _told(pair: Paired, metric: Measure, baseline: str) -> str:
@@ -67,16 +158,6 @@ def _told(pair: Paired, metric: Measure, baseline: str) -> str:
         return f"{size} {judged} than {baseline}"
     way = "higher" if pair.mean > 0 else "lower"
     return f"{size} {way} ({judged}) than {baseline} in {metric.path}"
-
-
-def _range(pair: Paired, metric: Measure) -> str:
-    """The interval, negated if the sentence states the opposite difference."""
-    assert pair.interval is not None
-    low, high = pair.interval.low, pair.interval.high
-    if high < 0:
-        low, high = -high, -low
-    low_told, high_told = (_minus(metric.told(x, _places(pair, metric))) for x in (low, high))
-    return f"{low_told} to {high_told}"
 
 
 def _places(pair: Paired, metric: Measure) -> int:

@@ -48,16 +48,16 @@ def markdown(comparison: Comparison) -> str:
     lines: list[list[str]] = [[] for _ in range(len(rows) + 1)]
     for column in shown:
         best = column.best_rows(rows)
-        lines[0].append(_escape(column.title))
+        lines[0].append(escape(column.title))
         for line, row in zip(lines[1:], rows, strict=True):
-            cell = _escape(column.text(row))
+            cell = escape(column.text(row))
             line.append(f"**{cell}**" if row.label in best else cell)
     header, *body = (f"| {' | '.join(line)} |" for line in lines)
     rule = f"|{'|'.join(':--' if column.is_key else '--:' for column in shown)}|"
-    above = [f"- Bear in mind: {_escape(each.sentence)}." for each in comparison.confounds]
+    above = [f"- Bear in mind: {escape(each.sentence, 2000)}." for each in comparison.confounds]
     return "\n".join([*above, *([""] if above else []), header, rule, *body]) + "\n"
 
 
-def _escape(text: str) -> str:
+def escape(text: str, longest: int = 200) -> str:
     """Words in which nothing is a link, a tag, a formula, emphasis or the end of a cell."""
-    return MARKUP.sub(r"\\\g<0>", printable(text))
+    return MARKUP.sub(r"\\\g<0>", printable(text, longest))

@@ -35,7 +35,7 @@ def synthetic_shapes(
     of it. The splits' `boxes` hold the object's (left, top, right, bottom) in pixels.
     holdout_quadrants: of the images drawn, those with the object there are left out of training and
     are the only ones of the test split, which then asks whether a shape is known at places where it
-    was never trained on (after Kayhan & van Gemert 2020, arXiv:2003.07064, sec. 3).
+    was never trained on (after Kayhan & van Gemert 2020, arXiv:2003.07064).
     Raises UserError for values out of range, or where nothing is left of a split.
     """
     one_of("dataset.label", label, ("shape", "quadrant"))

@@ -87,6 +87,18 @@ def test_a_probe_changes_no_bit_of_the_features(folder, head):
     assert results["val"]["accuracy"] == pytest.approx(probe["val_accuracy"], abs=0.02)
 
 
+@pytest.mark.parametrize(("head", "width"), [("gap", 16), ("fc", 16 * 3 * 3)])
+def test_the_head_chooses_what_a_probe_reads_whatever_the_sources_was(folder, head, width):
+    """The channels' means under gap, the whole map under fc: source head × readout."""
+    directory = transfer(
+        folder, "protocol=linear_probe", f"head={head}", head="fc" if head == "gap" else "gap"
+    )
+    results = read_results(directory)
+    assert results["transfer"]["probe"]["features"] == width
+    assert results["transfer"]["source"]["head"] != results["head"] == head
+    assert results["parameters"]["head"] == (width + 1) * 5
+
+
 def test_last_block_changes_the_last_stage_alone_under_weight_decay(folder):
     directory = transfer(folder, "protocol=last_block", "optimizer.weight_decay=0.1")
     before, after = weights(source_of(folder, "gap"), "best.pt"), weights(directory, "best.pt")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from gapfc.compare.answer import Comparison
-from gapfc.compare.output.plots import curves, forest, scatter, transfer
+from gapfc.compare.output.plots import curves, forest, probes, scatter, transfer
 from gapfc.compare.output.plots.style import DPI, styled
 from gapfc.records.atomic import atomic_write
 
@@ -27,6 +27,10 @@ PICTURES: dict[str, tuple[str, Callable[[Comparison], Figure | None]]] = {
     "learning_curves": ("Accuracy by epoch, in training and validation", curves.learning_curves),
     "accuracy_over_seconds": ("Accuracy by time of training", curves.accuracy_over_seconds),
     "convergence": ("Runs that have reached the target", curves.convergence),
+    "shift": ("Accuracy when images are shifted", probes.shift),
+    "size": ("Accuracy at other image sizes", probes.size),
+    "corruption": ("Accuracy on corrupted images", probes.corruption),
+    "reliability": ("Accuracy by confidence: how well calibrated", probes.reliability),
     "against_parameters": ("The metric against parameters", scatter.against_parameters),
     "against_macs": ("The metric against compute", scatter.against_macs),
 }  # fmt: skip

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gapfc.compare.answer import Comparison
 from gapfc.compare.output.plots.style import (
+    GRID,
     INK,
     MUTED,
     PAPER,
@@ -35,6 +36,9 @@ def differences(comparison: Comparison) -> Figure | None:
     figure, grid = new_figure(8.6, 1.9 + 0.42 * max(2, len(pairs)))
     axes = grid[0][0]
     axes.axvline(0, color=INK, lw=1.2, ls=(0, (4, 2)), zorder=2)
+    margin = comparison.question.margin
+    if margin is not None:
+        axes.axvspan(-margin, margin, color=GRID, alpha=0.6, lw=0, zorder=1)
     halves = [scale * pair.interval.half for _, pair in pairs if pair.interval]
     largest = max(abs(scale * pair.mean) for _, pair in pairs)
     places = decimals(min(halves, default=None), largest, most=2 if metric.is_share else 4)
@@ -70,9 +74,15 @@ def differences(comparison: Comparison) -> Figure | None:
     axes.set_xlabel(f"difference to {against} in {metric.path}{unit}")
     better = "right of the line is better" if metric.better > 0 else "left of the line is better"
     axes.set_title(f"Paired differences to {against}: {better}")
-    told = f"Bar: {percent(comparison.question.confidence)} interval. Ticks: single seeds."
+    covers = dict.fromkeys(
+        metric.covers(pair.interval.method) for _, pair in pairs if pair.interval
+    )
+    told = f"Bar: {percent(comparison.question.confidence)} interval {' or '.join(covers)}".rstrip()
+    told += ". Ticks: single seeds."
+    if margin is not None:
+        told += f" Shaded: the margin of ±{margin:g}{f' {metric.unit_of_difference}'.rstrip()}."
     if any(pair.p is not None for _, pair in pairs):
-        told += " p: paired t test"
+        told += " p: two-sided, of no difference"
         told += f", corrected for {compared} comparisons (Holm)." if compared > 1 else "."
     if any(pair.interval is None for _, pair in pairs):
         told += " Hollow: no interval."

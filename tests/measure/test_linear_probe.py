@@ -8,8 +8,8 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
-from gapfc.transfer import probe
-from gapfc.transfer.probe import PENALTIES, solve
+from gapfc.measure import linear_probe
+from gapfc.measure.linear_probe import PENALTIES, solve
 
 
 def digits(width):
@@ -48,8 +48,8 @@ def probabilities(found, x):
     ids=["narrow", "wide", "without a basis", "narrow, no bias", "wide, no bias"],
 )
 def test_finds_the_minimum_that_sklearn_finds(monkeypatch, width, largest, bias, penalty):
-    monkeypatch.setattr(probe, "PENALTIES", (penalty,))
-    monkeypatch.setattr(probe, "LARGEST_BASIS", largest)
+    monkeypatch.setattr(linear_probe, "PENALTIES", (penalty,))
+    monkeypatch.setattr(linear_probe, "LARGEST_BASIS", largest)
     train, val, test = digits(width)
     found = solve(train, val, 10, bias)
     expected = sklearn_probabilities(train, test[0], penalty, bias)

@@ -1,0 +1,1 @@
+"""`gapfc claims`: a verdict for each claim, from runs that are made for it."""

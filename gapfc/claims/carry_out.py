@@ -1,0 +1,260 @@
+"""Claims put to the test: the runs, their probes, and the verdict of each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gapfc.claims.claim import NO_RATE, OWN_RATE, Arm, Claim, Contrast, Settings
+from gapfc.claims.measured import FEWEST_ERRORS, Measured, errors, measure
+from gapfc.claims.preset import Preset
+from gapfc.claims.rates import LR, Rate, choose_rate
+from gapfc.claims.runs import Runs, merged
+from gapfc.claims.verdict import (
+    CONFIDENCE,
+    NOT_TESTABLE,
+    SUPPORTED,
+    UNDECIDED,
+    Verdict,
+    corrected,
+    decide,
+    in_unit,
+    joined,
+)
+from gapfc.compare.collect import with_probes
+from gapfc.errors import UserError
+from gapfc.formatting import duration, plural
+from gapfc.records.run import Run
+
+PROBE = "probe."
+SeedRuns = dict[int, Run]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one contrast says: the estimate, and the verdict on it alone."""
+
+    contrast: Contrast
+    measured: Measured
+    verdict: Verdict
+    primary: bool
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A claim with its verdict on the images of `variant`.
+
+    Attributes:
+        verdict: of all primary contrasts together, corrected for all claims of the command.
+        answers: primary contrasts first.
+        rates: by arm. runs: by arm, then seed.
+    """
+
+    claim: Claim
+    variant: str
+    verdict: Verdict
+    answers: tuple[Answer, ...]
+    rates: dict[str, Rate]
+    runs: dict[str, SeedRuns]
+
+
+@dataclass
+class Trial:
+    """Carries out claims; `tell` is given a line for each thing that is done.
+
+    Attributes:
+        typed: the settings that the user typed, for all runs; a claim's own win over them.
+        probe: measures the runs of these folders by these probes.
+    """
+
+    preset: Preset
+    typed: Settings
+    runs: Runs
+    probe: Callable[[Sequence[Path], Sequence[str]], object]
+    tell: Callable[[str], None]
+
+    def test(self, claims: Sequence[Claim]) -> list[Tested]:
+        """Every claim on every variant of the preset that has its images."""
+        todo = [
+            (claim, variant) for claim in claims for variant in self.preset.variants(claim.arms)
+        ]
+        tested = [
+            self._one(claim, variant, f"[{number} of {len(todo)}]")
+            for number, (claim, variant) in enumerate(todo, 1)
+        ]
+        verdicts = corrected([each.verdict for each in tested])
+        return [
+            replace(each, verdict=verdict) for each, verdict in zip(tested, verdicts, strict=True)
+        ]
+
+    def _one(self, claim: Claim, variant: str, place: str) -> Tested:
+        start, made = time.monotonic(), self.runs.made
+        arms = _Arms(claim.arms, variant, self.preset, self.typed, self.runs)
+        wanted = dict.fromkeys(
+            name for contrast in claim.contrasts for name in (contrast.of, contrast.against)
+        )
+        for count, name in enumerate(wanted, 1):
+            arms.of(name)
+            self.tell(
+                f"{place} claim {claim.number} on {variant}: {name}, arm {count} of {len(wanted)}"
+                f" ({arms.rate(name).words})"
+            )
+        self._probe(claim, arms)
+        runs = {name: _with_probes(arms.of(name)) for name in wanted}
+        rates = {name: arms.rate(name) for name in wanted}
+        answers = tuple(
+            self._answer(claim, contrast, runs, rates, primary=contrast in claim.primary)
+            for contrast in claim.contrasts
+        )
+        verdict = joined([answer.verdict for answer in answers if answer.primary])
+        self.tell(
+            f"{place} claim {claim.number} on {variant}: {verdict.kind}  "
+            f"({plural(self.runs.made - made, 'run')} made, {duration(time.monotonic() - start)})"
+        )
+        return Tested(claim, variant, verdict, answers, rates, runs)
+
+    def _probe(self, claim: Claim, arms: _Arms) -> None:
+        wanted: dict[Path, set[str]] = {}
+        for contrast in claim.contrasts:
+            probes = {m.split(".")[1] for m in contrast.all_metrics if m.startswith(PROBE)}
+            probes.discard("clean")
+            for name in (contrast.of, contrast.against) if probes else ():
+                for run in arms.of(name).values():
+                    if run.completed:
+                        wanted.setdefault(run.path, set()).update(probes)
+        for together in sorted({tuple(sorted(each)) for each in wanted.values()}):
+            paths = [path for path, each in wanted.items() if each == set(together)]
+            self.probe(paths, together)
+
+    def _answer(
+        self,
+        claim: Claim,
+        contrast: Contrast,
+        runs: Mapping[str, SeedRuns],
+        rates: Mapping[str, Rate],
+        primary: bool,
+    ) -> Answer:
+        of, against = runs[contrast.of], runs[contrast.against]
+        measured = measure(contrast, of, against)
+        if not measured.obstacle:
+            obstacle, remedy = _obstacle(contrast, runs, rates)
+            measured = replace(measured, obstacle=obstacle, remedy=remedy)
+        if measured.obstacle or measured.estimate is None:
+            verdict = Verdict(NOT_TESTABLE, measured.obstacle, measured.remedy)
+        else:
+            margin = in_unit(contrast, claim.margin if contrast.unit == claim_unit(claim) else 1.0)
+            verdict = decide(measured.estimate, margin, contrast, measured.exact, CONFIDENCE)
+            verdict = _despite_censoring(verdict, contrast, measured)
+        return Answer(contrast, measured, verdict, primary)
+
+
+class _Arms:
+    """The runs of a claim's arms on one variant, each made when it is asked for."""
+
+    def __init__(
+        self, arms: Mapping[str, Arm], variant: str, preset: Preset, typed: Settings, runs: Runs
+    ) -> None:
+        self._arms, self._variant, self._preset = arms, variant, preset
+        self._typed, self._runs = typed, runs
+        self._rates: dict[str, Rate] = {}
+        self._made: dict[str, SeedRuns] = {}
+
+    def rate(self, name: str) -> Rate:
+        """The learning rate of an arm, chosen if it has not been."""
+        if name not in self._rates:
+            self._rates[name] = self._rate(self._arms[name])
+        return self._rates[name]
+
+    def of(self, name: str) -> SeedRuns:
+        """The runs of an arm, by seed."""
+        if name not in self._made:
+            arm, rate = self._arms[name], self.rate(name)
+            seeds = self._preset.seeds[: arm.seeds]
+            self._made[name] = {seed: self._run(arm, rate.value, seed) for seed in seeds}
+        return self._made[name]
+
+    def _rate(self, arm: Arm) -> Rate:
+        if arm.rate == NO_RATE:
+            return Rate(None, "the usual rate")
+        if arm.rate != OWN_RATE:
+            other = self.rate(arm.rate)
+            return replace(other, words=f"{other.value:g}, as {arm.rate}")
+        return choose_rate(self._preset, lambda rate, seed: self._run(arm, rate, seed))
+
+    def _run(self, arm: Arm, rate: float | None, seed: int) -> Run:
+        data = self._preset.data[self._variant][arm.data]
+        layers = [self._preset.settings, data, self._typed, arm.settings]
+        settings = merged(*layers, {} if rate is None else {LR: rate}, {"seed": seed})
+        if arm.source is None:
+            return self._runs.have(settings)
+        source = self.of(arm.source)[seed]
+        for key in [key for key in settings if key.split(".")[0] == "backbone"]:
+            del settings[key]  # it is the source's
+        return self._runs.have(settings, source.path)
+
+
+def claim_unit(claim: Claim) -> str:
+    """The unit that the claim's margin is in."""
+    return claim.primary[0].unit
+
+
+def _with_probes(runs: SeedRuns) -> SeedRuns:
+    found, problems = with_probes(list(runs.values()))
+    if problems:
+        raise UserError(problems[0])
+    return dict(zip(runs, found, strict=True))
+
+
+def _obstacle(
+    contrast: Contrast, runs: Mapping[str, SeedRuns], rates: Mapping[str, Rate]
+) -> tuple[str, str]:
+    """Why the contrast is not testable here, and what would help; both empty if it is."""
+    both = [run for name in (contrast.of, contrast.against) for run in runs[name].values()]
+    failed = [run for run in both if not run.completed]
+    if failed:
+        return f"{plural(len(failed), 'run')} diverged", "smaller rates (preset.rates)"
+    if any(m.startswith(("parameters.", "macs.")) for m in contrast.all_metrics):
+        return "", ""
+    if any(run.results["feature_map"][1:] == [1, 1] for run in both):
+        return "the feature map is 1×1, on which every head is fc", "larger images"
+    for name in (contrast.of, contrast.against):
+        if rates[name].obstacle:
+            return f"{name}: {rates[name].obstacle}", "other rates to choose from (preset.rates)"
+    if contrast.says == "kept" or (
+        contrast.says == "lower" and not any(_falls(metric) for metric in contrast.metrics)
+    ):
+        return "", ""  # near the ceiling there is all the more room below
+    wrong = errors(contrast, list(runs[contrast.against].values()))
+    if wrong is not None and wrong < FEWEST_ERRORS:
+        return (
+            f"near the ceiling: {contrast.against} gets only {wrong:.0f} test images wrong",
+            "more test images, or a harder task",
+        )
+    return "", ""
+
+
+def _falls(metric: str) -> bool:
+    """Whether errors are what the metric counts: there must be some to have fewer of."""
+    return metric.endswith(".drop") or metric.startswith("generalization_gap.")
+
+
+def _despite_censoring(verdict: Verdict, contrast: Contrast, measured: Measured) -> Verdict:
+    """A run that never reached the target counts with its last step, which is too few.
+
+    That is safe only where it makes the claim harder to support.
+    """
+    ours, theirs = measured.censored_of, measured.censored_against
+    if not ours and not theirs:
+        return verdict
+    slower = ours if contrast.says == "higher" else theirs  # whose being slow speaks for the claim
+    if verdict.kind == SUPPORTED and slower == ours + theirs:
+        return verdict
+    return Verdict(
+        UNDECIDED,
+        f"{plural(ours, 'run')} of {contrast.of} and {theirs} of {contrast.against} never reached "
+        "the target",
+        "more epochs",
+        verdict.p,
+    )

@@ -1,0 +1,1 @@
+"""The verdicts as a table, as claims.json and claims.md, and as the page claims.html."""

@@ -1,0 +1,141 @@
+"""Verdicts and numbers in words, the same in the terminal, in Markdown and on the page."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+
+from gapfc.claims.carry_out import Answer, Tested, claim_unit
+from gapfc.claims.claim import Claim, Contrast
+from gapfc.claims.verdict import CONFIDENCE, EQUIVALENT, NOT_TESTABLE, OPPOSITE, SUPPORTED, toward
+from gapfc.compare.metric import measure
+from gapfc.formatting import count, plural, probability
+
+
+def margin(claim: Claim) -> str:
+    """The margin with its unit: `5 points`, `10×`."""
+    return f"{claim.margin:g}×" if claim_unit(claim) == "factor" else f"{claim.margin:g} points"
+
+
+def shown(answer: Answer) -> tuple[float, float, float] | None:
+    """The estimate and the ends of its interval: `of` minus `against` in points, or their quotient.
+
+    Whatever the claim says of its direction. None without an estimate.
+    """
+    estimate = answer.measured.estimate
+    if estimate is None:
+        return None
+    interval = estimate.interval(CONFIDENCE)
+    low = estimate.mean if interval is None else interval.low
+    high = estimate.mean if interval is None else interval.high
+    sign = toward(answer.contrast)
+    ends = sorted((sign * low, sign * high))
+    if answer.contrast.unit == "factor":
+        return math.exp(sign * estimate.mean), math.exp(ends[0]), math.exp(ends[1])
+    return 100 * sign * estimate.mean, 100 * ends[0], 100 * ends[1]
+
+
+def effect(answer: Answer) -> str:
+    """`−17.2 points [−21.4, −13.0]`, `1.31× [1.02, 1.68]`, or a dash."""
+    found = shown(answer)
+    if found is None:
+        return "–"
+    value, low, high = found
+    if answer.contrast.unit == "factor":
+        if low == high:
+            return f"1/{1 / value:.3g}" if value < 1 else f"{value:.3g}×"
+        return f"{value:.2f}× [{low:.2f}, {high:.2f}]"
+    if low == high:
+        return f"{value:+.1f} points".replace("-", "−")
+    return f"{value:+.1f} points [{low:.1f}, {high:.1f}]".replace("-", "−")
+
+
+def values(answer: Answer) -> str:
+    """What both arms measured, in the metric's own unit: `gap 5.1%, fc 22.3%`."""
+    contrast, measured = answer.contrast, answer.measured
+    if measured.of is None or measured.against is None:
+        return ""
+    ours, theirs = (
+        _told(contrast.metrics[0], measured.of),
+        _told(contrast.against_metrics[0], measured.against),
+    )
+    if contrast.of == contrast.against:
+        return f"{ours}, {theirs} unchanged"
+    return f"{contrast.of} {ours}, {contrast.against} {theirs}"
+
+
+def _told(metric: str, value: float) -> str:
+    if " / " in metric:
+        return f"{100 * value:.1f}%"
+    unit = measure(metric)
+    if unit.is_share or metric.endswith(("cam.pointing", "energy", "chance", "untrained")):
+        return f"{100 * value:.1f}%"
+    return count(value) if value >= 100 else f"{value:.3g}"
+
+
+def covers(answer: Answer) -> str:
+    """What the interval covers: `5 seeds, 898 images`."""
+    estimate = answer.measured.estimate
+    if estimate is None:
+        return ""
+    if answer.measured.exact:
+        return "exact"
+    seeds = plural(estimate.seeds, "seed")
+    return f"{seeds} × {estimate.images:,} images" if estimate.images else seeds
+
+
+def because(tested: Tested) -> str:
+    """Why the verdict is what it is, in one sentence, with what would change it."""
+    verdict = tested.verdict
+    if verdict.why:
+        return f"{verdict.why}{'; ' + verdict.change if verdict.change else ''}"
+    deciding = decisive(tested)
+    found = shown(deciding)
+    if found is None:
+        return ""
+    ends = [abs(found[1]), abs(found[2])]
+    fixed = margin(tested.claim)
+    if deciding.contrast.unit == "factor":
+        ends = [math.exp(abs(math.log(end))) for end in found[1:]]
+    beyond = f"{min(ends):.3g}{'×' if deciding.contrast.unit == 'factor' else ' points'}"
+    if deciding.contrast.says == "kept":
+        side = "above" if verdict.kind == SUPPORTED else "below"
+        return f"the whole interval lies {side} a loss of {fixed}"
+    if verdict.kind in (SUPPORTED, OPPOSITE):
+        return f"beyond the margin of {fixed}; it would be for any up to {beyond}"
+    if verdict.kind == EQUIVALENT:
+        return f"the difference is less than the margin of {fixed}, which was fixed beforehand"
+    return ""
+
+
+def decisive(tested: Tested) -> Answer:
+    """The primary contrast that the verdict rests on."""
+    primary = [answer for answer in tested.answers if answer.primary]
+    for answer in primary:
+        if answer.verdict.kind == tested.verdict.kind:
+            return answer
+    return next((a for a in primary if a.verdict.kind != NOT_TESTABLE), primary[0])
+
+
+def corrected(tested: Sequence[Tested], each: Tested) -> str:
+    """`p = 0.003 (Holm, 10 claims)`, or nothing where there is no p."""
+    if each.verdict.p_holm is None:
+        return ""
+    judged = sum(other.verdict.p_holm is not None for other in tested)
+    return f"p = {probability(each.verdict.p_holm)} (Holm, {plural(judged, 'claim')})".replace(
+        "= <", "<"
+    )
+
+
+def command(claim: Claim, typed: Sequence[str]) -> str:
+    """What repeats one claim."""
+    words = [word for word in typed if not word.startswith("only=")]
+    return shlex.join(["gapfc", "claims", f"only=[{claim.number}]", *words])
+
+
+def direction(contrast: Contrast) -> str:
+    """What the claim says of it: `lower under gap than under fc`."""
+    if contrast.says == "kept":
+        return f"kept by {contrast.of}"
+    return f"{contrast.says} under {contrast.of} than under {contrast.against}"

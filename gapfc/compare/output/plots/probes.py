@@ -1,0 +1,245 @@
+"""Pictures of what probes measured: accuracy over shift, size and severity; calibration."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gapfc.compare.answer import Comparison
+from gapfc.compare.choose import size_of
+from gapfc.compare.estimate import seeds_alone
+from gapfc.compare.fields import number, part_of
+from gapfc.compare.output.plots.style import (
+    MUTED,
+    caption,
+    drawn_name,
+    legend_above,
+    looks,
+    new_figure,
+    shown_rows,
+)
+from gapfc.formatting import listed, percent
+from gapfc.records.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Two side by side can still be read on a telephone.
+COLUMNS, MOST_PANELS, MOST_POINTS = 2, 12, 40
+SHIFTS = {"zero": "Shifted, with black moving in", "circular": "Shifted, wrapped around"}
+SIZES = {"native": "Seen at that size", "resized_back": "Resized back to training size"}
+
+Curve = dict[float, float]  # x -> accuracy, of one run
+
+
+def shift(comparison: Comparison) -> Figure | None:
+    """Accuracy over the shift in pixels, zeros and circular; None where none was measured."""
+    curves = _by_panel(comparison, "shift", SHIFTS)
+    return _over(comparison, curves, SHIFTS, "shift (pixels)")
+
+
+def size(comparison: Comparison) -> Figure | None:
+    """Accuracy over the size of images, native and resized back; None where none was measured."""
+
+    def curve(run: Run, way: str) -> Curve:
+        sizes = _probe(run, "size")
+        return _curve({name: part_of(sizes, name, way) for name in sizes}, None)
+
+    curves = {
+        way: {row.label: [curve(run, way) for run in row.runs.values()] for row in comparison.rows}
+        for way in SIZES
+    }
+    return _over(comparison, curves, SIZES, "side of the image / side in training")
+
+
+def corruption(comparison: Comparison) -> Figure | None:
+    """Accuracy over severity, a panel for each corruption; None where none was measured."""
+    runs = [run for row in comparison.rows for run in row.runs.values()]
+    names = dict.fromkeys(name for run in runs for name in _probe(run, "corruption"))
+    titles = {name: drawn_name(name).capitalize() for name in names}
+    curves = _by_panel(comparison, "corruption", titles)
+    return _over(comparison, curves, titles, "severity")
+
+
+def reliability(comparison: Comparison) -> Figure | None:
+    """Accuracy over confidence, a panel for each group; None where none was measured."""
+    rows, left_out = shown_rows(comparison)
+    bins = {row.label: found for row in rows if (found := _bins(row.runs.values()))}
+    if not bins:
+        return None
+    figure, grid = _panels(min(len(bins), MOST_PANELS), height=3.3)
+    style = looks(comparison)
+    for axes, (label, found) in zip(grid, bins.items(), strict=False):
+        look = style[label]
+        confidence, accuracy, share = np.array(found).T
+        axes.plot([0, 100], [0, 100], color=MUTED, lw=0.9, ls=":", zorder=1)
+        axes.vlines(100 * confidence, 100 * confidence, 100 * accuracy, color=look.colour, lw=1)
+        axes.plot(100 * confidence, 100 * accuracy, color=look.colour, lw=1, ls=look.dash, zorder=3)
+        axes.scatter(
+            100 * confidence, 100 * accuracy, s=14 + 120 * share, color=look.colour,
+            marker=look.marker, zorder=4,
+        )  # fmt: skip
+        axes.set_title(look.label)
+        axes.set_xlim(-3, 103)
+        axes.set_ylim(-3, 103)
+        axes.set_xlabel("confidence (%)")
+    _name_left(grid, "accuracy (%)")
+    caption(
+        figure,
+        "A marker for each bin of confidence, the larger the more test images, over all seeds. "
+        "Below the dotted line: more confident than right." + left_out,
+    )
+    return figure
+
+
+def _over(
+    comparison: Comparison,
+    curves: Mapping[str, Mapping[str, Sequence[Curve]]],
+    titles: Mapping[str, str],
+    axis: str,
+) -> Figure | None:
+    """Accuracy over `axis`; curves: by panel and row."""
+    rows, left_out = shown_rows(comparison)
+    panels = [key for key, by_row in curves.items() if any(any(by_row[row.label]) for row in rows)]
+    panels = panels[:MOST_PANELS]
+    if not panels:
+        return None
+    figure, grid = _panels(len(panels))
+    style, confidence = looks(comparison), comparison.question.confidence
+    lowest = 100.0
+    for axes, key in zip(grid, panels, strict=True):
+        for row in rows:
+            look = style[row.label]
+            least = _line(
+                axes, curves[key][row.label], confidence, color=look.colour, ls=look.dash,
+                marker=look.marker, label=look.label, zorder=4 if row.is_baseline else 3,
+            )  # fmt: skip
+            lowest = min(lowest, least)
+        axes.set_title(titles[key])
+        axes.set_xlabel(axis)
+        _ticks(axes, {x for by_row in curves[key].values() for curve in by_row for x in curve})
+    for axes in grid:
+        axes.set_ylim(max(lowest, 0) - 2, 101.5)
+    _name_left(grid, "accuracy (%)")
+    legend_above(figure, max(grid, key=lambda axes: len(axes.lines)))
+    absent = {
+        titles[key]: [drawn_name(row.label) for row in rows if not any(curves[key][row.label])]
+        for key in panels
+    }
+    without = [
+        f" {title}: not measured of {listed(names)}." for title, names in absent.items() if names
+    ]
+    band = f"Line: mean over seeds. Band: its {percent(confidence)} interval over seeds."
+    drawn = (curve for key in panels for each in curves[key].values() for curve in each)
+    if any(0 in curve for curve in drawn):
+        band += " At 0: unchanged images."
+    caption(figure, band + "".join(without) + left_out)
+    return figure
+
+
+def _line(axes: Axes, curves: Sequence[Curve], confidence: float, **look: Any) -> float:
+    """Draw the mean over `curves` and its interval; the lowest mean, in %, or 100 without any."""
+    at: dict[float, list[float]] = defaultdict(list)
+    for curve in curves:
+        for x, accuracy in curve.items():
+            at[x].append(100 * accuracy)
+    if not at:
+        return 100.0
+    xs = sorted(at)
+    means = [sum(at[x]) / len(at[x]) for x in xs]
+    axes.plot(xs, means, ms=5, **look)
+    intervals = [seeds_alone(at[x]).student(confidence) for x in xs]
+    bands = [(i.low, i.high) if i else (m, m) for i, m in zip(intervals, means, strict=True)]
+    low, high = np.clip(bands, 0, 100).T
+    axes.fill_between(xs, low, high, color=look["color"], alpha=0.13, lw=0)
+    return min(means)
+
+
+def _by_panel(
+    comparison: Comparison, probe: str, panels: Iterable[str]
+) -> dict[str, dict[str, list[Curve]]]:
+    """Curves of `probe.<probe>.<panel>.<x>.accuracy` by panel and row."""
+    return {
+        panel: {
+            row.label: [_curve(_probe(run, probe, panel), _clean(run)) for run in row.runs.values()]
+            for row in comparison.rows
+        }
+        for panel in panels
+    }
+
+
+def _curve(conditions: Mapping[str, Any], clean: float | None) -> Curve:
+    """Accuracy by condition; clean: that of unchanged images, at 0, if it is known."""
+    curve: Curve = {}
+    for name in list(conditions)[:MOST_POINTS]:
+        x, accuracy = size_of(name), _share(part_of(conditions, name).get("accuracy"))
+        if x is not None and x > 0 and accuracy is not None:
+            curve[x] = accuracy
+    return {0.0: clean, **curve} if curve and clean is not None else curve
+
+
+def _clean(run: Run) -> float | None:
+    """Accuracy on the unchanged images, which any shift's drop is from."""
+    for way in SHIFTS:
+        for values in _probe(run, "shift", way).values():
+            accuracy, drop = (number(part_of(values).get(key)) for key in ("accuracy", "drop"))
+            if accuracy is not None and drop is not None:
+                return _share(accuracy + drop)
+    return _share(_probe(run, "clean").get("accuracy"))
+
+
+def _share(value: Any) -> float | None:
+    share = number(value)
+    return share if share is not None and 0 <= share <= 1 else None
+
+
+def _probe(run: Run, *path: str) -> Mapping[str, Any]:
+    return part_of(run.results, "probe", *path)
+
+
+def _bins(runs: Iterable[Run]) -> list[tuple[float, float, float]]:
+    """Confidence, accuracy and share of images of each bin, over all runs."""
+    sums: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    for run in runs:
+        bins = _probe(run, "calibration").get("reliability")
+        for index, each in enumerate(bins[:MOST_POINTS] if isinstance(bins, list) else ()):
+            confidence, accuracy = (
+                _share(part_of(each).get(k)) for k in ("confidence", "accuracy")
+            )
+            count = number(part_of(each).get("count")) or 0.0
+            if confidence is not None and accuracy is not None and count > 0:
+                weighted = (count * confidence, count * accuracy, count)
+                sums[index] = [s + w for s, w in zip(sums[index], weighted, strict=True)]
+    total = sum(count for _, _, count in sums.values())
+    return [(c / n, a / n, n / total) for _, (c, a, n) in sorted(sums.items())]
+
+
+def _panels(number: int, height: float = 3.0) -> tuple[Figure, list[Any]]:
+    columns = min(COLUMNS, number)
+    rows = -(-number // columns)
+    figure, grid = new_figure(
+        3.9 * columns if columns > 1 else 5.6, height * rows + 0.5, columns, rows
+    )
+    every = [axes for row in grid for axes in row]
+    for axes in every[number:]:
+        axes.set_visible(False)
+    return figure, every[:number]
+
+
+def _name_left(grid: Sequence[Any], name: str) -> None:
+    for axes in grid[::COLUMNS]:
+        axes.set_ylabel(name)
+
+
+def _ticks(axes: Axes, xs: Iterable[float]) -> None:
+    """A tick at each measured value, but for those too close to the next to be named."""
+    ordered = sorted(xs)
+    kept: list[float] = []
+    for x in reversed(ordered):
+        if not kept or kept[-1] - x >= (ordered[-1] - ordered[0]) / 14:
+            kept.append(x)
+    axes.set_xticks(kept, [f"{x:g}" for x in kept])

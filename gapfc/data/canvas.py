@@ -1,0 +1,46 @@
+"""Images in the middle of a larger black square, where a shift cuts nothing off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from torch import Tensor
+from torch.nn import functional
+
+from gapfc.data.reader import Chunk, Reader
+from gapfc.data.sizes import Size
+
+
+def margins(image: Size, canvas: Size) -> Size:
+    """Black rows above and black columns left of an image on a canvas; of an odd rest, the less."""
+    return ((canvas[0] - image[0]) // 2, (canvas[1] - image[1]) // 2)
+
+
+class OnCanvas:
+    """A reader that sets its images, all of one size, into the middle of a black `canvas`."""
+
+    def __init__(self, images: Reader, canvas: Size) -> None:
+        """canvas: (h, w)."""
+        self._images = images
+        self._canvas = canvas
+        self.sizes: list[Size] | None = None
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def read(self, batches: Sequence[Tensor]) -> Iterator[Chunk]:
+        """See Reader."""
+        for chunk in self._images.read(batches):
+            yield replace(chunk, images=self._set(chunk.images))
+
+    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """See Reader."""
+        for images, labels, places in self._images.in_order(batch_size):
+            yield self._set(images), labels, places
+
+    def _set(self, images: Tensor) -> Tensor:
+        height, width = images.shape[2:]
+        top, left = margins((height, width), self._canvas)
+        bottom, right = self._canvas[0] - height - top, self._canvas[1] - width - left
+        return functional.pad(images, (left, right, top, bottom))
