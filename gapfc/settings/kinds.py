@@ -177,6 +177,7 @@ _ARGUMENTS: dict[str, dict[str, Kind]] = {
         "partition": whole(1, 10),
         "size": whole(16, 1024) | words("full", "320px", "160px"),
         "label": words("shape", "quadrant"),
+        "seamless": FLAG,
         "holdout_quadrants": several(
             words("top_left", "top_right", "bottom_left", "bottom_right"),
             "a list of top_left, top_right, bottom_left or bottom_right, or []",
