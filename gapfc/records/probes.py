@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gapfc
+from gapfc.formatting import printable
 from gapfc.records.atomic import atomic_write_text
 from gapfc.records.npz import read_npz, write_npz
 from gapfc.records.results import finite
@@ -60,7 +61,10 @@ class Probes:
 
 
 def write_probes(folder: Path, probes: Probes) -> None:
-    """Write both files in `folder`, each atomically. Raises OSError."""
+    """Write both files in `folder`, each atomically. Raises OSError.
+
+    `probes.data` says how many images, as `index` has them.
+    """
     content = {
         "schema": SCHEMA,
         "gapfc": gapfc.__version__,
@@ -91,11 +95,18 @@ def read_probes(folder: Path) -> Probes:
     index = arrays.pop(INDEX, None)
     if index is None or index.dtype != np.int64 or index.ndim != 1 or not len(index):
         raise ValueError(f"{IMAGES} does not say which images it is of")
+    if index.min() < 0 or len(np.unique(index)) != len(index):
+        raise ValueError(f"{IMAGES} has an image twice, or none that can be")
+    if content["data"].get("images", len(index)) != len(index):
+        raise ValueError(f"{PROBES} and {IMAGES} are not of the same images")
     yes = {}
     for name, packed in arrays.items():
-        if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != -(-len(index) // 8):
-            raise ValueError(f"{IMAGES}: {name} is not of {len(index)} images")
-        yes[name] = np.unpackbits(packed, axis=1, count=len(index)).astype(bool)
+        columns = -(-len(index) // 8)
+        if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != columns:
+            raise ValueError(f"{IMAGES}: {printable(name)} is not of {len(index)} images")
+        if not len(packed):
+            raise ValueError(f"{IMAGES}: {printable(name)} is empty")
+        yes[name] = np.unpackbits(packed, axis=1, count=len(index)).view(bool)
     return Probes(dict(content["data"]), dict(content["probe"]), index, yes)
 
 
