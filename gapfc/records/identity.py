@@ -29,6 +29,7 @@ ADDED = {
     "backbone.padding": "zeros",
     "dataset.holdout_quadrants": [],
     "dataset.seamless": False,
+    "dataset.canvas": None,
 }
 
 _OTHERS = frozenset({SEED, *PLACE, *REPORTED, *MACHINE})
