@@ -88,12 +88,11 @@ def _carry_out(
             experiment.load_best(directory)
             journal.close()
             measured, predictions = scores.measure(experiment)
-            found = scores.fields(experiment, measured)
-            found |= experiment.extra_results(measured)
+            fields = scores.fields(experiment, measured) | experiment.extra_results(measured)
             # Before results.json: a run that says it is completed has all its files.
             if predictions is not None:
                 write_predictions(directory.path, predictions)
-            status, code = "completed", 0
+            found, status, code = fields, "completed", 0
         except Interrupted as stop:
             status, message, code = "interrupted", str(stop), stop.exit_code
         except KeyboardInterrupt:
