@@ -70,7 +70,7 @@ class Loader:
         """The training images, shuffled and augmented. Raises UserError for a bad `augment`."""
         settings, dataset = self.settings, self.dataset
         augmentation = Augmentation(settings.augment, dataset.mean)
-        images = self._reader("train")
+        images = self.reader("train")
         order = (
             FixedOrder(len(images), settings.batch_size)
             if images.sizes is None
@@ -80,7 +80,7 @@ class Loader:
             images,
             order,
             augmentation,
-            self._normalize(),
+            self.normalize,
             settings.train_sizes,
             settings.seed,
             self.device,
@@ -92,16 +92,16 @@ class Loader:
         size: (h, w) instead of input_size; a canvas is scaled together with the image on it.
         ValueError if there is no such split.
         """
-        images = self._reader(split, size)
-        return EvaluationBatches(
-            images, self.settings.eval_batch_size, self._normalize(), self._check
-        )
+        images = self.reader(split, size)
+        return EvaluationBatches(images, self.settings.eval_batch_size, self.normalize, self._check)
 
-    def _normalize(self) -> Normalize:
+    @property
+    def normalize(self) -> Normalize:
+        """From uint8 on the device to what the network takes."""
         mean, std = self.dataset.mean, self.dataset.std
         return Normalize(mean, std, self.device, self.settings.channels_last)
 
-    def _reader(self, split: str, size: Size | None = None) -> Reader:
+    def reader(self, split: str, size: Size | None = None) -> Reader:
         """Reads one split at `size`, or at input_size; kept, so that asking again is free.
 
         Training and validation images become resident; test images, seen once, do so only when

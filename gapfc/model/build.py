@@ -60,6 +60,21 @@ def build(
     return model
 
 
+def rebuild(
+    config: Mapping[str, Any], num_classes: int, image_size: tuple[int, int], seed: int = 0
+) -> Classifier:
+    """The network alone, as `build` gives it: random weights, nothing fetched, nothing frozen.
+
+    It takes the weights of a run of `config`, or stands for the network untrained. In evaluation
+    mode.
+    """
+    backbone = {**config["backbone"], "trainable": "all"}
+    if "weights" in backbone:
+        backbone["weights"] = None
+    nodes = {"backbone": backbone, "head": config["head"]}
+    return build(nodes, num_classes, image_size, seed).eval()
+
+
 def feature_shape(backbone: nn.Module, image_size: tuple[int, int]) -> tuple[int, int, int]:
     """(C, H, W) of the features that `backbone` gives for images of `image_size` = (h, w).
 

@@ -23,7 +23,8 @@ from gapfc.records.npz import read_npz, write_npz
 from gapfc.records.results import finite
 from gapfc.records.stored_text import MIB, parse_json, read_text
 
-PROBES, IMAGES = "probes.json", "probes.npz"
+STEM = "probes"  # of images other than the run's own: `probes-<their name>`
+PROBES, IMAGES = f"{STEM}.json", f"{STEM}.npz"
 SCHEMA = 1
 MOST = 16 * MIB
 INDEX, CLEAN = "index", "clean.accuracy"
@@ -60,8 +61,8 @@ class Probes:
         return None
 
 
-def write_probes(folder: Path, probes: Probes) -> None:
-    """Write both files in `folder`, each atomically. Raises OSError.
+def write_probes(folder: Path, probes: Probes, stem: str = STEM) -> None:
+    """Write `stem`.json and .npz in `folder`, each atomically. Raises OSError.
 
     `probes.data` says how many images, as `index` has them.
     """
@@ -73,9 +74,9 @@ def write_probes(folder: Path, probes: Probes) -> None:
     }
     packed = {name: np.packbits(bits, axis=1) for name, bits in probes.yes.items()}
     # The arrays first: a reader that finds the numbers finds the images too.
-    write_npz(folder / IMAGES, {INDEX: probes.index, **packed})
+    write_npz(folder / f"{stem}.npz", {INDEX: probes.index, **packed})
     text = json.dumps(finite(content), indent=2, allow_nan=False) + "\n"
-    atomic_write_text(folder / PROBES, text)
+    atomic_write_text(folder / f"{stem}.json", text)
 
 
 def read_values(folder: Path) -> dict[str, Any]:
@@ -86,37 +87,38 @@ def read_values(folder: Path) -> dict[str, Any]:
     return dict(_content(folder).get("probe", {}))
 
 
-def read_probes(folder: Path) -> Probes:
+def read_probes(folder: Path, stem: str = STEM) -> Probes:
     """All of it. Raises OSError (FileNotFoundError without probes), or ValueError saying why."""
-    content = _content(folder)
+    content, images = _content(folder, stem), f"{stem}.npz"
     if not content:
-        raise FileNotFoundError(folder / PROBES)
-    arrays = read_npz(folder / IMAGES)
+        raise FileNotFoundError(folder / f"{stem}.json")
+    arrays = read_npz(folder / images)
     index = arrays.pop(INDEX, None)
     if index is None or index.dtype != np.int64 or index.ndim != 1 or not len(index):
-        raise ValueError(f"{IMAGES} does not say which images it is of")
+        raise ValueError(f"{images} does not say which images it is of")
     if index.min() < 0 or len(np.unique(index)) != len(index):
-        raise ValueError(f"{IMAGES} has an image twice, or none that can be")
+        raise ValueError(f"{images} has an image twice, or none that can be")
     if content["data"].get("images", len(index)) != len(index):
-        raise ValueError(f"{PROBES} and {IMAGES} are not of the same images")
+        raise ValueError(f"{stem}.json and {images} are not of the same images")
     yes = {}
     for name, packed in arrays.items():
         columns = -(-len(index) // 8)
         if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != columns:
-            raise ValueError(f"{IMAGES}: {printable(name)} is not of {len(index)} images")
+            raise ValueError(f"{images}: {printable(name)} is not of {len(index)} images")
         if not len(packed):
-            raise ValueError(f"{IMAGES}: {printable(name)} is empty")
+            raise ValueError(f"{images}: {printable(name)} is empty")
         yes[name] = np.unpackbits(packed, axis=1, count=len(index)).view(bool)
     return Probes(dict(content["data"]), dict(content["probe"]), index, yes)
 
 
-def _content(folder: Path) -> dict[str, Any]:
+def _content(folder: Path, stem: str = STEM) -> dict[str, Any]:
+    name = f"{stem}.json"
     try:
-        content = parse_json(read_text(folder / PROBES, MOST))
+        content = parse_json(read_text(folder / name, MOST))
     except FileNotFoundError:
         return {}
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise ValueError(f"{PROBES} is not of this gapfc")
+        raise ValueError(f"{name} is not of this gapfc")
     if not all(isinstance(content.get(key), Mapping) for key in ("data", "probe")):
-        raise ValueError(f"{PROBES} holds no probes")
+        raise ValueError(f"{name} holds no probes")
     return content

@@ -252,7 +252,7 @@ def test_auto_residency_streams_what_is_too_large(
 def test_a_split_is_read_once(config, arrays):
     images = loader(arrays(), config(*FIXED))
     first, second = (next(iter(images.evaluation("val"))) for _ in range(2))
-    assert images._reader("val") is images._reader("val")
+    assert images.reader("val") is images.reader("val")
     assert torch.equal(first[0], second[0])
 
 

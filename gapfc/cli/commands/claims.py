@@ -50,7 +50,7 @@ def run(config: DictConfig) -> int:
         preset=preset,
         typed=settings,
         runs=Runs(vouched),
-        probe=lambda paths, probes: evaluate_runs(paths, probes, vouched),
+        probe=lambda paths, probes: _probe(paths, probes, vouched),
         tell=lambda line: print(line, flush=True),
     )
     try:
@@ -61,6 +61,12 @@ def run(config: DictConfig) -> int:
         return stop.exit_code
     _show(tested, preset.name, words, Path(config.output_root).expanduser())
     return 0
+
+
+def _probe(paths: Sequence[Path], probes: Sequence[str], vouched: Vouched) -> None:
+    for done in evaluate_runs(paths, probes, vouched, progress=sys.stderr.isatty()):
+        for problem in done.problems:
+            print(f"  {from_here(done.run.path)}: {problem}", flush=True)
 
 
 def _all_claims() -> list[Claim]:

@@ -1,0 +1,156 @@
+"""A trained model, from its run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from gapfc.data.dataset import Dataset
+from gapfc.data.dataset import load as load_dataset
+from gapfc.data.loader import Loader
+from gapfc.data.settings import LoaderSettings
+from gapfc.data.sizes import Size
+from gapfc.engine import checkpoint
+from gapfc.engine.device import Precision, choose_device, choose_precision, set_determinism
+from gapfc.engine.stored_state import check_like
+from gapfc.errors import UserError
+from gapfc.model.build import rebuild
+from gapfc.model.classifier import Classifier
+from gapfc.records.run import Run, is_config_of_run
+from gapfc.records.run_directory import CONFIG
+from gapfc.settings.kinds import check_settings
+from gapfc.settings.nodes import plain
+from gapfc.settings.trust import Vouched, admit
+from gapfc.transfer.classes import extended
+from gapfc.transfer.protocols import protocol_of
+from gapfc.transfer.target import model_nodes
+from gapfc.validators import is_text
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run's network with the weights that validation chose, and the images it was made for.
+
+    Attributes:
+        config: of the run, admitted.
+        model: in evaluation mode, on `device`.
+        input_size: (h, w) of the images that it was trained on.
+    """
+
+    run: Run
+    config: DictConfig
+    model: Classifier
+    dataset: Dataset
+    loader: Loader
+    input_size: Size
+    precision: Precision
+    device: torch.device
+
+    def untrained(self) -> Classifier:
+        """The same network with the random weights of its seed, on `device`."""
+        return _network(self.run, self.config, self.dataset, self.input_size).to(self.device)
+
+
+class DataSets:
+    """Keeps the data set read last: runs of it that follow each other read it once."""
+
+    def __init__(self) -> None:
+        self._key: str | None = None
+        self._dataset: Dataset | None = None
+
+    def of(self, config: DictConfig) -> Dataset:
+        """The images that `config` describes. Raises UserError if they are not there."""
+        key = data_key(plain(config))
+        if self._dataset is None or key != self._key:
+            self._dataset = None  # before the next is read: there may be no room for both
+            self._dataset, self._key = load_dataset(config.dataset, config.data_root), key
+        return self._dataset
+
+
+def data_key(config: Mapping[str, Any]) -> str:
+    """What runs on the same images share. config: as plain containers."""
+    return repr((config.get("data_root"), config.get("dataset")))
+
+
+def load(
+    run: Run,
+    vouched: Vouched,
+    changes: Mapping[str, Any] | None = None,
+    data: DataSets | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Trained:
+    """The model and the images of `run`, from its config and its best.pt alone.
+
+    Args:
+        run: of `gapfc train` or `transfer`, completed.
+        vouched: what its config may name beyond gapfc's own classes.
+        changes: settings by dotted key that this machine wants otherwise, such as data_root.
+        data: where the data set may have been read already.
+        check: called between batches, and may raise to stop there.
+
+    Raises:
+        UserError: if it is not complete, its weights, config or images are missing or damaged, or
+            do not belong together.
+    """
+    best = run.checkpoints / checkpoint.BEST
+    check_complete(run)
+    where = run.path / CONFIG
+    if not is_config_of_run(run.config):
+        raise UserError(f"{where} is not of a run: it lacks what gapfc writes there")
+    config = admit(run.config, where, vouched)
+    for key, value in (changes or {}).items():
+        OmegaConf.update(config, key, value)
+    try:
+        check_settings(config)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+    state = checkpoint.load(best)["model"]
+    device = choose_device(config.trainer.device)
+    precision = choose_precision(config.trainer.precision, device)
+    set_determinism(config.trainer.deterministic)
+    dataset = (data or DataSets()).of(config)
+    if config.get("keep_classes"):
+        dataset = extended(dataset, _kept_classes(run))
+    loader = Loader(dataset, LoaderSettings.of(config), device, check)
+    size = loader.input_size
+    model = _network(run, config, dataset, size)
+    try:
+        check_like("model", state, model.state_dict())
+    except UserError as error:
+        raise UserError(f"{best}: {error}") from error
+    model.load_state_dict(state)
+    layout = torch.channels_last if config.trainer.channels_last else torch.contiguous_format
+    model.to(device).to(memory_format=layout)
+    return Trained(run, config, model, dataset, loader, size, precision, device)
+
+
+def check_complete(run: Run) -> None:
+    """UserError, with what to do, if `run` has not come to its end or has lost its weights."""
+    if run.status in ("interrupted", "unfinished") and run.command:
+        raise UserError(
+            f"it is not finished ({run.reason}). Finish it: gapfc {run.command} resume={run.path}"
+        )
+    if not run.completed:
+        raise UserError(f"it is {run.status}: {run.reason}")
+    if not (run.checkpoints / checkpoint.BEST).exists():
+        raise UserError("it has no checkpoints/best.pt: put its weights back, or train it anew")
+
+
+def _network(run: Run, config: DictConfig, dataset: Dataset, size: Size) -> Classifier:
+    nodes = plain(config)
+    if run.command == "transfer":
+        nodes = model_nodes(nodes, protocol_of(config.protocol), pretrained=False)
+    return rebuild(nodes, dataset.num_classes, size, config.seed)
+
+
+def _kept_classes(run: Run) -> tuple[str, ...]:
+    """All classes of a transfer that kept the source's, in the order of its head's rows."""
+    transfer = run.results.get("transfer")
+    classes = transfer.get("classes") if isinstance(transfer, Mapping) else None
+    if not isinstance(classes, list) or not all(map(is_text, classes)):
+        raise UserError("its results.json does not say which classes its head has")
+    return tuple(classes)

@@ -1,0 +1,21 @@
+"""What probes found, as scalars `probe/…`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gapfc.tensorboard.events import TensorBoardLog
+
+
+def log_probes(
+    tensorboard: TensorBoardLog, values: Mapping[str, Any], step: int, under: str = "probe"
+) -> None:
+    """Log every number in `values`, nested by probe and condition. under: the tags' beginning."""
+    tensorboard.scalars(dict(_leaves(values, under)), step)
+
+
+def _leaves(values: Mapping[str, Any], tag: str) -> Iterator[tuple[str, float | None]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{tag}/{name}")
+        elif not isinstance(value, list):
+            yield f"{tag}/{name}", value
