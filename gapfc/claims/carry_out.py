@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -137,6 +138,7 @@ class Trial:
         primary: bool,
     ) -> Answer:
         of, against = runs[contrast.of], runs[contrast.against]
+        contrast = _placed(contrast, next(iter(against.values())))
         measured = measure(contrast, of, against)
         if not measured.obstacle:
             obstacle, remedy = _obstacle(contrast, runs, rates)
@@ -144,7 +146,9 @@ class Trial:
         if measured.obstacle or measured.estimate is None:
             verdict = Verdict(NOT_TESTABLE, measured.obstacle, measured.remedy)
         else:
-            margin = in_unit(contrast, claim.margin if contrast.unit == claim_unit(claim) else 1.0)
+            # A control in another unit has no margin of its own: it says in which direction.
+            same = contrast.unit == claim_unit(claim)
+            margin = in_unit(contrast, claim.margin) if same else 0.0
             verdict = decide(measured.estimate, margin, contrast, measured.exact, CONFIDENCE)
             verdict = _despite_censoring(verdict, contrast, measured)
         return Answer(contrast, measured, verdict, primary)
@@ -193,6 +197,17 @@ class _Arms:
         for key in [key for key in settings if key.split(".")[0] == "backbone"]:
             del settings[key]  # it is the source's
         return self._runs.have(settings, source.path)
+
+
+def _placed(contrast: Contrast, run: Run) -> Contrast:
+    """`{eighth}` in metrics is an eighth of the images' side: the power of two, up to it."""
+    side = min((run.results.get("input") or [3, 8, 8])[1:])
+    eighth = str(2 ** max(0, int(math.log2(side / 8))))
+    metrics, others = (
+        tuple(metric.replace("{eighth}", eighth) for metric in each)
+        for each in (contrast.metrics, contrast.against_metrics)
+    )
+    return replace(contrast, metrics=metrics, against_metrics=others)
 
 
 def claim_unit(claim: Claim) -> str:

@@ -40,6 +40,13 @@ COMMANDS = {
         config="inspect",
         options=("--json",),
     ),
+    "claims": Command(
+        summary="what people say of GAP and fc, each with a verdict from runs made for it",
+        example="gapfc claims preset=quick",
+        module="gapfc.cli.commands.claims",
+        config="claims",
+        under_hydra=True,
+    ),
     "compare": Command(
         summary="what the runs say: differences, how sure they are, pictures, a report page",
         example="gapfc compare outputs --baseline fc --html report.html",

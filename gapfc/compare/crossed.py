@@ -11,7 +11,19 @@ MS_seed / (S I), MS_image / (S I). Its degrees of freedom are Satterthwaite's (B
 2, 1946), of the two mean squares that carry it.
 
 Seeds alone do not say how sure a difference is: where two heads differ for good on some of the
-images, all seeds agree on what this test set happens to hold.
+images, all seeds agree on what this test set happens to hold. Measured by the slow test
+`test_coverage_for_new_seeds_and_new_images`, share of 2,000 draws whose 95% interval holds the true
+difference where heads differ for good on 3% of the images, crossed and (seeds alone):
+
+    images    3 seeds         5 seeds         10 seeds
+    359       0.95 (0.92)     0.96 (0.86)     0.96 (0.72)
+    1,000     0.95 (0.92)     0.94 (0.84)     0.94 (0.71)
+    2,000     0.95 (0.92)     0.95 (0.85)     0.95 (0.72)
+
+It is too narrow where there is little of what matters: 0.90 with two seeds and 0.93 with three if
+the standard error over seeds is one and a half times that over images; 0.93 if all that differs
+are ten images, and all one way. With few seeds it may be narrower than Student's over seeds alone,
+which has only S - 1 degrees of freedom; its variance never is smaller.
 """
 
 from __future__ import annotations

@@ -3,11 +3,10 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from gapfc.experiment.experiment import Experiment
 from gapfc.probes.measure import measure, merged
-from gapfc.records.probes import Probes, read_probes, read_values, write_probes
+from gapfc.records.probes import Probes, read_probes, write_probes
 from gapfc.records.run import Run
 from gapfc.records.run_directory import RunDirectory
 from gapfc.tensorboard.events import TensorBoardLog
@@ -29,15 +28,6 @@ def probe(
         log.warning("probe %s is missing: %s", name, why)
     write_probes(folder, merged(_there(folder), found))
     log_probes(tensorboard, found.values, experiment.training.progress.step)
-
-
-def missing(run: Run, asked: Sequence[Any]) -> list[str]:
-    """Which of the probes `asked` the completed `run` lacks."""
-    try:
-        there = read_values(run.path)
-    except (OSError, ValueError):
-        there = {}
-    return [str(name) for name in asked if name not in there]
 
 
 def add(experiment: Experiment, run: Run, names: Sequence[str]) -> None:

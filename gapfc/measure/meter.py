@@ -88,7 +88,7 @@ class Meter:
         largest, seen = logits.max(1)
         # Kept and counted at the end: bincount and one_hot wait for the device at each call.
         self._labels.append(labels)
-        self._seen.append(torch.where(largest.isnan(), -1, seen))
+        self._seen.append(seen.masked_fill(largest.isnan(), -1))
         self._p.append((own_p, largest_p))
 
     def compute(self) -> Measures:

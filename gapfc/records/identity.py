@@ -25,7 +25,12 @@ MACHINE = ("trainer.device", "trainer.eval_batch_size", "dataset.residency", "da
 ARITHMETIC = ("trainer.precision", "trainer.compile", "trainer.channels_last", "optimizer.fused")
 
 # Settings that runs of before did not have yet, and what a run without them is a run with.
-ADDED = {"backbone.padding": "zeros", "dataset.holdout_quadrants": []}
+ADDED = {
+    "backbone.padding": "zeros",
+    "dataset.holdout_quadrants": [],
+    "dataset.seamless": False,
+    "dataset.canvas": None,
+}
 
 _OTHERS = frozenset({SEED, *PLACE, *REPORTED, *MACHINE})
 

@@ -23,13 +23,14 @@ _TYPES = {
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Of N images, in the order of the split; all arrays [N].
+    """Of N images, in the order in which they were measured; all arrays [N].
 
     Attributes:
         index: int64, the image's place in the data set as stored, which makes it the same image
             in every run.
-        label: int64, the true class. prediction: int64, the class seen.
-        p_label, p_prediction: float32, the probabilities given to these two.
+        label: int64, the true class. prediction: int64, the class seen; -1 if a logit was nan.
+        p_label, p_prediction: float32, the probabilities given to these two; nan if a logit was
+            not finite.
     """
 
     index: NDArray[Any]
@@ -65,6 +66,12 @@ def read_predictions(folder: Path) -> Predictions:
             raise ValueError(f"{name} should be [N] of {np.dtype(kind)}")
     if len({len(array) for array in found.values()}) != 1 or not len(found["index"]):
         raise ValueError("its arrays are of different lengths, or empty")
+    for name, least in (("index", 0), ("label", 0), ("prediction", -1)):
+        if found[name].min() < least:
+            raise ValueError(f"{name} is below {least}")
+    for name in ("p_label", "p_prediction"):
+        if ((found[name] < 0) | (found[name] > 1)).any():
+            raise ValueError(f"{name} has probabilities that are none")
     if len(np.unique(found["index"])) != len(found["index"]):
         raise ValueError("it has an image twice")
     return Predictions(**found)

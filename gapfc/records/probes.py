@@ -8,7 +8,7 @@ that is a mean over images of yes or no, what each image said.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gapfc
+from gapfc.formatting import printable
 from gapfc.records.atomic import atomic_write_text
 from gapfc.records.npz import read_npz, write_npz
 from gapfc.records.results import finite
@@ -61,7 +62,10 @@ class Probes:
 
 
 def write_probes(folder: Path, probes: Probes, stem: str = STEM) -> None:
-    """Write `stem`.json and .npz in `folder`, each atomically. Raises OSError."""
+    """Write `stem`.json and .npz in `folder`, each atomically. Raises OSError.
+
+    `probes.data` says how many images, as `index` has them.
+    """
     content = {
         "schema": SCHEMA,
         "gapfc": gapfc.__version__,
@@ -83,6 +87,15 @@ def read_values(folder: Path) -> dict[str, Any]:
     return dict(_content(folder).get("probe", {}))
 
 
+def missing_probes(folder: Path, asked: Iterable[object]) -> list[str]:
+    """Which of the probes `asked` probes.json lacks; all of them where it cannot be read."""
+    try:
+        there = read_values(folder)
+    except (OSError, ValueError):
+        there = {}
+    return [str(name) for name in asked if name not in there]
+
+
 def read_probes(folder: Path, stem: str = STEM) -> Probes:
     """All of it. Raises OSError (FileNotFoundError without probes), or ValueError saying why."""
     content, images = _content(folder, stem), f"{stem}.npz"
@@ -92,11 +105,18 @@ def read_probes(folder: Path, stem: str = STEM) -> Probes:
     index = arrays.pop(INDEX, None)
     if index is None or index.dtype != np.int64 or index.ndim != 1 or not len(index):
         raise ValueError(f"{images} does not say which images it is of")
+    if index.min() < 0 or len(np.unique(index)) != len(index):
+        raise ValueError(f"{images} has an image twice, or none that can be")
+    if content["data"].get("images", len(index)) != len(index):
+        raise ValueError(f"{stem}.json and {images} are not of the same images")
     yes = {}
     for name, packed in arrays.items():
-        if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != -(-len(index) // 8):
-            raise ValueError(f"{images}: {name} is not of {len(index)} images")
-        yes[name] = np.unpackbits(packed, axis=1, count=len(index)).astype(bool)
+        columns = -(-len(index) // 8)
+        if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != columns:
+            raise ValueError(f"{images}: {printable(name)} is not of {len(index)} images")
+        if not len(packed):
+            raise ValueError(f"{images}: {printable(name)} is empty")
+        yes[name] = np.unpackbits(packed, axis=1, count=len(index)).view(bool)
     return Probes(dict(content["data"]), dict(content["probe"]), index, yes)
 
 

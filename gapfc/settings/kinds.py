@@ -178,6 +178,7 @@ _ARGUMENTS: dict[str, dict[str, Kind]] = {
         "partition": whole(1, 10),
         "size": whole(16, 1024) | words("full", "320px", "160px"),
         "label": words("shape", "quadrant"),
+        "seamless": FLAG,
         "holdout_quadrants": several(
             words("top_left", "top_right", "bottom_left", "bottom_right"),
             "a list of top_left, top_right, bottom_left or bottom_right, or []",
@@ -266,6 +267,17 @@ _TOP: dict[str, Kind] = {
     "source.backbone": Kind("the name of a backbone", is_text),
     "source.seed": whole(0, 2**63 - 1, "a whole number from 0 to 2^63 - 1"),
     "source.options": NODE,
+    "only": several(TEXT | whole(1, 10**6), "a list of claims by number or name, such as [3, 8]", 1)
+    | whole(1, 10**6)
+    | NULL,
+    "preset": NODE,
+    "preset.name": TEXT,
+    "preset.seeds": several(SEED, "a list of seeds, such as [0, 1, 2]", 1),
+    "preset.rate_seeds": several(SEED, "a list of seeds, such as [0, 1]", 1),
+    "preset.rates": several(number(above=0), "a list of learning rates, such as [1e-3, 3e-3]", 1),
+    "preset.beyond": number(above=1),
+    "preset.settings": NODE,
+    "preset.data": NODE,
 }
 
 

@@ -1,16 +1,19 @@
 """What intervals of `gapfc compare` cover, where images are known, and verdicts by a margin."""
 
-import json
-
 import numpy as np
 import pytest
 from asked import answer, row
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 from synthetic import change, write_measured, write_run
 
 from gapfc.cli.commands.compare import main
+from gapfc.compare.answer import compare
+from gapfc.compare.collect import collect
 from gapfc.compare.crossed import crossed
+from gapfc.compare.output.page import html_text
+from gapfc.compare.output.plots.forest import differences as differences_drawn
+from gapfc.compare.output.plots.style import styled
+from gapfc.compare.question import Question
 from gapfc.errors import UserError
 from gapfc.records.predictions import PREDICTIONS
 from gapfc.records.probes import IMAGES, PROBES, Probes, write_probes
@@ -87,7 +90,7 @@ def test_one_seed_is_over_images_and_says_so(tmp_path, capsys):
     assert pair["p"] == pytest.approx(reference.pvalue)
     low, high = reference.confidence_interval(0.95)
     assert [pair["interval"][end] for end in ("low", "high")] == pytest.approx([low, high])
-    wilson = proportion_confint(54, 60, 0.05, "wilson")
+    wilson = stats.binomtest(54, 60).proportion_ci(0.95, "wilson")
     assert [row(found, "fc")["interval"][end] for end in ("low", "high")] == pytest.approx(wilson)
     out = capsys.readouterr().out
     assert "over 60 test images, for this one seed)" in out
@@ -293,12 +296,13 @@ def test_margins_that_make_no_sense(measured, options, said):
         main([str(measured), *options])
 
 
-def test_the_page_and_the_picture_say_what_intervals_cover(measured, tmp_path):
-    page, folder = tmp_path / "p.html", tmp_path / "out"
-    assert main([str(measured), "--margin", "2", "--html", str(page), "--out", str(folder)]) == 0
-    text = page.read_text()
+def test_the_page_and_the_picture_say_what_intervals_cover(measured):
+    found = compare(collect([measured]), Question(margin=2.0))
+    text = html_text(found, [])
     for words in ("95% intervals (± and [ ]) are over seeds and test images.", "Satterthwaite",
                   "verdict (±2)", "The margin is 2 points"):  # fmt: skip
         assert words in text
-    stored = json.loads((folder / "comparison.json").read_text())
-    assert stored["question"]["margin"] == 2
+    with styled():
+        told = differences_drawn(found).get_supxlabel()
+    assert "Bar: 95% interval over seeds and test images. Ticks: single seeds." in told
+    assert "Shaded: the margin of ±2 points." in told.replace("\n", " ")

@@ -78,7 +78,8 @@ def test_only_finite_numbers_are_a_metric(tmp_path, value):
         ("generalization_gap.accuracy", -1, 100), ("parameters.head", -1, 1),
         ("convergence.to_accuracy.0.90.epochs", -1, 1), ("convergence.area_under_curve", 1, 1),
         ("train_seconds", -1, 1), ("images_per_second", 1, 1),
-        ("transfer.gain_over_scratch", 1, 100),
+        ("transfer.gain_over_scratch", 1, 100), ("test.macro_f1", 1, 100),
+        ("val.balanced_accuracy", 1, 100),
     ],
 )  # fmt: skip
 def test_direction_and_unit(path, better, scale):

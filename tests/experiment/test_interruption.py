@@ -1,5 +1,6 @@
 """A signal while images are only looked at: the run stops there, says so, and can be resumed."""
 
+import errno
 import signal
 
 import pytest
@@ -9,6 +10,7 @@ from gapfc.experiment.begin import resume
 from gapfc.experiment.execute import execute
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
+from gapfc.records.predictions import PREDICTIONS, read_predictions
 from gapfc.records.results import read_results
 from gapfc.settings.compose import Composer
 from gapfc.settings.trust import Vouched
@@ -102,8 +104,32 @@ def test_a_signal_stops_between_batches_and_resume_completes(begin, number, prot
     assert results["status"] == "interrupted"
     assert results["error"] == f"interrupted by {number.name}"
     assert results["test"] is None
+    assert not (path / PREDICTIONS).exists()
     assert resume(asked.command, str(path), [], build, Vouched()) == 0
     results = read_results(path)
     assert results["status"] == "completed"
     for key in ("train", "val", "test", "steps", "best_epoch"):
         assert results[key] == read_results(whole)[key], key
+    assert (path / PREDICTIONS).read_bytes() == (whole / PREDICTIONS).read_bytes()
+
+
+@pytest.mark.parametrize("protocol", [None, "linear_probe"])
+def test_a_disk_that_is_full_for_predictions_is_told_and_resume_completes(
+    begin, protocol, monkeypatch
+):
+    def full(folder, predictions):
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder / PREDICTIONS))
+
+    asked, build = begin(protocol)
+    with monkeypatch.context() as patch:
+        patch.setattr("gapfc.experiment.execute.write_predictions", full)
+        code, path, _ = carry_out(asked, build)
+    results = read_results(path)
+    assert (code, results["status"], results["test"]) == (1, "failed", None)
+    where = f"{path / PREDICTIONS} cannot be written: No space left on device"
+    assert results["error"].startswith(where)
+    assert f"gapfc {asked.command} resume={path}" in results["error"]
+    assert resume(asked.command, str(path), [], build, Vouched()) == 0
+    said, results = read_predictions(path), read_results(path)
+    assert len(said) == 32
+    assert said.right.mean() == results["test"]["accuracy"]

@@ -90,6 +90,7 @@ def test_every_listed_key_is_one_of_the_settings(command):
 def test_a_run_from_before_a_setting_was_added_is_a_run_with_its_default():
     present = copy.deepcopy(CONFIG)
     present["backbone"]["padding"], present["dataset"]["holdout_quadrants"] = "zeros", []
+    present["dataset"]["seamless"] = False
     assert group_hash(present) == group_hash(CONFIG)
     assert changed_settings(settings_text(CONFIG), present) == {}
     present["backbone"]["padding"] = "circular"

@@ -30,7 +30,7 @@ def html_text(comparison: Comparison, pictures: Sequence[Picture]) -> str:
     environment = Environment(
         loader=PackageLoader("gapfc.compare.output", ""),
         autoescape=True,
-        finalize=_harmless,
+        finalize=harmless,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -64,7 +64,7 @@ def html_text(comparison: Comparison, pictures: Sequence[Picture]) -> str:
     )
 
 
-def _harmless(value: object) -> object:
+def harmless(value: object) -> object:
     """Words without controls of text direction or halves of characters; autoescape does the rest.
 
     Markup is ours: the SVG.

@@ -13,7 +13,7 @@ from torch.nn import functional
 from gapfc.data.arrays import Arrays
 from gapfc.data.raw_dataset import RawDataset
 from gapfc.errors import UserError
-from gapfc.validators import alternatives, as_typed, list_of, one_of, whole
+from gapfc.validators import alternatives, as_typed, flag, list_of, one_of, whole
 
 SHAPES = ("circle", "square", "triangle", "cross", "ring", "diamond")
 QUADRANTS = ("top_left", "top_right", "bottom_left", "bottom_right")
@@ -28,6 +28,7 @@ def synthetic_shapes(
     test_images: int = 1000,
     seed: int = 0,
     holdout_quadrants: Sequence[str] = (),
+    seamless: bool = False,
 ) -> RawDataset:
     """One shape an image, of any colour, 30 to 50 % of the side wide, wholly inside one quadrant.
 
@@ -36,9 +37,12 @@ def synthetic_shapes(
     holdout_quadrants: of the images drawn, those with the object there are left out of training and
     are the only ones of the test split, which then asks whether a shape is known at places where it
     was never trained on (after Kayhan & van Gemert 2020, arXiv:2003.07064).
+    seamless: whether the ground goes on beyond a border as it begins at the opposite one. Otherwise
+    a network with circular padding sees a seam there, and so where it is.
     Raises UserError for values out of range, or where nothing is left of a split.
     """
     one_of("dataset.label", label, ("shape", "quadrant"))
+    flag("dataset.seamless", seamless)
     whole("dataset.size", size, 16, takes="16 pixels or more")
     whole("dataset.seed", seed, 0)
     whole("dataset.train_images", train_images, 1)
@@ -57,7 +61,7 @@ def synthetic_shapes(
         )
     # Split by split, so that asking for more training images does not change the test images.
     train, test = (
-        _draw(count, size, label, Generator().manual_seed(2 * seed + part))
+        _draw(count, size, label, seamless, Generator().manual_seed(2 * seed + part))
         for part, count in enumerate((train_images, test_images))
     )
     if held:
@@ -86,7 +90,7 @@ def _where(split: Arrays, chosen: set[str]) -> Arrays:
     return split.take(torch.isin(places, wanted).nonzero().flatten())
 
 
-def _draw(count: int, size: int, label: str, generator: Generator) -> Arrays:
+def _draw(count: int, size: int, label: str, seamless: bool, generator: Generator) -> Arrays:
     # Balanced over both labels at once, then shuffled.
     order = torch.randperm(count, generator=generator)
     shape = order % len(SHAPES)
@@ -101,18 +105,21 @@ def _draw(count: int, size: int, label: str, generator: Generator) -> Arrays:
     boxes = torch.cat([left_top, left_top + side[:, None]], dim=1)
     images = torch.cat(
         [
-            _paint(boxes[rows], shape[rows], size, generator)
+            _paint(boxes[rows], shape[rows], size, seamless, generator)
             for rows in torch.arange(count).split(CHUNK)
         ]
     )
     return Arrays(images, shape if label == "shape" else quadrant, boxes)
 
 
-def _paint(boxes: Tensor, shape: Tensor, size: int, generator: Generator) -> Tensor:
+def _paint(boxes: Tensor, shape: Tensor, size: int, seamless: bool, generator: Generator) -> Tensor:
     """boxes: [n, 4]; shape: int64 [n] -> uint8 [n, 3, size, size]."""
     count = len(boxes)
     coarse = torch.rand(count, 3, 5, 5, generator=generator)
-    ground = functional.interpolate(coarse, size=(size, size), mode="bilinear")
+    if seamless:
+        ground = _enlarged_on_a_torus(coarse, size)
+    else:
+        ground = functional.interpolate(coarse, size=(size, size), mode="bilinear")
     ground = 0.2 + 0.6 * ground + 0.1 * torch.randn(count, 3, size, size, generator=generator)
     # A colour at least 0.35 from the ground's mean in some channel, or the shape could vanish.
     colour = torch.rand(count, 3, generator=generator)
@@ -122,6 +129,17 @@ def _paint(boxes: Tensor, shape: Tensor, size: int, generator: Generator) -> Ten
     colour = torch.where(near[:, None], away, colour)[:, :, None, None]
     inside = _mask(boxes, shape, size)[:, None]
     return torch.where(inside, colour, ground).clamp(0, 1).mul(255).round().to(torch.uint8)
+
+
+def _enlarged_on_a_torus(coarse: Tensor, size: int) -> Tensor:
+    """Bilinearly, [n, 3, c, c] -> [n, 3, size, size], each border next to the opposite one."""
+    cells = coarse.shape[-1]
+    at = (torch.arange(size) + 0.5) * cells / size - 0.5
+    first = at.floor()
+    share = (at - first)[:, None]
+    low, high = (functional.one_hot((first.long() + n) % cells, cells) for n in (0, 1))
+    matrix = low * (1 - share) + high * share
+    return matrix @ coarse @ matrix.T
 
 
 def _mask(boxes: Tensor, shape: Tensor, size: int) -> Tensor:

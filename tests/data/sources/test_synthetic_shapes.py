@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional
 
 from gapfc.data.dataset import load
 from gapfc.data.sources.synthetic_shapes import (
     QUADRANTS,
     SHAPES,
+    _enlarged_on_a_torus,
     _mask,
     quadrants,
     synthetic_shapes,
@@ -117,6 +119,26 @@ def test_quadrants_of_boxes_are_the_labels(size):
     assert torch.equal(quadrants(train.boxes, train.size), train.labels)
 
 
+def test_a_seamless_ground_joins_at_the_borders_and_is_otherwise_as_before():
+    coarse = torch.rand(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    ground = _enlarged_on_a_torus(coarse, 40)
+    inner = functional.interpolate(coarse, size=(40, 40), mode="bilinear")[..., 4:36, 4:36]
+    torch.testing.assert_close(ground[..., 4:36, 4:36], inner)
+    moved = _enlarged_on_a_torus(coarse.roll((1, 2), (2, 3)), 40)  # a cell is 8 pixels
+    torch.testing.assert_close(moved, ground.roll((8, 16), (2, 3)))
+
+    def seam(split):
+        side = split.images.float().div(255)
+        return (side[..., 0] - side[..., -1]).square().mean()
+
+    plain, seamless = (synthetic_shapes(NOWHERE, seamless=on).test for on in (False, True))
+    assert torch.equal(plain.boxes, seamless.boxes)
+    assert torch.equal(plain.labels, seamless.labels)
+    # Neighbours within an image differ by 0.024, most of it noise (2 · 0.1²).
+    assert seam(plain) > 0.06
+    assert seam(seamless) < 0.03
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -131,6 +153,7 @@ def test_quadrants_of_boxes_are_the_labels(size):
             {"holdout_quadrants": list(QUADRANTS)},
             "leaves 0 training and 1000 test images: name fewer",
         ),
+        ({"seamless": 1}, "dataset.seamless takes true or false; got 1"),
         ({"train_images": 0}, "dataset.train_images takes a whole number of at least 1"),
     ],
 )

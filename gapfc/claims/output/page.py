@@ -1,0 +1,78 @@
+"""claims.html: one page that holds everything, to be sent to a colleague."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from datetime import date
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+import gapfc
+from gapfc.claims.carry_out import Answer, Tested
+from gapfc.claims.output.picture import picture
+from gapfc.claims.output.words import because, command, corrected, covers, effect, margin, values
+from gapfc.claims.verdict import (
+    CONFIDENCE,
+    EQUIVALENT,
+    NOT_TESTABLE,
+    OPPOSITE,
+    SUPPORTED,
+    UNDECIDED,
+)
+from gapfc.compare.output.page import harmless, inline
+from gapfc.compare.output.plots.style import COLOURS
+from gapfc.formatting import percent, plural
+
+CLASSES = {
+    SUPPORTED: "yes", OPPOSITE: "no", EQUIVALENT: "no", UNDECIDED: "open", NOT_TESTABLE: "open",
+}  # fmt: skip
+
+
+def html_text(tested: Sequence[Tested], preset: str, typed: Sequence[str]) -> str:
+    """The whole page; page.html.j2 says what goes where."""
+    environment = Environment(
+        loader=PackageLoader("gapfc.claims.output", ""),
+        autoescape=True,
+        finalize=harmless,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pictures = {id(each): picture(each) for each in tested}
+    style = Environment(loader=PackageLoader("gapfc.compare.output", ""), autoescape=False)
+    return environment.get_template("page.html.j2").render(
+        tested=tested,
+        preset=preset,
+        version=gapfc.__version__,
+        today=date.today().isoformat(),
+        style=Markup(style.get_template("page.css").render(colours=COLOURS)),
+        picture=lambda each: pictures[id(each)],
+        inline=inline,
+        because=because,
+        kind=lambda verdict: CLASSES[verdict.kind],
+        corrected=lambda each: corrected(tested, each),
+        margin=margin,
+        effect=effect,
+        values=values,
+        covers=covers,
+        alone=_alone,
+        several=len({each.variant for each in tested}) > 1,
+        command=lambda each: command(each.claim, typed),
+        whole=shlex.join(["gapfc", "claims", *typed]),
+        confidence=percent(CONFIDENCE),
+        plural=plural,
+    )
+
+
+def _alone(answer: Answer) -> str:
+    """What a contrast says by itself, by the claim's margin."""
+    words = {
+        SUPPORTED: "as the claim says",
+        OPPOSITE: "the opposite",
+        EQUIVALENT: "less than the margin",
+        UNDECIDED: "undecided",
+        NOT_TESTABLE: answer.verdict.why,
+    }
+    return words[answer.verdict.kind]
