@@ -111,7 +111,8 @@ def load(
     state = checkpoint.load(best)["model"]
     device = choose_device(config.trainer.device)
     precision = choose_precision(config.trainer.precision, device)
-    set_determinism(config.trainer.deterministic)
+    if device.type == "cuda":  # on the CPU what is measured is the same each time anyway
+        set_determinism(config.trainer.deterministic)
     dataset = (data or DataSets()).of(config)
     if config.get("keep_classes"):
         dataset = extended(dataset, _kept_classes(run))

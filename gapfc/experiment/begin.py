@@ -20,7 +20,7 @@ from gapfc.records.faults import disk_fault
 from gapfc.records.identity import CHANGEABLE
 from gapfc.records.metrics_csv import METRICS, read_rows
 from gapfc.records.predictions import PREDICTIONS
-from gapfc.records.probes import IMAGES, PROBES, missing_probes
+from gapfc.records.probes import missing_probes, probe_files
 from gapfc.records.results import RESULTS
 from gapfc.records.run import Run, earlier_run, open_run
 from gapfc.records.run_directory import CONFIG, RunDirectory
@@ -139,8 +139,10 @@ def resume(command: str, path: str, changes: list[str], build: Build, vouched: V
         asked = Invocation(command, config, overrides)
         asked.write_config(directory)
         # They are about fewer epochs, and would stay so if this run were killed.
-        for name in (RESULTS, PREDICTIONS, PROBES, IMAGES):
+        for name in (RESULTS, PREDICTIONS):
             (directory.path / name).unlink(missing_ok=True)
+        for file in probe_files(directory.path):
+            file.unlink()
     except BaseException as error:
         directory.close()
         if isinstance(error, OSError) and (fault := disk_fault(error, directory.path, command)):

@@ -79,6 +79,11 @@ def write_probes(folder: Path, probes: Probes, stem: str = STEM) -> None:
     atomic_write_text(folder / f"{stem}.json", text)
 
 
+def probe_files(folder: Path) -> list[Path]:
+    """What probes have left in `folder`, of all images that they measured."""
+    return [file for kind in ("json", "npz") for file in folder.glob(f"{STEM}*.{kind}")]
+
+
 def read_values(folder: Path) -> dict[str, Any]:
     """The numbers alone, nested as in probes.json below `probe`; empty if there is no such file.
 

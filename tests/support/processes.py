@@ -14,8 +14,10 @@ from pathlib import Path
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     [
+        "gapfc.cli.commands.evaluate",
         "gapfc.cli.commands.train",
         "gapfc.cli.launch",
+        "gapfc.evaluation.evaluate",
         "matplotlib.backends.backend_agg",
         "sklearn.datasets",
         "torch._inductor",

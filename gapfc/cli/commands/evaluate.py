@@ -136,7 +136,8 @@ def _compose(settings: Sequence[str], config_dir: str | None) -> DictConfig:
             raise UserError(f"{word} is of another data set: say which one, dataset=NAME")
     arguments = [*settings, *(["--config-dir", config_dir] if config_dir else [])]
     try:
-        check_arguments("evaluate", CONFIG, arguments)
+        if arguments:
+            check_arguments("evaluate", CONFIG, arguments)
         loaded = Composer(arguments).load(CONFIG, run_mode=RunMode.RUN)
     except CompositionError as error:
         raise UserError(explain(error, "evaluate", CONFIG, arguments)) from error

@@ -204,6 +204,40 @@ def test_a_run_that_cannot_be_measured_is_passed_over(folder):
     assert "2 runs" in out
 
 
+MINE = """
+from gapfc.heads import GAP
+
+class Mine(GAP):
+    pass
+"""
+
+
+def test_a_head_of_the_users_own(tmp_path):
+    (tmp_path / "my_heads.py").write_text(MINE)
+    (tmp_path / "conf" / "head").mkdir(parents=True)
+    node = "name: mine\n_target_: my_heads.Mine\nhidden: []\ndropout: 0.0\n"
+    (tmp_path / "conf" / "head" / "mine.yaml").write_text(node)
+    code, _, err = run("train", "--config-dir", "conf", "head=mine", *SMALL, folder=tmp_path)
+    assert code == 0, err
+    code, out, _ = evaluate(tmp_path, "outputs", "--probe", "size")
+    assert code == 1
+    assert "head._target_=my_heads.Mine, which is not one of gapfc's classes" in out
+    for vouching in (["--config-dir", "conf"], ["trust=true"]):
+        code, out, _ = evaluate(tmp_path, "outputs", "--probe", "size", "--again", *vouching)
+        assert code == 0, out
+
+
+def test_more_epochs_do_away_with_what_was_measured(folder):
+    pictures_of(folder / "two", ["7", "2"])
+    directory = of(folder, "gap")
+    for more in ([], ["--data", "two"]):
+        assert evaluate(folder, str(directory), "--probe", "size", *more)[0] == 0
+    assert len(list(directory.glob("probes*"))) == 4
+    code, _, err = run("train", f"resume={directory}", "trainer.epochs=3", folder=folder)
+    assert code == 0, err
+    assert not list(directory.glob("probes*"))
+
+
 def pictures_of(folder, classes, side=8):
     random = np.random.default_rng(0)
     for name in classes:

@@ -275,3 +275,18 @@ def test_what_cannot_be_is_said_in_one_line_and_leaves_nothing(folder, tmp_path,
     assert "Traceback" not in err
     assert len(err.strip().splitlines()) <= 2
     assert directories(folder) == before
+
+
+def test_every_protocol_is_measured_again(folder, tmp_path):
+    """Rebuilt from the run alone; each still says of every image what predictions.npz says."""
+    shutil.copytree(folder / "outputs", tmp_path / "outputs")
+    settings = [*SOURCE, *TARGET, NEW, "source.head=fc", f"output_root={tmp_path}/outputs"]
+    for more in (["protocol=last_block"], ["protocol=finetune", "keep_classes=true"]):
+        code, _, err = run("transfer", *settings, *more, folder=folder)
+        assert code == 0, err
+    code, out, err = run("evaluate", "outputs/transfer", "--probe", "size", folder=tmp_path)
+    assert code == 0, out
+    runs = [d for d in directories(tmp_path) if "outputs/transfer/" in str(d)]
+    assert all((directory / "probes.npz").exists() for directory in runs)
+    assert f"{len(runs)} runs" in out
+    assert "finetune" in out
