@@ -27,6 +27,9 @@ from gapfc.settings.trust import Vouched
 from gapfc.tensorboard.events import TensorBoardLog
 from gapfc.tensorboard.probes import log_probes
 
+# How far rounding on another device may move the accuracy: this share, or this many images.
+MOST_OFF, MOST_IMAGES_OFF = 0.01, 3
+
 Show = Callable[[str, int], None]
 
 
@@ -162,7 +165,13 @@ class _Evaluation:
         trained = load(run, self._vouched, self._changes, self._data, self._check)
         subject = self._subject(trained)
         found, problems = measure(subject, names, subject.loader.dataset.name, begin)
-        if self._other is not None:
+        told = tuple(problems.values())
+        measured = tuple(name for name in names if name not in problems)
+        if not measured:
+            return Evaluated(run, self._there(run), problems=told)
+        if self._other is None:
+            _check_same_images(trained, found)
+        else:
             found.data["split"] = self._other.split
         probes = merged(self._there(run), found)
         write_probes(run.path, probes, self._stem)
@@ -172,8 +181,7 @@ class _Evaluation:
             log_probes(log, found.values, int(run.results.get("steps") or 0), under)
         finally:
             log.close()
-        told = tuple(f"probe {name}: {why}" for name, why in problems.items())
-        return Evaluated(run, probes, tuple(n for n in names if n not in problems), told)
+        return Evaluated(run, probes, measured, told)
 
     def _subject(self, trained: Trained) -> Subject:
         loader = trained.loader
@@ -197,6 +205,19 @@ class _Evaluation:
             trained.device,
             trained.config.seed,
             self._check,
+        )
+
+
+def _check_same_images(trained: Trained, found: Probes) -> None:
+    """UserError if the model is not as good as results.json says, beyond rounding."""
+    recorded = (trained.run.results.get(found.data["split"]) or {}).get("accuracy")
+    if recorded is None or trained.loader.settings.image_size is None:
+        return  # photos of native sizes are all measured at one
+    accuracy, images = found.values["clean"]["accuracy"], found.data["images"]
+    if abs(accuracy - recorded) > max(MOST_OFF, MOST_IMAGES_OFF / images):
+        raise UserError(
+            f"it sees {accuracy:.2%} of its {found.data['split']} images right, and results.json "
+            f"says {recorded:.2%}: its images or weights have been changed since"
         )
 
 
