@@ -16,6 +16,7 @@ from gapfc.claims.runs import Runs, merged
 from gapfc.claims.verdict import (
     CONFIDENCE,
     NOT_TESTABLE,
+    OPPOSITE,
     SUPPORTED,
     UNDECIDED,
     Verdict,
@@ -26,7 +27,7 @@ from gapfc.claims.verdict import (
 )
 from gapfc.compare.collect import with_probes
 from gapfc.errors import UserError
-from gapfc.formatting import duration, plural
+from gapfc.formatting import duration, plural, printable
 from gapfc.records.run import Run
 
 PROBE = "probe."
@@ -78,9 +79,8 @@ class Trial:
 
     def test(self, claims: Sequence[Claim]) -> list[Tested]:
         """Every claim on every variant of the preset that has its images."""
-        todo = [
-            (claim, variant) for claim in claims for variant in self.preset.variants(claim.arms)
-        ]
+        self.check(claims)
+        todo = self._todo(claims)
         tested = [
             self._one(claim, variant, f"[{number} of {len(todo)}]")
             for number, (claim, variant) in enumerate(todo, 1)
@@ -88,6 +88,22 @@ class Trial:
         verdicts = corrected([each.verdict for each in tested])
         return [
             replace(each, verdict=verdict) for each, verdict in zip(tested, verdicts, strict=True)
+        ]
+
+    def check(self, claims: Sequence[Claim]) -> None:
+        """Refuse what no run takes, before the first is made: UserError that names the arm."""
+        for claim, variant in self._todo(claims):
+            arms = _Arms(claim.arms, variant, self.preset, self.typed, self.runs)
+            for arm in claim.arms.values():
+                try:
+                    arms.check(arm)
+                except UserError as error:
+                    where = f"claim/{claim.name}.yaml, arm {printable(arm.name)}"
+                    raise UserError(f"{where}: {error}") from error
+
+    def _todo(self, claims: Sequence[Claim]) -> list[tuple[Claim, str]]:
+        return [
+            (claim, variant) for claim in claims for variant in self.preset.variants(claim.arms)
         ]
 
     def _one(self, claim: Claim, variant: str, place: str) -> Tested:
@@ -184,19 +200,26 @@ class _Arms:
             return Rate(None, "the usual rate")
         if arm.rate != OWN_RATE:
             other = self.rate(arm.rate)
-            return replace(other, words=f"{other.value:g}, as {arm.rate}")
+            return replace(other, words=f"as {arm.rate}: {other.words}")
         return choose_rate(self._preset, lambda rate, seed: self._run(arm, rate, seed))
 
+    def check(self, arm: Arm) -> None:
+        """UserError for settings that its runs do not take."""
+        self._runs.check(self._settings(arm), transfer=arm.source is not None)
+
     def _run(self, arm: Arm, rate: float | None, seed: int) -> Run:
-        data = self._preset.data[self._variant][arm.data]
-        layers = [self._preset.settings, data, self._typed, arm.settings]
-        settings = merged(*layers, {} if rate is None else {LR: rate}, {"seed": seed})
+        settings = merged(self._settings(arm), {} if rate is None else {LR: rate}, {"seed": seed})
         if arm.source is None:
             return self._runs.have(settings)
-        source = self.of(arm.source)[seed]
-        for key in [key for key in settings if key.split(".")[0] == "backbone"]:
-            del settings[key]  # it is the source's
-        return self._runs.have(settings, source.path)
+        return self._runs.have(settings, self.of(arm.source)[seed].path)
+
+    def _settings(self, arm: Arm) -> Settings:
+        data = self._preset.data[self._variant][arm.data]
+        settings = merged(self._preset.settings, data, self._typed, arm.settings)
+        if arm.source is not None:
+            for key in [key for key in settings if key.split(".")[0] == "backbone"]:
+                del settings[key]  # it is the source's
+        return settings
 
 
 def _placed(contrast: Contrast, run: Run) -> Contrast:
@@ -258,13 +281,14 @@ def _falls(metric: str) -> bool:
 def _despite_censoring(verdict: Verdict, contrast: Contrast, measured: Measured) -> Verdict:
     """A run that never reached the target counts with its last step, which is too few.
 
-    That is safe only where it makes the claim harder to support.
+    That is safe only where it makes the verdict harder to reach.
     """
     ours, theirs = measured.censored_of, measured.censored_against
     if not ours and not theirs:
         return verdict
-    slower = ours if contrast.says == "higher" else theirs  # whose being slow speaks for the claim
-    if verdict.kind == SUPPORTED and slower == ours + theirs:
+    # Whose being slow speaks for the claim, and whose against it.
+    for_it, against_it = (theirs, ours) if contrast.says == "lower" else (ours, theirs)
+    if {SUPPORTED: against_it, OPPOSITE: for_it}.get(verdict.kind) == 0:
         return verdict
     return Verdict(
         UNDECIDED,
