@@ -68,13 +68,13 @@ class Trial:
 
     Attributes:
         typed: the settings that the user typed, for all runs; a claim's own win over them.
-        probe: measures the runs of these folders by these probes.
+        probe: measures the runs of these folders by these probes; of runs where that failed, why.
     """
 
     preset: Preset
     typed: Settings
     runs: Runs
-    probe: Callable[[Sequence[Path], Sequence[str]], object]
+    probe: Callable[[Sequence[Path], Sequence[str]], Mapping[Path, str]]
     tell: Callable[[str], None]
 
     def test(self, claims: Sequence[Claim]) -> list[Tested]:
@@ -118,11 +118,11 @@ class Trial:
                 f"{place} claim {claim.number} on {variant}: {name}, arm {count} of {len(wanted)}"
                 f" ({arms.rate(name).words})"
             )
-        self._probe(claim, arms)
+        problems = self._probe(claim, arms)
         runs = {name: _with_probes(arms.of(name)) for name in wanted}
         rates = {name: arms.rate(name) for name in wanted}
         answers = tuple(
-            self._answer(claim, contrast, runs, rates, primary=contrast in claim.primary)
+            self._answer(claim, contrast, runs, rates, problems, contrast in claim.primary)
             for contrast in claim.contrasts
         )
         verdict = joined([answer.verdict for answer in answers if answer.primary])
@@ -132,7 +132,8 @@ class Trial:
         )
         return Tested(claim, variant, verdict, answers, rates, runs)
 
-    def _probe(self, claim: Claim, arms: _Arms) -> None:
+    def _probe(self, claim: Claim, arms: _Arms) -> dict[Path, str]:
+        problems: dict[Path, str] = {}
         wanted: dict[Path, set[str]] = {}
         for contrast in claim.contrasts:
             probes = {m.split(".")[1] for m in contrast.all_metrics if m.startswith(PROBE)}
@@ -143,7 +144,8 @@ class Trial:
                         wanted.setdefault(run.path, set()).update(probes)
         for together in sorted({tuple(sorted(each)) for each in wanted.values()}):
             paths = [path for path, each in wanted.items() if each == set(together)]
-            self.probe(paths, together)
+            problems |= self.probe(paths, together)
+        return problems
 
     def _answer(
         self,
@@ -151,13 +153,19 @@ class Trial:
         contrast: Contrast,
         runs: Mapping[str, SeedRuns],
         rates: Mapping[str, Rate],
+        problems: Mapping[Path, str],
         primary: bool,
     ) -> Answer:
         of, against = runs[contrast.of], runs[contrast.against]
         contrast = _placed(contrast, next(iter(against.values())))
         measured = measure(contrast, of, against)
-        if not measured.obstacle:
+        obstacle, remedy = _diverged([*of.values(), *against.values()])
+        if not obstacle and measured.estimate is None:
+            failed = [run.path for run in (*of.values(), *against.values())]
+            obstacle = next((problems[path] for path in failed if path in problems), "")
+        if not obstacle and not measured.obstacle:
             obstacle, remedy = _obstacle(contrast, runs, rates)
+        if obstacle:
             measured = replace(measured, obstacle=obstacle, remedy=remedy)
         if measured.obstacle or measured.estimate is None:
             verdict = Verdict(NOT_TESTABLE, measured.obstacle, measured.remedy)
@@ -245,14 +253,17 @@ def _with_probes(runs: SeedRuns) -> SeedRuns:
     return dict(zip(runs, found, strict=True))
 
 
+def _diverged(runs: Sequence[Run]) -> tuple[str, str]:
+    """Of those, how many, and what would help; both empty if there are none."""
+    lost = sum(not run.completed for run in runs)
+    return (f"{plural(lost, 'run')} diverged", "smaller rates (preset.rates)") if lost else ("", "")
+
+
 def _obstacle(
     contrast: Contrast, runs: Mapping[str, SeedRuns], rates: Mapping[str, Rate]
 ) -> tuple[str, str]:
     """Why the contrast is not testable here, and what would help; both empty if it is."""
     both = [run for name in (contrast.of, contrast.against) for run in runs[name].values()]
-    failed = [run for run in both if not run.completed]
-    if failed:
-        return f"{plural(len(failed), 'run')} diverged", "smaller rates (preset.rates)"
     if any(m.startswith(("parameters.", "macs.")) for m in contrast.all_metrics):
         return "", ""
     if any(run.results["feature_map"][1:] == [1, 1] for run in both):

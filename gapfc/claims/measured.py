@@ -60,7 +60,7 @@ def measure(contrast: Contrast, of: Mapping[int, Run], against: Mapping[int, Run
     if not kept:
         return Measured(
             None, _mean(ours), _mean(theirs),
-            obstacle=f"{' and '.join(contrast.all_metrics[:2])} has no value in these runs",
+            obstacle=f"{', '.join(dict.fromkeys(contrast.all_metrics))}: no value in these runs",
             remedy="look into their run.log",
         )  # fmt: skip
     seeds = [seeds[index] for index in kept]

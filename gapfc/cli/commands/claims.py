@@ -74,10 +74,10 @@ def run(config: DictConfig) -> int:
     return 0
 
 
-def _probe(paths: Sequence[Path], probes: Sequence[str], vouched: Vouched) -> None:
-    for done in evaluate_runs(paths, probes, vouched, progress=sys.stderr.isatty()):
-        for problem in done.problems:
-            print(f"  {from_here(done.run.path)}: {problem}", flush=True)
+def _probe(paths: Sequence[Path], probes: Sequence[str], vouched: Vouched) -> dict[Path, str]:
+    found = evaluate_runs(paths, probes, vouched, progress=sys.stderr.isatty())
+    given = {path.resolve(): path for path in paths}
+    return {given[done.run.path]: done.problems[0] for done in found if done.problems}
 
 
 def _all_claims() -> list[Claim]:
