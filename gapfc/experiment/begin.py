@@ -14,12 +14,13 @@ from gapfc.errors import UserError
 from gapfc.experiment.execute import execute
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
+from gapfc.experiment.probing import add
 from gapfc.experiment.results import results_of
 from gapfc.records.faults import disk_fault
 from gapfc.records.identity import CHANGEABLE
 from gapfc.records.metrics_csv import METRICS, read_rows
 from gapfc.records.predictions import PREDICTIONS
-from gapfc.records.probes import IMAGES, PROBES
+from gapfc.records.probes import IMAGES, PROBES, missing_probes
 from gapfc.records.results import RESULTS
 from gapfc.records.run import Run, earlier_run, open_run
 from gapfc.records.run_directory import CONFIG, RunDirectory
@@ -28,6 +29,7 @@ from gapfc.settings.explain import explain_in_run
 from gapfc.settings.kinds import check_settings
 from gapfc.settings.nodes import plain
 from gapfc.settings.trust import Vouched, admit
+from gapfc.system.interruption import Interrupted
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,14 @@ def begin(asked: Invocation, build: Build) -> int:
 
 
 def _pick_up(asked: Invocation, earlier: Run, build: Build) -> int:
+    probes = missing_probes(earlier.path, asked.config.trainer.probes)
+    if earlier.completed and probes:
+        log.info("already there: its probes are added  %s", earlier.path)
+        try:
+            add(built(build, asked.config), earlier, probes)
+        except Interrupted as stop:
+            return stop.exit_code
+        return 0
     if earlier.completed:
         log.info("already there: skipped  %s", earlier.path)
         return 0

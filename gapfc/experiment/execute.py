@@ -14,6 +14,7 @@ from gapfc.experiment import console, scores
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
 from gapfc.experiment.journal import Journal
+from gapfc.experiment.probing import probe
 from gapfc.experiment.results import results_of
 from gapfc.records.faults import disk_fault
 from gapfc.records.predictions import write_predictions
@@ -88,6 +89,8 @@ def _carry_out(
             experiment.load_best(directory)
             journal.close()
             measured, predictions = scores.measure(experiment)
+            if experiment.probes:
+                probe(experiment, experiment.probes, directory.path, tensorboard)
             fields = scores.fields(experiment, measured) | experiment.extra_results(measured)
             # Before results.json: a run that says it is completed has all its files.
             if predictions is not None:

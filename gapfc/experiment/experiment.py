@@ -26,8 +26,11 @@ from gapfc.errors import UserError
 from gapfc.measure.complexity import macs
 from gapfc.measure.drift import Drift
 from gapfc.measure.meter import Measures
-from gapfc.model.build import build, dry_run, feature_shape
+from gapfc.model.build import build, dry_run, feature_shape, rebuild
 from gapfc.model.classifier import Classifier
+from gapfc.probes.images import Images
+from gapfc.probes.registry import check_images, known
+from gapfc.probes.subject import Subject
 from gapfc.records.identity import changed_settings, group_hash, settings_text
 from gapfc.records.metrics_csv import write_rows
 from gapfc.records.run_directory import RunDirectory
@@ -56,10 +59,12 @@ class Experiment:
         self.device = choose_device(trainer.device)
         self.precision = choose_precision(trainer.precision, self.device)
         self.settings = Settings.of(nodes, self.precision)
+        self.probes = known(trainer.get("probes") or (), "trainer.probes")
         set_determinism(self.settings.deterministic)
         self.dataset = self.load_dataset()
         if self.dataset.num_classes < 2:
             raise UserError("A classifier needs two classes or more; these data have one.")
+        check_images(self.probes, self.dataset)
         self.interruption = Interruption()
         self.loader = Loader(
             self.dataset, LoaderSettings.of(config), self.device, self.interruption.check
@@ -181,6 +186,31 @@ class Experiment:
             self.dataset.num_classes,
             self.precision,
         )
+
+    def subject(self) -> Subject:
+        """What probes measure: the model as it is, on the test images (without any: validation)."""
+        split = "val" if self.dataset.test is None else "test"
+
+        def untrained() -> Classifier:
+            nodes, classes = self.model_nodes(), self.dataset.num_classes
+            return rebuild(nodes, classes, self.input_size, self.config.seed).to(self.device)
+
+        return Subject(
+            model=self.model.eval(),
+            untrained=untrained,
+            loader=self.loader,
+            split=split,
+            images=Images(self.loader, split, self.input_size),
+            input_size=self.input_size,
+            precision=self.precision,
+            device=self.device,
+            seed=self.config.seed,
+            check=self.interruption.check,
+        )
+
+    def model_nodes(self) -> dict[str, Any]:
+        """The nodes `backbone` and `head` that the model was built from."""
+        return plain(self.config)
 
     def extra_results(self, scores: Mapping[str, Measures | None]) -> dict[str, Any]:
         """Fields of results.json that only this command has; scores: final ones, by split."""

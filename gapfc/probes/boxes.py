@@ -3,17 +3,22 @@
 from torch import Tensor
 
 from gapfc.data.arrays import Arrays
+from gapfc.data.dataset import Dataset
 from gapfc.data.sizes import Size
 from gapfc.errors import UserError
 from gapfc.probes.subject import Subject
 
 
 def boxed(subject: Subject, split: str, probe: str) -> tuple[Tensor, Size]:
+    """`boxes_of` the images that `subject` is measured on."""
+    return boxes_of(subject.loader.dataset, split, probe)
+
+
+def boxes_of(dataset: Dataset, split: str, probe: str) -> tuple[Tensor, Size]:
     """Each object's (left, top, right, bottom), float32 [N, 4], and the (h, w) they are pixels of.
 
     Those are the images as stored. Raises UserError where the data set has no boxes.
     """
-    dataset = subject.loader.dataset
     images = dataset.split(split)
     if not isinstance(images, Arrays) or images.boxes is None:
         raise UserError(

@@ -17,7 +17,7 @@ SEED = "seed"
 # Where a run is saved, and what is shown while it runs.
 PLACE = ("data_root", "output_root", "resume", "rerun", "trust", "hydra", "trainer.progress")
 # What is read off the measurements afterwards.
-REPORTED = ("trainer.targets",)
+REPORTED = ("trainer.targets", "trainer.probes")
 # What the machine offers. The numbers agree except for rounding.
 MACHINE = ("trainer.device", "trainer.eval_batch_size", "dataset.residency", "dataset.workers")
 # Speed and rounding too, but a user may well sweep over these, so they belong to the identity. When

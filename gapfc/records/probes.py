@@ -8,7 +8,7 @@ that is a mean over images of yes or no, what each image said.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,15 @@ def read_values(folder: Path) -> dict[str, Any]:
     Raises OSError, or ValueError saying what is wrong.
     """
     return dict(_content(folder).get("probe", {}))
+
+
+def missing_probes(folder: Path, asked: Iterable[object]) -> list[str]:
+    """Which of the probes `asked` probes.json lacks; all of them where it cannot be read."""
+    try:
+        there = read_values(folder)
+    except (OSError, ValueError):
+        there = {}
+    return [str(name) for name in asked if name not in there]
 
 
 def read_probes(folder: Path, stem: str = STEM) -> Probes:

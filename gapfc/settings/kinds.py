@@ -109,6 +109,7 @@ _TRAINER: dict[str, Kind] = {
     "ema": PART | NULL,
     "early_stopping": whole(1, 10**6) | NULL,
     "targets": several(number(above=0, most=1), "a list of accuracies above 0, at most 1"),
+    "probes": several(TEXT, "a list of probes, such as [shift, size]"),
     "progress": AUTO | FLAG,
 }
 
@@ -297,7 +298,7 @@ ARGUMENTS: dict[str, Kind] = {
 }
 # What gapfc cannot do without; `gapfc transfer` takes backbone and head from the source.
 _NEEDED = (
-    *(f"trainer.{key}" for key in _TRAINER),
+    *(f"trainer.{key}" for key in _TRAINER if key != "probes"),  # which runs of before don't have
     *(f"augment.{key}" for key in _AUGMENT),
     *(f"{node}.{key}" for node in ("dataset", "backbone", "head") for key in ("name", "_target_")),
     *(f"dataset.{key}" for key in ("image_size", "val_fraction", "split_seed")),

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gapfc.errors import UserError
 from gapfc.formatting import duration, from_here, plural
+from gapfc.records.probes import missing_probes
 from gapfc.records.run import earlier_run
 from gapfc.sweep import launchers
 from gapfc.sweep.claim import is_free
@@ -90,7 +91,8 @@ class Sweeper(BasicSweeper):
                     earlier = earlier_run(self.worker.task.command, without_hydra(config))
                 except (OmegaConfBaseException, AttributeError, KeyError, TypeError):
                     earlier = None  # the run itself will say what is wrong with its settings
-            if earlier is not None and earlier.status == "completed":
+            probes = config.trainer.get("probes") or ()
+            if earlier and earlier.completed and not missing_probes(earlier.path, probes):
                 print(f"[run {number} of {len(self.runs)}]: {self.words[run]}")
                 print(f"  already there: skipped  {from_here(earlier.path)}")
             else:

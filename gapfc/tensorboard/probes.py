@@ -1,9 +1,10 @@
-"""What probes found, as scalars `probe/…`."""
+"""What probes found, as scalars `probe/…` and a reliability diagram."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gapfc.tensorboard.events import TensorBoardLog
+from gapfc.tensorboard.reliability import reliability_picture
 
 
 def log_probes(
@@ -11,6 +12,10 @@ def log_probes(
 ) -> None:
     """Log every number in `values`, nested by probe and condition. under: the tags' beginning."""
     tensorboard.scalars(dict(_leaves(values, under)), step)
+    if "calibration" in values:
+        picture = reliability_picture(values["calibration"]["reliability"])
+        tensorboard.image(f"{under}/calibration/reliability", picture, step)
+        tensorboard.flush()
 
 
 def _leaves(values: Mapping[str, Any], tag: str) -> Iterator[tuple[str, float | None]]:

@@ -33,7 +33,7 @@ from gapfc.transfer.picture import moved_picture
 from gapfc.transfer.protocols import protocol_of
 from gapfc.transfer.scratch import against_scratch, find_scratch, target_hash
 from gapfc.transfer.source import Source
-from gapfc.transfer.target import build_target
+from gapfc.transfer.target import build_target, model_nodes
 from gapfc.transfer.weights import last_layer
 from gapfc.validators import is_number
 
@@ -82,6 +82,10 @@ class Transfer(Experiment):
         classes = self.dataset.num_classes
         rows = self._old_rows() if self.config.keep_classes else None
         return build_target(nodes, self.protocol, self.source, classes, self.input_size, rows)
+
+    def model_nodes(self) -> dict[str, Any]:
+        """The nodes `backbone` and `head` that the target's model was built from."""
+        return model_nodes(plain(self.config), self.protocol, pretrained=False)
 
     def identity(self) -> dict[str, Any]:
         """The settings by which runs are told apart: the source's group, not its path."""

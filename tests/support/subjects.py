@@ -11,6 +11,7 @@ from gapfc.data.settings import LoaderSettings
 from gapfc.engine.device import choose_precision
 from gapfc.model.build import build
 from gapfc.model.classifier import Classifier
+from gapfc.probes.images import Images
 from gapfc.probes.subject import Subject
 from gapfc.settings.compose import Composer
 from gapfc.settings.nodes import plain
@@ -32,6 +33,7 @@ def composed(*overrides, dataset=None, model=None, untrained=None):
         untrained=lambda: untrained.eval(),
         loader=loader,
         split="test",
+        images=Images(loader, "test", size),
         input_size=size,
         precision=choose_precision("fp32", CPU),
         device=CPU,

@@ -12,7 +12,16 @@ from markupsafe import Markup
 import gapfc
 from gapfc.claims.carry_out import Answer, Tested
 from gapfc.claims.output.picture import picture
-from gapfc.claims.output.words import because, command, corrected, covers, effect, margin, values
+from gapfc.claims.output.words import (
+    because,
+    command,
+    corrected,
+    covers,
+    decisive,
+    effect,
+    margin,
+    values,
+)
 from gapfc.claims.verdict import (
     CONFIDENCE,
     EQUIVALENT,
@@ -51,6 +60,7 @@ def html_text(tested: Sequence[Tested], preset: str, typed: Sequence[str]) -> st
         picture=lambda each: pictures[id(each)],
         inline=inline,
         because=because,
+        decisive=decisive,
         kind=lambda verdict: CLASSES[verdict.kind],
         corrected=lambda each: corrected(tested, each),
         margin=margin,

@@ -1,0 +1,52 @@
+"""The probes that `trainer.probes` asks for, at the end of a run or added to one that has ended."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from gapfc.experiment.experiment import Experiment
+from gapfc.probes.measure import measure, merged
+from gapfc.records.probes import Probes, read_probes, write_probes
+from gapfc.records.run import Run
+from gapfc.records.run_directory import RunDirectory
+from gapfc.tensorboard.events import TensorBoardLog
+from gapfc.tensorboard.probes import log_probes
+
+log = logging.getLogger(__name__)
+
+
+def probe(
+    experiment: Experiment, names: Sequence[str], folder: Path, tensorboard: TensorBoardLog
+) -> None:
+    """Measure `names` with the model as it is; write what is found, beside what was there.
+
+    A probe that cannot be carried out is told and left out. Raises Interrupted, and OSError.
+    """
+    log.info("probes: %s", ", ".join(names))
+    found, problems = measure(experiment.subject(), names, experiment.config.dataset.name)
+    for name, why in problems.items():
+        log.warning("probe %s is missing: %s", name, why)
+    write_probes(folder, merged(_there(folder), found))
+    log_probes(tensorboard, found.values, experiment.training.progress.step)
+
+
+def add(experiment: Experiment, run: Run, names: Sequence[str]) -> None:
+    """Measure `names` of the completed `run`, which `experiment` was built for."""
+    directory = RunDirectory.resume(run.path)
+    try:
+        experiment.load_best(directory)
+        tensorboard = TensorBoardLog(run.path)
+        try:
+            with experiment.interruption:
+                probe(experiment, names, run.path, tensorboard)
+        finally:
+            tensorboard.close()
+    finally:
+        directory.close()
+
+
+def _there(folder: Path) -> Probes | None:
+    try:
+        return read_probes(folder)
+    except (OSError, ValueError):
+        return None
