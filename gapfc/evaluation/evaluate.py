@@ -20,14 +20,15 @@ from gapfc.probes.images import Images
 from gapfc.probes.measure import Begin, measure, merged
 from gapfc.probes.subject import Subject
 from gapfc.records.faults import disk_fault
-from gapfc.records.probes import STEM, Probes, read_probes, write_probes
+from gapfc.records.predictions import PREDICTIONS, read_predictions
+from gapfc.records.probes import CLEAN, STEM, Probes, read_probes, write_probes
 from gapfc.records.run import Run, find_runs, read_run
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.trust import Vouched
 from gapfc.tensorboard.events import TensorBoardLog
 from gapfc.tensorboard.probes import log_probes
 
-# How far rounding on another device may move the accuracy: this share, or this many images.
+# How many predictions rounding on another device may move: this share, or this many.
 MOST_OFF, MOST_IMAGES_OFF = 0.01, 3
 
 Show = Callable[[str, int], None]
@@ -169,10 +170,10 @@ class _Evaluation:
         measured = tuple(name for name in names if name not in problems)
         if not measured:
             return Evaluated(run, self._there(run), problems=told)
-        if self._other is None:
-            _check_same_images(trained, found)
-        else:
+        if self._other is not None:
             found.data["split"] = self._other.split
+        elif trained.loader.settings.image_size is not None:  # else tested at many sizes
+            _check_same_images(run, found)
         probes = merged(self._there(run), found)
         write_probes(run.path, probes, self._stem)
         log = TensorBoardLog(run.path)
@@ -208,16 +209,20 @@ class _Evaluation:
         )
 
 
-def _check_same_images(trained: Trained, found: Probes) -> None:
-    """UserError if the model is not as good as results.json says, beyond rounding."""
-    recorded = (trained.run.results.get(found.data["split"]) or {}).get("accuracy")
-    if recorded is None or trained.loader.settings.image_size is None:
-        return  # photos of native sizes are all measured at one
-    accuracy, images = found.values["clean"]["accuracy"], found.data["images"]
-    if abs(accuracy - recorded) > max(MOST_OFF, MOST_IMAGES_OFF / images):
+def _check_same_images(run: Run, found: Probes) -> None:
+    """UserError if the model does not see what predictions.npz says it saw, beyond rounding."""
+    try:
+        then = read_predictions(run.path)
+    except (OSError, ValueError):
+        return  # none, or damaged: nothing to hold against
+    if sorted(then.index.tolist()) != sorted(found.index.tolist()):
+        raise UserError("its test images are no longer those that it was tested on")
+    order, other = then.index.argsort(), found.index.argsort()
+    changed = int((then.right[order] != found.yes[CLEAN][0][other]).sum())
+    if changed > max(MOST_OFF * len(then), MOST_IMAGES_OFF):
         raise UserError(
-            f"it sees {accuracy:.2%} of its {found.data['split']} images right, and results.json "
-            f"says {recorded:.2%}: its images or weights have been changed since"
+            f"of its {len(then)} test images {changed} are right or wrong otherwise than "
+            f"{PREDICTIONS} says: images or weights have been changed since"
         )
 
 

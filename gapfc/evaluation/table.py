@@ -15,9 +15,9 @@ MIDDLE = "3"  # of the severities
 PARTS = ("dataset", "backbone", "head")
 KEY = """\
 In percent, means over runs. clean: accuracy; shift, rolled: what it loses when
-images move by so many pixels (black comes in; or what leaves, at the other side);
-1.5×: accuracy at that size (–: the head takes one size); corrupt: what it loses
-over five corruptions of severity 3; T: the temperature that validation chooses."""
+images move by so many pixels (black comes in; or what leaves comes back at the
+other side); 1.5×: accuracy at that size (–: the head takes one size); corrupt:
+what it loses over five corruptions of severity 3; T: the best temperature."""
 
 
 def table(evaluated: Iterable[Evaluated]) -> str:
