@@ -20,6 +20,7 @@ from gapfc.claims.output.words import (
     decisive,
     effect,
     margin,
+    metrics,
     values,
 )
 from gapfc.claims.verdict import (
@@ -66,6 +67,7 @@ def html_text(tested: Sequence[Tested], preset: str, typed: Sequence[str]) -> st
         margin=margin,
         effect=effect,
         values=values,
+        metrics=metrics,
         covers=covers,
         alone=_alone,
         several=len({each.variant for each in tested}) > 1,
