@@ -16,6 +16,7 @@ from gapfc.claims.runs import Runs, merged
 from gapfc.claims.verdict import (
     CONFIDENCE,
     NOT_TESTABLE,
+    OPPOSITE,
     SUPPORTED,
     UNDECIDED,
     Verdict,
@@ -26,7 +27,7 @@ from gapfc.claims.verdict import (
 )
 from gapfc.compare.collect import with_probes
 from gapfc.errors import UserError
-from gapfc.formatting import duration, plural
+from gapfc.formatting import duration, plural, printable
 from gapfc.records.run import Run
 
 PROBE = "probe."
@@ -67,20 +68,19 @@ class Trial:
 
     Attributes:
         typed: the settings that the user typed, for all runs; a claim's own win over them.
-        probe: measures the runs of these folders by these probes.
+        probe: measures the runs of these folders by these probes; of runs where that failed, why.
     """
 
     preset: Preset
     typed: Settings
     runs: Runs
-    probe: Callable[[Sequence[Path], Sequence[str]], object]
+    probe: Callable[[Sequence[Path], Sequence[str]], Mapping[Path, str]]
     tell: Callable[[str], None]
 
     def test(self, claims: Sequence[Claim]) -> list[Tested]:
         """Every claim on every variant of the preset that has its images."""
-        todo = [
-            (claim, variant) for claim in claims for variant in self.preset.variants(claim.arms)
-        ]
+        self.check(claims)
+        todo = self._todo(claims)
         tested = [
             self._one(claim, variant, f"[{number} of {len(todo)}]")
             for number, (claim, variant) in enumerate(todo, 1)
@@ -88,6 +88,22 @@ class Trial:
         verdicts = corrected([each.verdict for each in tested])
         return [
             replace(each, verdict=verdict) for each, verdict in zip(tested, verdicts, strict=True)
+        ]
+
+    def check(self, claims: Sequence[Claim]) -> None:
+        """Refuse what no run takes, before the first is made: UserError that names the arm."""
+        for claim, variant in self._todo(claims):
+            arms = _Arms(claim.arms, variant, self.preset, self.typed, self.runs)
+            for arm in claim.arms.values():
+                try:
+                    arms.check(arm)
+                except UserError as error:
+                    where = f"claim/{claim.name}.yaml, arm {printable(arm.name)}"
+                    raise UserError(f"{where}: {error}") from error
+
+    def _todo(self, claims: Sequence[Claim]) -> list[tuple[Claim, str]]:
+        return [
+            (claim, variant) for claim in claims for variant in self.preset.variants(claim.arms)
         ]
 
     def _one(self, claim: Claim, variant: str, place: str) -> Tested:
@@ -102,11 +118,11 @@ class Trial:
                 f"{place} claim {claim.number} on {variant}: {name}, arm {count} of {len(wanted)}"
                 f" ({arms.rate(name).words})"
             )
-        self._probe(claim, arms)
+        problems = self._probe(claim, arms)
         runs = {name: _with_probes(arms.of(name)) for name in wanted}
         rates = {name: arms.rate(name) for name in wanted}
         answers = tuple(
-            self._answer(claim, contrast, runs, rates, primary=contrast in claim.primary)
+            self._answer(claim, contrast, runs, rates, problems, contrast in claim.primary)
             for contrast in claim.contrasts
         )
         verdict = joined([answer.verdict for answer in answers if answer.primary])
@@ -116,7 +132,8 @@ class Trial:
         )
         return Tested(claim, variant, verdict, answers, rates, runs)
 
-    def _probe(self, claim: Claim, arms: _Arms) -> None:
+    def _probe(self, claim: Claim, arms: _Arms) -> dict[Path, str]:
+        problems: dict[Path, str] = {}
         wanted: dict[Path, set[str]] = {}
         for contrast in claim.contrasts:
             probes = {m.split(".")[1] for m in contrast.all_metrics if m.startswith(PROBE)}
@@ -127,7 +144,8 @@ class Trial:
                         wanted.setdefault(run.path, set()).update(probes)
         for together in sorted({tuple(sorted(each)) for each in wanted.values()}):
             paths = [path for path, each in wanted.items() if each == set(together)]
-            self.probe(paths, together)
+            problems |= self.probe(paths, together)
+        return problems
 
     def _answer(
         self,
@@ -135,13 +153,19 @@ class Trial:
         contrast: Contrast,
         runs: Mapping[str, SeedRuns],
         rates: Mapping[str, Rate],
+        problems: Mapping[Path, str],
         primary: bool,
     ) -> Answer:
         of, against = runs[contrast.of], runs[contrast.against]
         contrast = _placed(contrast, next(iter(against.values())))
         measured = measure(contrast, of, against)
-        if not measured.obstacle:
+        obstacle, remedy = _diverged([*of.values(), *against.values()])
+        if not obstacle and measured.estimate is None:
+            failed = [run.path for run in (*of.values(), *against.values())]
+            obstacle = next((problems[path] for path in failed if path in problems), "")
+        if not obstacle and not measured.obstacle:
             obstacle, remedy = _obstacle(contrast, runs, rates)
+        if obstacle:
             measured = replace(measured, obstacle=obstacle, remedy=remedy)
         if measured.obstacle or measured.estimate is None:
             verdict = Verdict(NOT_TESTABLE, measured.obstacle, measured.remedy)
@@ -184,19 +208,26 @@ class _Arms:
             return Rate(None, "the usual rate")
         if arm.rate != OWN_RATE:
             other = self.rate(arm.rate)
-            return replace(other, words=f"{other.value:g}, as {arm.rate}")
+            return replace(other, words=f"as {arm.rate}: {other.words}")
         return choose_rate(self._preset, lambda rate, seed: self._run(arm, rate, seed))
 
+    def check(self, arm: Arm) -> None:
+        """UserError for settings that its runs do not take."""
+        self._runs.check(self._settings(arm), transfer=arm.source is not None)
+
     def _run(self, arm: Arm, rate: float | None, seed: int) -> Run:
-        data = self._preset.data[self._variant][arm.data]
-        layers = [self._preset.settings, data, self._typed, arm.settings]
-        settings = merged(*layers, {} if rate is None else {LR: rate}, {"seed": seed})
+        settings = merged(self._settings(arm), {} if rate is None else {LR: rate}, {"seed": seed})
         if arm.source is None:
             return self._runs.have(settings)
-        source = self.of(arm.source)[seed]
-        for key in [key for key in settings if key.split(".")[0] == "backbone"]:
-            del settings[key]  # it is the source's
-        return self._runs.have(settings, source.path)
+        return self._runs.have(settings, self.of(arm.source)[seed].path)
+
+    def _settings(self, arm: Arm) -> Settings:
+        data = self._preset.data[self._variant][arm.data]
+        settings = merged(self._preset.settings, data, self._typed, arm.settings)
+        if arm.source is not None:
+            for key in [key for key in settings if key.split(".")[0] == "backbone"]:
+                del settings[key]  # it is the source's
+        return settings
 
 
 def _placed(contrast: Contrast, run: Run) -> Contrast:
@@ -222,14 +253,17 @@ def _with_probes(runs: SeedRuns) -> SeedRuns:
     return dict(zip(runs, found, strict=True))
 
 
+def _diverged(runs: Sequence[Run]) -> tuple[str, str]:
+    """Of those, how many, and what would help; both empty if there are none."""
+    lost = sum(not run.completed for run in runs)
+    return (f"{plural(lost, 'run')} diverged", "smaller rates (preset.rates)") if lost else ("", "")
+
+
 def _obstacle(
     contrast: Contrast, runs: Mapping[str, SeedRuns], rates: Mapping[str, Rate]
 ) -> tuple[str, str]:
     """Why the contrast is not testable here, and what would help; both empty if it is."""
     both = [run for name in (contrast.of, contrast.against) for run in runs[name].values()]
-    failed = [run for run in both if not run.completed]
-    if failed:
-        return f"{plural(len(failed), 'run')} diverged", "smaller rates (preset.rates)"
     if any(m.startswith(("parameters.", "macs.")) for m in contrast.all_metrics):
         return "", ""
     if any(run.results["feature_map"][1:] == [1, 1] for run in both):
@@ -258,13 +292,14 @@ def _falls(metric: str) -> bool:
 def _despite_censoring(verdict: Verdict, contrast: Contrast, measured: Measured) -> Verdict:
     """A run that never reached the target counts with its last step, which is too few.
 
-    That is safe only where it makes the claim harder to support.
+    That is safe only where it makes the verdict harder to reach.
     """
     ours, theirs = measured.censored_of, measured.censored_against
     if not ours and not theirs:
         return verdict
-    slower = ours if contrast.says == "higher" else theirs  # whose being slow speaks for the claim
-    if verdict.kind == SUPPORTED and slower == ours + theirs:
+    # Whose being slow speaks for the claim, and whose against it.
+    for_it, against_it = (theirs, ours) if contrast.says == "lower" else (ours, theirs)
+    if {SUPPORTED: against_it, OPPOSITE: for_it}.get(verdict.kind) == 0:
         return verdict
     return Verdict(
         UNDECIDED,

@@ -17,7 +17,7 @@ from gapfc.records.stored_text import parse_yaml
 from gapfc.validators import is_number, is_whole
 
 Says = Literal["higher", "lower", "kept"]
-Unit = Literal["points", "factor"]
+Unit = Literal["points", "factor", "value"]
 Settings = dict[str, Any]
 
 OWN_RATE, NO_RATE = "own", "default"
@@ -55,7 +55,7 @@ class Contrast:
         of, against: names of arms.
         against_metrics: of `against`, if others.
         says: what the claim expects of `of`: higher, lower, or kept (not lower by the margin).
-        unit: points of a share, or the factor between both.
+        unit: points of a share, the factor between both, or the value as it is (nats, CKA).
         shows: of a control, what it tells beside the primary contrast.
     """
 
@@ -138,9 +138,13 @@ def parse_claim(name: str, text: str) -> Claim:
     arms = _arms(reader, content)
     # Written once for all contrasts of a claim, where they have it in common.
     usual = {"unit": unit}
-    primary = reader.items(content, "primary")
-    if not primary:
+    items = reader.items(content, "primary")
+    if not items:
         reader.refuse("primary", "the contrast that decides, or a list of them", None)
+    primary = tuple(_contrast(reader, "primary", item, arms, usual) for item in items)
+    for contrast in primary:
+        if contrast.unit != unit:
+            reader.refuse("primary.unit", f"{unit}, the unit of the margin", contrast.unit)
     return Claim(
         name=name,
         number=content["number"],
@@ -150,9 +154,9 @@ def parse_claim(name: str, text: str) -> Claim:
         reason=reader.text(content, "reason"),
         limits=reader.text(content, "limits"),
         arms=arms,
-        primary=tuple(_contrast(reader, "primary", item, arms, usual) for item in primary),
+        primary=primary,
         controls=tuple(
-            _contrast(reader, "controls", item, arms, {**usual, **_of(primary[0])})
+            _contrast(reader, "controls", item, arms, {**usual, **_of(items[0])})
             for item in reader.items(content, "controls")
         ),
     )
@@ -166,26 +170,27 @@ def _of(primary: Mapping[str, Any]) -> dict[str, Any]:
 
 def _arms(reader: _Reader, content: Mapping[str, Any]) -> dict[str, Arm]:
     shared = reader.mapping(content, "settings")
+    reader.settings("settings", shared)
     given = reader.mapping(content, "arms")
     if not given:
         reader.refuse("arms", "names of arms, each with its settings, as in gap: {head: gap}", None)
-    data = content.get("data", "pictures")
+    data = reader.name("data", content.get("data", "pictures"))
     arms = {}
     for name, settings in given.items():
+        if name in (OWN_RATE, NO_RATE):
+            reader.refuse("arms", f"other names than {OWN_RATE} and {NO_RATE}", name)
         if not isinstance(settings, dict):
             reader.refuse(f"arms.{name}", "settings, as in {head: gap}", settings)
         own = {key: value for key, value in settings.items() if key not in _ARM_KEYS}
-        for key in own:
-            if not re.fullmatch(r"[A-Za-z_][\w.]*", key):
-                reader.refuse(f"arms.{name}", "dotted keys of gapfc train", key)
+        reader.settings(f"arms.{name}", own)
         seeds = settings.get("seeds")
         if seeds is not None and (not is_whole(seeds) or seeds < 1):
             reader.refuse(f"arms.{name}.seeds", "a whole number of 1 or more", seeds)
         arms[name] = Arm(
             name=name,
-            data=str(settings.get("data", data)),
+            data=reader.name(f"arms.{name}.data", settings.get("data", data)),
             settings={**shared, **own},
-            rate=str(settings.get("rate", OWN_RATE)),
+            rate=reader.name(f"arms.{name}.rate", settings.get("rate", OWN_RATE)),
             source=settings.get("source"),
             seeds=seeds,
         )
@@ -194,6 +199,11 @@ def _arms(reader: _Reader, content: Mapping[str, Any]) -> dict[str, Arm]:
             reader.arm(f"arms.{arm.name}.rate", arm.rate, arms)
         if arm.source is not None:
             reader.arm(f"arms.{arm.name}.source", arm.source, arms)
+    for arm in arms.values():
+        if arm.source is not None and arms[arm.source].source is not None:
+            reader.refuse(
+                f"arms.{arm.name}.source", "an arm that is trained from scratch", arm.source
+            )
     return {name: _rooted(reader, arm, arms) for name, arm in arms.items()}
 
 
@@ -206,8 +216,6 @@ def _rooted(reader: _Reader, arm: Arm, arms: Mapping[str, Arm]) -> Arm:
             reader.refuse(f"arms.{arm.name}.rate", "an arm that chooses its own rate", arm.rate)
         seen.append(rate)
         rate = arms[rate].rate
-    if rate == arm.name:
-        reader.refuse(f"arms.{arm.name}.rate", "own, default, or another arm", arm.rate)
     if rate in arms and arms[rate].rate == NO_RATE:
         rate = NO_RATE
     return replace(arm, rate=rate)
@@ -228,6 +236,8 @@ def _contrast(
     of = reader.arm(f"{place}.of", item.get("of"), arms)
     against = reader.arm(f"{place}.against", item.get("against", of), arms)
     others = reader.metrics(item, f"{place}.against_metric", "against_metric", metrics)
+    if of == against and metrics == others:
+        reader.refuse(f"{place}.against", "another arm, or an against_metric", against)
     name = item.get("name") or (f"{of} against {against}" if of != against else of)
     return Contrast(
         name=str(name),
@@ -270,6 +280,18 @@ class _Reader:
             self.refuse(key, "keys and values", value)
         return dict(value)
 
+    def name(self, place: str, value: object) -> str:
+        if not isinstance(value, str) or not value:
+            self.refuse(place, "a name", value)
+        return str(value)
+
+    def settings(self, place: str, node: Mapping[str, Any]) -> None:
+        for key, value in node.items():
+            if not re.fullmatch(r"[A-Za-z_][\w.]*", key):
+                self.refuse(place, "dotted keys of gapfc train", key)
+            if isinstance(value, dict):
+                self.refuse(f"{place}.{key}", f"one value; write {key}.… with a dot", value)
+
     def items(self, node: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
         value = node.get(key) or []
         return list(value) if isinstance(value, list) else [value]
@@ -293,8 +315,8 @@ class _Reader:
         return tuple(found)
 
     def arm(self, place: str, value: object, arms: Collection[str]) -> str:
-        if value not in arms:
+        if not isinstance(value, str) or value not in arms:
             near = difflib.get_close_matches(str(value), arms, n=1)
             hint = f" (did you mean {near[0]}?)" if near and value is not None else ""
             self.refuse(place, f"one of the arms {', '.join(arms)}{hint}", value)
-        return str(value)
+        return value

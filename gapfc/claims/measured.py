@@ -14,7 +14,7 @@ from gapfc.claims.claim import Contrast
 from gapfc.claims.verdict import FEWEST_SEEDS, toward
 from gapfc.compare.crossed import crossed
 from gapfc.compare.estimate import Array, Estimate, seeds_alone
-from gapfc.compare.fields import lookup, metric_of
+from gapfc.compare.fields import metric_of
 from gapfc.compare.images import Images
 from gapfc.records.run import Run
 
@@ -60,7 +60,7 @@ def measure(contrast: Contrast, of: Mapping[int, Run], against: Mapping[int, Run
     if not kept:
         return Measured(
             None, _mean(ours), _mean(theirs),
-            obstacle=f"{' and '.join(contrast.all_metrics[:2])} has no value in these runs",
+            obstacle=f"{', '.join(dict.fromkeys(contrast.all_metrics))}: no value in these runs",
             remedy="look into their run.log",
         )  # fmt: skip
     seeds = [seeds[index] for index in kept]
@@ -71,8 +71,8 @@ def measure(contrast: Contrast, of: Mapping[int, Run], against: Mapping[int, Run
         "of": float(a.mean()),
         "against": float(b.mean()),
         "exact": exact,
-        "censored_of": _censored(contrast, [of[seed] for seed in seeds]),
-        "censored_against": _censored(contrast, [against[seed] for seed in seeds]),
+        "censored_of": _censored(contrast.metrics, [of[seed] for seed in seeds]),
+        "censored_against": _censored(contrast.against_metrics, [against[seed] for seed in seeds]),
     }
     if contrast.unit == "factor":
         if min(a.min(), b.min()) <= 0:
@@ -132,10 +132,9 @@ def _exact(contrast: Contrast) -> bool:
     return all(m.startswith(("parameters.", "macs.")) for m in contrast.all_metrics)
 
 
-def _censored(contrast: Contrast, runs: Sequence[Run]) -> int:
+def _censored(metrics: Sequence[str], runs: Sequence[Run]) -> int:
     return sum(
-        any(m.startswith(CENSORED) and lookup(run.results, m) is None for m in contrast.metrics)
-        for run in runs
+        any(m.startswith(CENSORED) and metric_of(run, m) is None for m in metrics) for run in runs
     )
 
 

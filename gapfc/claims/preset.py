@@ -75,8 +75,10 @@ class Preset:
         first = next(iter(self.data.values())).get("pictures", {})
         # What belongs to the preset's own set (its sizes, limits) says nothing of another.
         shared = {key: value for key, value in first.items() if not key.startswith("dataset")}
-        pictures = {"dataset": dataset, **shared}
-        return replace(self, data={dataset: {"pictures": pictures}, **without})
+        known = self.data.get(dataset, {}).get("pictures")
+        pictures = {"dataset": dataset, **shared} if known is None else known
+        others = without.pop(dataset, {})
+        return replace(self, data={dataset: {"pictures": pictures, **others}, **without})
 
     def variants(self, arms: Mapping[str, Arm]) -> list[str]:
         """The variants that have all images that `arms` ask for. UserError if there is none."""

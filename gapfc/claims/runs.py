@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shlex
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ from gapfc.experiment.begin import Build, built, resume
 from gapfc.experiment.execute import execute
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
+from gapfc.formatting import printable
 from gapfc.records.run import Run, earlier_run, read_run
 from gapfc.records.run_log import holding
 from gapfc.settings.compose import Composer, CompositionError, config_dirs
@@ -63,6 +66,11 @@ class Runs:
             self._known[known] = self._make(command, overrides, source)
         return self._known[known]
 
+    def check(self, settings: Settings, transfer: bool) -> None:
+        """Refuse settings that no run takes: UserError."""
+        command = "transfer" if transfer else "train"
+        self._compose(command, [typed(key, value) for key, value in settings.items()], False)
+
     def _make(self, command: str, overrides: list[str], source: Path | None) -> Run:
         config = self._compose(command, overrides)
         build: Build = Experiment
@@ -96,31 +104,38 @@ class Runs:
             raise UserError(f"{path} failed, and with it the claims that need it: {run.reason}")
         return run
 
-    def _compose(self, command: str, overrides: list[str]) -> DictConfig:
+    def _compose(self, command: str, overrides: list[str], complete: bool = True) -> DictConfig:
         if self._composer is None:
             # A folder of the user's own configs applies to the runs too.
             folders = [word for folder in config_dirs() for word in ("--config-dir", folder)]
             self._composer = Composer(folders)
         try:
             config = self._composer.compose(command, overrides, RunMode.RUN)
-            check_settings(config)
+            check_settings(config, complete)
         except CompositionError as error:
             said = explain(error, command, command, overrides)
-            raise UserError(f"claims: gapfc {command} {' '.join(overrides)}: {said}") from error
+            whole = shlex.join(["gapfc", command, *overrides])
+            raise UserError(f"{said}\n(this came of {printable(whole, 1000)})") from error
         return config
 
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Hold the run, so that no other process makes it too; waits for one that is at work on it."""
-    import time
+    """Hold the run, so that no other process makes it too; waits for one that is at work on it.
 
+    Raises UserError where nothing can be written.
+    """
     while True:
         try:
             claim = Claim(path)
             break
         except UserError:
             time.sleep(1)
+        except OSError as error:
+            raise UserError(
+                f"{path.parents[2]} cannot be written ({error.strerror}): set output_root to a "
+                "folder that you may write to"
+            ) from error
     try:
         yield
     finally:
@@ -149,13 +164,6 @@ def typed(key: str, value: Any) -> str:
         quoted = value.replace("\\", "\\\\").replace("'", "\\'")
         return f"{key}='{quoted}'"
     return f"{key}={json.dumps(value, separators=(',', ':'))}"
-
-
-def command_of(run: Run) -> str:
-    """What trains this run, to be pasted into a shell."""
-    import shlex
-
-    return shlex.join(["gapfc", run.command, *run.overrides])
 
 
 def merged(*layers: Mapping[str, Any]) -> Settings:

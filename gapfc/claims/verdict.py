@@ -113,17 +113,18 @@ def joined(verdicts: Sequence[Verdict]) -> Verdict:
     """Of a claim whose every primary contrast has to hold.
 
     One that is refuted refutes it; else one that cannot be tested or decided leaves it so. The p of
-    a claim that holds is the largest of theirs (an intersection-union test, Berger 1982), of one
-    that is refuted the smallest of those that refute it.
+    a claim that holds is the largest of theirs (an intersection-union test, Berger 1982); of one
+    that is refuted the smallest, times the number of those that could have refuted it (Bonferroni).
     """
-    for kinds, pick in (
-        ((OPPOSITE, EQUIVALENT), min),
-        ((NOT_TESTABLE,), None),
-        ((UNDECIDED,), max),
-    ):
-        found = [verdict for verdict in verdicts if verdict.kind in kinds]
+    refuting = [verdict for verdict in verdicts if verdict.kind in (OPPOSITE, EQUIVALENT)]
+    if refuting:
+        chances = sum(verdict.p is not None for verdict in verdicts)
+        first = min(refuting, key=_p)
+        return replace(first, p=None if first.p is None else min(1.0, chances * first.p))
+    for kind in (NOT_TESTABLE, UNDECIDED):
+        found = [verdict for verdict in verdicts if verdict.kind == kind]
         if found:
-            return found[0] if pick is None else pick(found, key=_p)
+            return max(found, key=_p)
     return max(verdicts, key=_p)
 
 
@@ -142,8 +143,8 @@ def corrected(verdicts: Sequence[Verdict], alpha: float = 1 - CONFIDENCE) -> lis
                     verdict,
                     kind=UNDECIDED,
                     p_holm=p,
-                    why=f"{verdict.kind} by its own interval, but not once all claims are "
-                    f"corrected for (p = {p:.2f})",
+                    why=f"{verdict.kind} by its own interval, but not once it is corrected for "
+                    f"all contrasts and claims (p = {p:.2f})",
                     change="more seeds, or fewer claims at once (only=…)",
                 )
             )
@@ -159,4 +160,5 @@ def toward(contrast: Contrast) -> int:
 
 def in_unit(contrast: Contrast, margin: float) -> float:
     """A margin of the claim as `decide` takes it: a share, or the logarithm of a factor."""
-    return math.log(margin) if contrast.unit == "factor" else margin / 100
+    scaled = {"factor": math.log(margin) if margin > 0 else 0.0, "points": margin / 100}
+    return scaled.get(contrast.unit, margin)

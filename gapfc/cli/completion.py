@@ -118,7 +118,7 @@ def settings(config_name: str, before: list[str], word: str) -> list[str]:
     key, equals, value = word.partition("=")
     name = key.lstrip("+~")
     prefix = key[: len(key) - len(name)]
-    groups = composer.groups()
+    groups = composer.offered(config_name)
     if equals and name in groups:
         done, comma, last = value.rpartition(",")
         begun, taken = f"{key}={done}{comma}", done.split(",")

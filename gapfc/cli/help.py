@@ -32,7 +32,7 @@ def help_text(
         defaults = composer.files(config_name)
     except CompositionError as error:
         raise UserError(explain(error, command, config_name, arguments)) from error
-    choices = composer.groups()
+    choices = composer.offered(config_name)
     comments: dict[str, str] = {}
     headings: dict[str, str] = {}
     chosen: dict[str, str] = {}

@@ -20,6 +20,8 @@ from gapfc.settings.paths import SEARCH_PATH
 # What Hydra raises for settings it cannot compose; its parser recurses into brackets.
 CompositionError = (HydraException, OmegaConfBaseException, ValueError, RecursionError)
 
+CLAIM = "claim"  # a folder beside the groups, of files that are no settings
+
 
 class Composer:
     """gapfc's groups, and those of `--config-dir`, for the settings on one command line."""
@@ -88,13 +90,22 @@ class Composer:
 
     def groups(self) -> dict[str, list[str]]:
         """Group -> its choices, without Hydra's own."""
-        # The loader's own method reads all of Hydra's configs anew for each group.
-        repository = self.loader.repository
         return {
-            group: listed(repository.get_group_options(group, ObjectType.CONFIG))
+            group: self.choices(group)
             for group in sorted(self.loader.list_groups(""))
-            if group != "hydra" and not group.startswith("_")
+            if group not in ("hydra", CLAIM) and not group.startswith("_")
         }
+
+    def offered(self, config_name: str) -> dict[str, list[str]]:
+        """Of `groups`, those that mean something to this command."""
+        # Presets are of claims, which make their own experiments and sweeps.
+        others = ("experiment", "sweep") if config_name == "claims" else ("preset",)
+        return {group: names for group, names in self.groups().items() if group not in others}
+
+    def choices(self, folder: str) -> list[str]:
+        """The files in a folder of configs, without those that others build on (`_base`)."""
+        # The loader's own method reads all of Hydra's configs anew for each group.
+        return listed(self.loader.repository.get_group_options(folder, ObjectType.CONFIG))
 
 
 def without_hydra(config: DictConfig) -> DictConfig:

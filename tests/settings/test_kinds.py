@@ -11,9 +11,10 @@ from gapfc.settings.kinds import ARGUMENTS, KINDS, check_settings
 from gapfc.transfer.protocols import PROTOCOLS
 
 COMPOSER = Composer([])
-GROUPS = ("augment", "backbone", "dataset", "head", "optimizer", "schedule")
+GROUPS = ("augment", "backbone", "dataset", "head", "optimizer", "preset", "schedule")
+OF_RUNS = ("preset.settings", "preset.data")  # what lies below are settings of runs
 FILES = [
-    *((name, "") for name in ("train", "transfer", "inspect")),
+    *((name, "") for name in ("train", "transfer", "inspect", "claims")),
     *(
         (f"{group}/{choice}", f"{group}.")
         for group in GROUPS
@@ -25,7 +26,7 @@ COMMENTS = [
     (f"{prefix}{key}", comment, file)
     for file, prefix in FILES
     for key, comment in key_comments(COMPOSER.text(file)).items()
-    if not key.startswith(("hydra", "defaults"))
+    if not f"{prefix}{key}".startswith(("hydra", "defaults", *(f"{node}." for node in OF_RUNS)))
 ]
 TABLE = {**KINDS, **ARGUMENTS}
 NODES = {"trainer", "source", "source.options", *GROUPS, "backbone.pool"}
@@ -33,7 +34,7 @@ NODES = {"trainer", "source", "source.options", *GROUPS, "backbone.pool"}
 
 def leaves(node, prefix=""):
     for key, value in node.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and f"{prefix}{key}" not in OF_RUNS:
             yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"
@@ -54,7 +55,7 @@ def test_every_key_of_a_file_is_in_the_table_and_has_a_comment(file):
 
 @pytest.mark.parametrize(("key", "comment", "file"), COMMENTS)
 def test_a_comment_says_what_the_table_allows(key, comment, file):
-    if key in NODES:
+    if key in NODES or key in OF_RUNS:
         return
     allows = TABLE[key].allows
     assert allows(None) == bool(re.search(r"\bnull\b", comment)), "null"
@@ -93,7 +94,7 @@ def test_the_protocols_are_those_there_are():
     assert not KINDS["protocol"].allows("other")
 
 
-@pytest.mark.parametrize("command", ["train", "transfer", "inspect"])
+@pytest.mark.parametrize("command", ["train", "transfer", "inspect", "claims"])
 def test_every_command_is_as_the_table_has_it(command):
     check_settings(COMPOSER.compose(command, []))
 
@@ -102,7 +103,7 @@ def test_every_choice_is_as_the_table_has_it():
     groups = {group: COMPOSER.groups()[group] for group in GROUPS}
     for place in range(max(map(len, groups.values()))):  # several at once: composing takes its time
         given = [f"{group}={names[place % len(names)]}" for group, names in groups.items()]
-        check_settings(COMPOSER.compose("train", given), complete=False)
+        check_settings(COMPOSER.compose("claims", given), complete=False)
 
 
 @pytest.mark.parametrize(

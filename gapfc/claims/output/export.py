@@ -8,7 +8,7 @@ from typing import Any
 
 import gapfc
 from gapfc.claims.carry_out import Answer, Tested
-from gapfc.claims.output.words import because, command, covers, decisive, effect, margin, values
+from gapfc.claims.output.words import because, command, covers, decisive, margin, told
 from gapfc.claims.verdict import CONFIDENCE
 from gapfc.compare.output.table import escape
 from gapfc.records.results import finite
@@ -36,17 +36,21 @@ def markdown(tested: Sequence[Tested]) -> str:
     ]
     for each in tested:
         answer = decisive(each)
+        measured = f"{answer.contrast.name}: {'; '.join(filter(None, told(answer)))}"
         cells = [
             str(each.claim.number),
-            each.claim.sentence,
-            f"**{each.verdict.kind}** ({each.variant})",
-            f"{answer.contrast.name}: {effect(answer)}; {values(answer)}. {because(each)}",
-            margin(each.claim),
-            covers(answer),
+            _cell(each.claim.sentence),
+            f"**{each.verdict.kind}** ({_cell(each.variant)})",
+            f"{_cell(measured)}<br>{_cell(because(each))}",
+            _cell(margin(each.claim)),
+            _cell(covers(answer)),
         ]
-        told = [cell if cell.startswith("**") else escape(cell, 2000) for cell in cells]
-        lines.append(f"| {' | '.join(told)} |")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return escape(text, 2000)
 
 
 def _claim(each: Tested, typed: Sequence[str]) -> dict[str, Any]:

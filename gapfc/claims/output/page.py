@@ -12,7 +12,17 @@ from markupsafe import Markup
 import gapfc
 from gapfc.claims.carry_out import Answer, Tested
 from gapfc.claims.output.picture import picture
-from gapfc.claims.output.words import because, command, corrected, covers, effect, margin, values
+from gapfc.claims.output.words import (
+    because,
+    command,
+    corrected,
+    covers,
+    decisive,
+    effect,
+    margin,
+    metrics,
+    values,
+)
 from gapfc.claims.verdict import (
     CONFIDENCE,
     EQUIVALENT,
@@ -51,11 +61,13 @@ def html_text(tested: Sequence[Tested], preset: str, typed: Sequence[str]) -> st
         picture=lambda each: pictures[id(each)],
         inline=inline,
         because=because,
+        decisive=decisive,
         kind=lambda verdict: CLASSES[verdict.kind],
         corrected=lambda each: corrected(tested, each),
         margin=margin,
         effect=effect,
         values=values,
+        metrics=metrics,
         covers=covers,
         alone=_alone,
         several=len({each.variant for each in tested}) > 1,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from gapfc.claims.carry_out import Answer, Tested
+from gapfc.claims.claim import Contrast
 from gapfc.claims.output.words import effect, margin, shown
 from gapfc.claims.verdict import CONFIDENCE
 from gapfc.compare.output.plots import Picture, svg
@@ -20,7 +22,7 @@ from gapfc.compare.output.plots.style import (
     new_figure,
     styled,
 )
-from gapfc.formatting import percent
+from gapfc.formatting import percent, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,8 +35,9 @@ def picture(tested: Tested) -> Picture | None:
         figure = _figure(tested)
         if figure is None:
             return None
-        name = f"claim{tested.claim.number}-{tested.variant}"
-        return Picture(name, tested.claim.sentence, svg(figure, name), None)
+        # Part of the ids on the page; two claims may have one number.
+        name = re.sub(r"\W+", "-", f"claim-{tested.claim.name}-{tested.variant}")
+        return Picture(name, printable(tested.claim.sentence), svg(figure, name), None)
 
 
 def _figure(tested: Tested) -> Figure | None:
@@ -52,6 +55,7 @@ def _figure(tested: Tested) -> Figure | None:
         ends = (ends[0], none)
     axes.axvspan(*ends, color=GRID, alpha=0.6, lw=0, zorder=0)
     axes.axvline(none, color=INK, lw=1.2, ls=(0, (4, 2)), zorder=2)
+    _claimed_side(axes, tested.answers[0].contrast)
     if factor:
         axes.set_xscale("log")
     for index, answer in enumerate(rows):
@@ -75,9 +79,19 @@ def _figure(tested: Tested) -> Figure | None:
     caption(
         figure,
         f"Bold: what decides; the others are controls. Bar: {percent(CONFIDENCE)} interval. Grey: "
-        f"the margin of {margin(tested.claim)}, fixed beforehand; the claim says: {first.says}.",
+        f"the margin of {margin(tested.claim)}, fixed beforehand.",
     )
     return figure
+
+
+def _claimed_side(axes: Axes, contrast: Contrast) -> None:
+    """Which way what decides would lie if the claim were true."""
+    lower = contrast.says == "lower"
+    axes.annotate(
+        "← as claimed" if lower else "as claimed →", (0 if lower else 1, 1.01),
+        xycoords="axes fraction", ha="left" if lower else "right", va="bottom", fontsize=8.5,
+        color=MUTED,
+    )  # fmt: skip
 
 
 def _row(axes: Axes, index: int, answer: Answer) -> None:
@@ -104,6 +118,6 @@ def _plain_ticks(axes: Axes, values: list[float]) -> None:
     else:
         ticks = [10.0**n for n in range(math.floor(low), math.ceil(high) + 1)]
     kept = [tick for tick in ticks if 10**low * 0.8 <= tick <= 10**high * 1.25]
-    told = [f"{tick:,.3g}" if tick >= 1 else f"1/{1 / tick:,.3g}" for tick in kept]
+    told = [f"{tick:,.4g}" if tick >= 1 else f"1/{1 / tick:,.4g}" for tick in kept]
     axes.set_xticks(kept, told)
     axes.minorticks_off()

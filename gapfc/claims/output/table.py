@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from gapfc.claims.carry_out import Tested
 from gapfc.claims.output.words import because, corrected, covers, decisive, effect, margin, values
+from gapfc.formatting import printable
 
+LONGEST = 2000  # characters of a paragraph
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 
 
@@ -20,7 +22,7 @@ def terminal(tested: Sequence[Tested], width: int = 100, bold: bool = False) -> 
         verdict = each.verdict.kind.upper()
         label = f"{each.claim.number:>2}  "
         where = f" [{each.variant}]" if several else ""
-        head = f"{verdict}{where}: {each.claim.sentence}"
+        head = printable(f"{verdict}{where}: {each.claim.sentence}", LONGEST)
         wrapped = textwrap.wrap(head, max(40, width - 4))
         if bold:
             wrapped[0] = wrapped[0].replace(verdict, f"{BOLD}{verdict}{PLAIN}", 1)
@@ -33,6 +35,7 @@ def terminal(tested: Sequence[Tested], width: int = 100, bold: bool = False) -> 
             corrected(tested, each),
         ]
         for text in ("; ".join(filter(None, numbers)), because(each)):
-            lines += [f"    {line}" for line in textwrap.wrap(text, max(40, width - 4))]
+            safe = printable(text, LONGEST)
+            lines += [f"    {line}" for line in textwrap.wrap(safe, max(40, width - 4))]
         lines.append("")
     return "\n".join(lines[:-1])

@@ -6,16 +6,19 @@ import math
 import shlex
 from collections.abc import Sequence
 
-from gapfc.claims.carry_out import Answer, Tested, claim_unit
-from gapfc.claims.claim import Claim, Contrast
+from gapfc.claims.carry_out import PROBE, Answer, Tested, claim_unit
+from gapfc.claims.claim import Claim
 from gapfc.claims.verdict import CONFIDENCE, EQUIVALENT, NOT_TESTABLE, OPPOSITE, SUPPORTED, toward
 from gapfc.compare.metric import measure
 from gapfc.formatting import count, plural, probability
 
+# Behind a number in the unit of a contrast.
+UNITS = {"points": " points", "factor": "×", "value": ""}
+
 
 def margin(claim: Claim) -> str:
     """The margin with its unit: `5 points`, `10×`."""
-    return f"{claim.margin:g}×" if claim_unit(claim) == "factor" else f"{claim.margin:g} points"
+    return f"{claim.margin:g}{UNITS[claim_unit(claim)]}"
 
 
 def shown(answer: Answer) -> tuple[float, float, float] | None:
@@ -33,7 +36,8 @@ def shown(answer: Answer) -> tuple[float, float, float] | None:
     ends = sorted((sign * low, sign * high))
     if answer.contrast.unit == "factor":
         return math.exp(sign * estimate.mean), math.exp(ends[0]), math.exp(ends[1])
-    return 100 * sign * estimate.mean, 100 * ends[0], 100 * ends[1]
+    scale = 100 if answer.contrast.unit == "points" else 1
+    return scale * sign * estimate.mean, scale * ends[0], scale * ends[1]
 
 
 def effect(answer: Answer) -> str:
@@ -46,9 +50,11 @@ def effect(answer: Answer) -> str:
         if low == high:
             return f"1/{1 / value:.3g}" if value < 1 else f"{value:.3g}×"
         return f"{value:.2f}× [{low:.2f}, {high:.2f}]"
-    if low == high:
-        return f"{value:+.1f} points".replace("-", "−")
-    return f"{value:+.1f} points [{low:.1f}, {high:.1f}]".replace("-", "−")
+    unit, places = UNITS[answer.contrast.unit], 1 if answer.contrast.unit == "points" else 3
+    told = f"{value:+.{places}f}{unit}"
+    if low != high:
+        told += f" [{low:.{places}f}, {high:.{places}f}]"
+    return told.replace("-", "−")
 
 
 def values(answer: Answer) -> str:
@@ -56,13 +62,30 @@ def values(answer: Answer) -> str:
     contrast, measured = answer.contrast, answer.measured
     if measured.of is None or measured.against is None:
         return ""
-    ours, theirs = (
-        _told(contrast.metrics[0], measured.of),
-        _told(contrast.against_metrics[0], measured.against),
-    )
+    ours = _told(contrast.metrics[0], measured.of)
+    theirs = _told(contrast.against_metrics[0], measured.against)
+    # Two metrics of one arm go by their own names.
+    names = (contrast.of, contrast.against)
     if contrast.of == contrast.against:
-        return f"{ours}, {theirs} unchanged"
-    return f"{contrast.of} {ours}, {contrast.against} {theirs}"
+        names = (_short(contrast.metrics[0]), _short(contrast.against_metrics[0]))
+    censored = (measured.censored_of, measured.censored_against)
+    return ", ".join(
+        f"{name} {value}" + (f" ({count} never reached it)" if count else "")
+        for name, value, count in zip(names, (ours, theirs), censored, strict=True)
+    )
+
+
+def _short(metric: str) -> str:
+    return metric.removeprefix(PROBE).removesuffix(".accuracy")
+
+
+def metrics(answer: Answer) -> str:
+    """What was measured, by its path in results.json and probes.json."""
+    contrast = answer.contrast
+    told = " and ".join(contrast.metrics)
+    if contrast.metrics == contrast.against_metrics:
+        return told
+    return f"{told}, against {' and '.join(contrast.against_metrics)}"
 
 
 def _told(metric: str, value: float) -> str:
@@ -72,6 +95,11 @@ def _told(metric: str, value: float) -> str:
     if unit.is_share or metric.endswith(("cam.pointing", "energy", "chance", "untrained")):
         return f"{100 * value:.1f}%"
     return count(value) if value >= 100 else f"{value:.3g}"
+
+
+def told(answer: Answer) -> tuple[str, str]:
+    """The difference, and what both arms measured; empty where there is neither."""
+    return (effect(answer) if answer.measured.estimate else "", values(answer))
 
 
 def covers(answer: Answer) -> str:
@@ -98,12 +126,13 @@ def because(tested: Tested) -> str:
     fixed = margin(tested.claim)
     if deciding.contrast.unit == "factor":
         ends = [math.exp(abs(math.log(end))) for end in found[1:]]
-    beyond = f"{min(ends):.3g}{'×' if deciding.contrast.unit == 'factor' else ' points'}"
+    beyond = f"{min(ends):.3g}{UNITS[deciding.contrast.unit]}"
     if deciding.contrast.says == "kept":
         side = "above" if verdict.kind == SUPPORTED else "below"
         return f"the whole interval lies {side} a loss of {fixed}"
     if verdict.kind in (SUPPORTED, OPPOSITE):
-        return f"beyond the margin of {fixed}; it would be for any up to {beyond}"
+        side = "" if verdict.kind == SUPPORTED else ", on the other side"
+        return f"beyond the margin of {fixed}{side}, and would be with any margin up to {beyond}"
     if verdict.kind == EQUIVALENT:
         return f"the difference is less than the margin of {fixed}, which was fixed beforehand"
     return ""
@@ -131,11 +160,4 @@ def corrected(tested: Sequence[Tested], each: Tested) -> str:
 def command(claim: Claim, typed: Sequence[str]) -> str:
     """What repeats one claim."""
     words = [word for word in typed if not word.startswith("only=")]
-    return shlex.join(["gapfc", "claims", f"only=[{claim.number}]", *words])
-
-
-def direction(contrast: Contrast) -> str:
-    """What the claim says of it: `lower under gap than under fc`."""
-    if contrast.says == "kept":
-        return f"kept by {contrast.of}"
-    return f"{contrast.says} under {contrast.of} than under {contrast.against}"
+    return shlex.join(["gapfc", "claims", f"only={claim.number}", *words])

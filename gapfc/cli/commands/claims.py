@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,13 +25,20 @@ from gapfc.errors import UserError
 from gapfc.evaluation.evaluate import evaluate_runs
 from gapfc.formatting import from_here
 from gapfc.records.atomic import atomic_write_text
-from gapfc.settings.compose import Composer, config_dirs
+from gapfc.settings.compose import CLAIM, Composer, config_dirs
 from gapfc.settings.nodes import plain
 from gapfc.settings.trust import Vouched
 from gapfc.system.interruption import Interrupted
 
 # What is of this command alone; all else that is typed goes to the runs.
 OWN = ("only", "preset", "output_root", "trust", "dataset")
+# What claims settle for each run, and what to type instead.
+SETTLED = {
+    "seed": "type preset.seeds=[0,1,2]",
+    "optimizer.lr": "type preset.rates=[0.001,0.003,0.01]",
+    "resume": "the same command goes on where it was stopped",
+    "rerun": "give another output_root",
+}
 
 
 def run(config: DictConfig) -> int:
@@ -44,6 +52,7 @@ def run(config: DictConfig) -> int:
     dataset = next((word.partition("=")[2] for word in words if word.startswith("dataset=")), None)
     if dataset is not None:
         preset = preset.on(dataset)
+    folder = Path(config.output_root).expanduser()
     settings |= {"output_root": str(config.output_root), "trainer.progress": False}
     vouched = Vouched.by(config)
     trial = Trial(
@@ -56,25 +65,28 @@ def run(config: DictConfig) -> int:
     try:
         with quietly():
             tested = trial.test(claims)
-    except Interrupted as stop:
+    except (Interrupted, KeyboardInterrupt) as error:  # in a run, or between two
+        stop = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
         print(f"\n{stop}. The same command goes on where it was stopped.", file=sys.stderr)
         return stop.exit_code
-    _show(tested, preset.name, words, Path(config.output_root).expanduser())
+    own = [word for config_dir in config_dirs() for word in ("--config-dir", config_dir)]
+    _show(tested, preset.name, [*own, *words], folder)
     return 0
 
 
-def _probe(paths: Sequence[Path], probes: Sequence[str], vouched: Vouched) -> None:
-    for done in evaluate_runs(paths, probes, vouched, progress=sys.stderr.isatty()):
-        for problem in done.problems:
-            print(f"  {from_here(done.run.path)}: {problem}", flush=True)
+def _probe(paths: Sequence[Path], probes: Sequence[str], vouched: Vouched) -> dict[Path, str]:
+    found = evaluate_runs(paths, probes, vouched, progress=sys.stderr.isatty())
+    given = {path.resolve(): path for path in paths}
+    return {given[done.run.path]: done.problems[0] for done in found if done.problems}
 
 
 def _all_claims() -> list[Claim]:
     """gapfc's, and those in `claim/` below the user's --config-dir, by number."""
     folders = [word for folder in config_dirs() for word in ("--config-dir", folder)]
     composer = Composer(folders)
-    names = composer.groups().get("claim", [])
-    claims = [parse_claim(name, composer.text(f"claim/{name}")) for name in names]
+    claims = [
+        parse_claim(name, composer.text(f"{CLAIM}/{name}")) for name in composer.choices(CLAIM)
+    ]
     return sorted(claims, key=lambda claim: (claim.number, claim.name))
 
 
@@ -82,13 +94,12 @@ def _chosen(claims: Sequence[Claim], only: object) -> list[Claim]:
     if only is None:
         return list(claims)
     wanted = [only] if isinstance(only, str | int) else list(only)  # type: ignore[call-overload]
-    known = {str(claim.number): claim for claim in claims} | {claim.name: claim for claim in claims}
-    for word in wanted:
-        if str(word) not in known:
+    asked = [str(word) for word in wanted]
+    for word in asked:
+        if not any(word in (str(claim.number), claim.name) for claim in claims):
             told = ", ".join(f"{claim.number} ({claim.name})" for claim in claims)
             raise UserError(f"only={word}: no such claim. There are {told}")
-    found = [known[str(word)] for word in wanted]
-    return [claim for claim in claims if claim in found]
+    return [claim for claim in claims if {str(claim.number), claim.name} & set(asked)]
 
 
 def _typed(words: Sequence[str]) -> Settings:
@@ -98,9 +109,15 @@ def _typed(words: Sequence[str]) -> Settings:
         key = override.get_key_element()
         if key.lstrip("+~") in OWN or key.startswith("preset."):
             continue
-        if override.is_sweep_override():
+        if key.lstrip("+") in SETTLED:
+            raise UserError(
+                f"{override.input_line}: claims settle that for each run; "
+                f"{SETTLED[key.lstrip('+')]}"
+            )
+        if override.is_sweep_override() or override.is_delete():
             raise UserError(f"{override.input_line}: gapfc claims takes one value for each setting")
-        settings[key] = override.value()
+        # None would take the preset's value out; the word is given on as it was typed.
+        settings[key] = "null" if override.value() is None else override.value()
     return settings
 
 
