@@ -268,7 +268,8 @@ _TOP: dict[str, Kind] = {
     "source.seed": whole(0, 2**63 - 1, "a whole number from 0 to 2^63 - 1"),
     "source.options": NODE,
     "only": several(TEXT | whole(1, 10**6), "a list of claims by number or name, such as [3, 8]", 1)
-    | whole(1, 10**6)
+    | whole(1, 10**6, "one number")
+    | Kind("one name", is_text)
     | NULL,
     "preset": NODE,
     "preset.name": TEXT,

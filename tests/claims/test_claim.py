@@ -214,6 +214,7 @@ def test_a_shipped_claim_asks_for_probes_that_there_are(name):
         parts = metric.split(".")
         assert parts[0] in (
             "parameters", "macs", "generalization_gap", "test", "train", "convergence", "probe",
+                "transfer",
         )  # fmt: skip
         if parts[0] == "probe" and parts[1] != "clean":
             assert parts[1] in PROBES

@@ -70,11 +70,10 @@ def _figure(tested: Tested) -> Figure | None:
     if factor:
         _plain_ticks(axes, [end for answer in rows for end in shown(answer) or ()] + list(ends))
     first = rows[0].contrast
-    both = f"{first.of} − {first.against}" if first.of != first.against else f"{first.of}: change"
+    of, against = drawn_name(first.of), drawn_name(first.against)
+    both = f"{of} − {against}" if of != against else f"{of}: change"
     axes.set_xlabel(
-        f"{first.of} / {first.against}, as a factor"
-        if factor
-        else f"{both}, in points (controls: as named)"
+        f"{of} / {against}, as a factor" if factor else f"{both}, in points (controls: as named)"
     )
     caption(
         figure,
