@@ -112,17 +112,28 @@ class Trial:
         wanted = dict.fromkeys(
             name for contrast in claim.contrasts for name in (contrast.of, contrast.against)
         )
+        deciding = {name for each in claim.primary for name in (each.of, each.against)}
+        impossible: dict[str, str] = {}
         for count, name in enumerate(wanted, 1):
-            arms.of(name)
+            try:
+                arms.of(name)
+            except UserError as error:
+                if name in deciding:
+                    raise
+                impossible[name] = str(error)  # a control that these images or settings don't allow
+                self.tell(f"{place} claim {claim.number} on {variant}: {name}: left out: {error}")
+                continue
             self.tell(
                 f"{place} claim {claim.number} on {variant}: {name}, arm {count} of {len(wanted)}"
                 f" ({arms.rate(name).words})"
             )
-        problems = self._probe(claim, arms)
-        runs = {name: _with_probes(arms.of(name)) for name in wanted}
-        rates = {name: arms.rate(name) for name in wanted}
+        made_arms = [name for name in wanted if name not in impossible]
+        problems = self._probe(claim, {name: arms.of(name) for name in made_arms})
+        runs = {name: _with_probes(arms.of(name)) for name in made_arms}
+        rates = {name: arms.rate(name) for name in made_arms}
         answers = tuple(
-            self._answer(claim, contrast, runs, rates, problems, contrast in claim.primary)
+            _left_out(contrast, impossible)
+            or self._answer(claim, contrast, runs, rates, problems, contrast in claim.primary)
             for contrast in claim.contrasts
         )
         verdict = joined([answer.verdict for answer in answers if answer.primary])
@@ -132,14 +143,14 @@ class Trial:
         )
         return Tested(claim, variant, verdict, answers, rates, runs)
 
-    def _probe(self, claim: Claim, arms: _Arms) -> dict[Path, str]:
+    def _probe(self, claim: Claim, runs: Mapping[str, SeedRuns]) -> dict[Path, str]:
         problems: dict[Path, str] = {}
         wanted: dict[Path, set[str]] = {}
         for contrast in claim.contrasts:
             probes = {m.split(".")[1] for m in contrast.all_metrics if m.startswith(PROBE)}
             probes.discard("clean")
             for name in (contrast.of, contrast.against) if probes else ():
-                for run in arms.of(name).values():
+                for run in runs.get(name, {}).values():
                     if run.completed:
                         wanted.setdefault(run.path, set()).update(probes)
         for together in sorted({tuple(sorted(each)) for each in wanted.values()}):
@@ -228,6 +239,15 @@ class _Arms:
             for key in [key for key in settings if key.split(".")[0] == "backbone"]:
                 del settings[key]  # it is the source's
         return settings
+
+
+def _left_out(contrast: Contrast, impossible: Mapping[str, str]) -> Answer | None:
+    """The answer of a control whose runs can't be; None for all others."""
+    reason = impossible.get(contrast.of) or impossible.get(contrast.against)
+    if reason is None:
+        return None
+    measured = Measured(None, None, None, obstacle=reason)
+    return Answer(contrast, measured, Verdict(NOT_TESTABLE, reason), primary=False)
 
 
 def _placed(contrast: Contrast, run: Run) -> Contrast:

@@ -17,7 +17,7 @@ from gapfc.records.stored_text import parse_yaml
 from gapfc.validators import is_number, is_whole
 
 Says = Literal["higher", "lower", "kept"]
-Unit = Literal["points", "factor"]
+Unit = Literal["points", "factor", "value"]
 Settings = dict[str, Any]
 
 OWN_RATE, NO_RATE = "own", "default"
@@ -55,7 +55,7 @@ class Contrast:
         of, against: names of arms.
         against_metrics: of `against`, if others.
         says: what the claim expects of `of`: higher, lower, or kept (not lower by the margin).
-        unit: points of a share, or the factor between both.
+        unit: points of a share, the factor between both, or the value as it is (nats, CKA).
         shows: of a control, what it tells beside the primary contrast.
     """
 

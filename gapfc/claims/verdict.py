@@ -160,4 +160,5 @@ def toward(contrast: Contrast) -> int:
 
 def in_unit(contrast: Contrast, margin: float) -> float:
     """A margin of the claim as `decide` takes it: a share, or the logarithm of a factor."""
-    return math.log(margin) if contrast.unit == "factor" else margin / 100
+    scaled = {"factor": math.log(margin) if margin > 0 else 0.0, "points": margin / 100}
+    return scaled.get(contrast.unit, margin)

@@ -41,6 +41,11 @@ COMMANDS = {
         config="inspect",
         options=("--json",),
     ),
+    "evaluate": Command(
+        summary="probe trained models: images moved, resized, corrupted; calibration",
+        example="gapfc evaluate outputs --probe shift,size",
+        module="gapfc.cli.commands.evaluate",
+    ),
     "claims": Command(
         summary="what people say of GAP and fc, each with a verdict from runs made for it",
         example="gapfc claims preset=quick",

@@ -20,12 +20,16 @@ from gapfc.probes.images import Images
 from gapfc.probes.measure import Begin, measure, merged
 from gapfc.probes.subject import Subject
 from gapfc.records.faults import disk_fault
-from gapfc.records.probes import STEM, Probes, read_probes, write_probes
+from gapfc.records.predictions import PREDICTIONS, read_predictions
+from gapfc.records.probes import CLEAN, STEM, Probes, read_probes, write_probes
 from gapfc.records.run import Run, find_runs, read_run
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.trust import Vouched
 from gapfc.tensorboard.events import TensorBoardLog
 from gapfc.tensorboard.probes import log_probes
+
+# How many predictions rounding on another device may move: this share, or this many.
+MOST_OFF, MOST_IMAGES_OFF = 0.01, 3
 
 Show = Callable[[str, int], None]
 
@@ -162,8 +166,14 @@ class _Evaluation:
         trained = load(run, self._vouched, self._changes, self._data, self._check)
         subject = self._subject(trained)
         found, problems = measure(subject, names, subject.loader.dataset.name, begin)
+        told = tuple(problems.values())
+        measured = tuple(name for name in names if name not in problems)
+        if not measured:
+            return Evaluated(run, self._there(run), problems=told)
         if self._other is not None:
             found.data["split"] = self._other.split
+        elif trained.loader.settings.image_size is not None:  # else tested at many sizes
+            _check_same_images(run, found)
         probes = merged(self._there(run), found)
         write_probes(run.path, probes, self._stem)
         log = TensorBoardLog(run.path)
@@ -172,8 +182,7 @@ class _Evaluation:
             log_probes(log, found.values, int(run.results.get("steps") or 0), under)
         finally:
             log.close()
-        told = tuple(f"probe {name}: {why}" for name, why in problems.items())
-        return Evaluated(run, probes, tuple(n for n in names if n not in problems), told)
+        return Evaluated(run, probes, measured, told)
 
     def _subject(self, trained: Trained) -> Subject:
         loader = trained.loader
@@ -197,6 +206,23 @@ class _Evaluation:
             trained.device,
             trained.config.seed,
             self._check,
+        )
+
+
+def _check_same_images(run: Run, found: Probes) -> None:
+    """UserError if the model does not see what predictions.npz says it saw, beyond rounding."""
+    try:
+        then = read_predictions(run.path)
+    except (OSError, ValueError):
+        return  # none, or damaged: nothing to hold against
+    if sorted(then.index.tolist()) != sorted(found.index.tolist()):
+        raise UserError("its test images are no longer those that it was tested on")
+    order, other = then.index.argsort(), found.index.argsort()
+    changed = int((then.right[order] != found.yes[CLEAN][0][other]).sum())
+    if changed > max(MOST_OFF * len(then), MOST_IMAGES_OFF):
+        raise UserError(
+            f"of its {len(then)} test images {changed} are right or wrong otherwise than "
+            f"{PREDICTIONS} says: images or weights have been changed since"
         )
 
 

@@ -24,8 +24,8 @@ def probe(
     """
     log.info("probes: %s", ", ".join(names))
     found, problems = measure(experiment.subject(), names, experiment.config.dataset.name)
-    for name, why in problems.items():
-        log.warning("probe %s is missing: %s", name, why)
+    for why in problems.values():
+        log.warning("%s", why)
     write_probes(folder, merged(_there(folder), found))
     log_probes(tensorboard, found.values, experiment.training.progress.step)
 

@@ -27,7 +27,7 @@ def measure(
         begin: is told each probe and its number, from 0, before it begins.
 
     Returns:
-        The findings; and by probe why it could not be carried out.
+        The findings; and by probe why it could not be carried out, in a line that names it.
     """
     values: dict[str, Any] = {"clean": {"accuracy": subject.clean["accuracy"]}}
     yes = {CLEAN: right(subject.clean)[None]}
@@ -43,7 +43,8 @@ def measure(
             if not is_out_of_memory(error):
                 raise
             problems[probe] = (
-                "there is not enough memory for it; with fewer images at a time there may be: "
+                f"probe {probe}: there is not enough memory; with fewer images at a time there "
+                "may be: "
                 f"trainer.eval_batch_size={max(1, subject.loader.settings.eval_batch_size // 4)}"
             )
             continue

@@ -102,7 +102,7 @@ ARMS, PRIMARY = GOOD["arms"], GOOD["primary"]
         ({"margin": float("inf")}, "margin takes a number above 0"),
         ({"margin": True}, "margin takes a number above 0"),
         ({"unit": "factor", "margin": 1}, "margin takes a number above 1"),
-        ({"unit": "percent"}, "unit takes points or factor; got percent"),
+        ({"unit": "percent"}, "unit takes points or factor or value; got percent"),
         ({"data": ["a"]}, "data takes a name; got ['a']"),
         ({"arms": ...}, "arms takes names of arms, each with its settings, as in gap: {head: gap}"),
         ({"arms": "gap"}, "arms takes keys and values; got gap"),
@@ -214,6 +214,7 @@ def test_a_shipped_claim_asks_for_probes_that_there_are(name):
         parts = metric.split(".")
         assert parts[0] in (
             "parameters", "macs", "generalization_gap", "test", "train", "convergence", "probe",
+                "transfer",
         )  # fmt: skip
         if parts[0] == "probe" and parts[1] != "clean":
             assert parts[1] in PROBES

@@ -49,7 +49,13 @@ def test_wrong_settings_are_named(options, message):
 def test_every_key_of_the_trainer_is_a_setting_or_is_read_elsewhere():
     own = {f.name for f in fields(Settings)}
     assert own - set(TRAINER) == {"seed", "mixing"}
-    assert set(TRAINER) - own == {"batch_size", "eval_batch_size", "device", "channels_last"}
+    assert set(TRAINER) - own == {
+        "batch_size",
+        "eval_batch_size",
+        "device",
+        "channels_last",
+        "probes",
+    }
 
 
 def test_settings_are_read_from_the_config():

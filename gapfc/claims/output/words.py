@@ -12,10 +12,13 @@ from gapfc.claims.verdict import CONFIDENCE, EQUIVALENT, NOT_TESTABLE, OPPOSITE,
 from gapfc.compare.metric import measure
 from gapfc.formatting import count, plural, probability
 
+# Behind a number in the unit of a contrast.
+UNITS = {"points": " points", "factor": "×", "value": ""}
+
 
 def margin(claim: Claim) -> str:
     """The margin with its unit: `5 points`, `10×`."""
-    return f"{claim.margin:g}×" if claim_unit(claim) == "factor" else f"{claim.margin:g} points"
+    return f"{claim.margin:g}{UNITS[claim_unit(claim)]}"
 
 
 def shown(answer: Answer) -> tuple[float, float, float] | None:
@@ -33,7 +36,8 @@ def shown(answer: Answer) -> tuple[float, float, float] | None:
     ends = sorted((sign * low, sign * high))
     if answer.contrast.unit == "factor":
         return math.exp(sign * estimate.mean), math.exp(ends[0]), math.exp(ends[1])
-    return 100 * sign * estimate.mean, 100 * ends[0], 100 * ends[1]
+    scale = 100 if answer.contrast.unit == "points" else 1
+    return scale * sign * estimate.mean, scale * ends[0], scale * ends[1]
 
 
 def effect(answer: Answer) -> str:
@@ -46,9 +50,11 @@ def effect(answer: Answer) -> str:
         if low == high:
             return f"1/{1 / value:.3g}" if value < 1 else f"{value:.3g}×"
         return f"{value:.2f}× [{low:.2f}, {high:.2f}]"
-    if low == high:
-        return f"{value:+.1f} points".replace("-", "−")
-    return f"{value:+.1f} points [{low:.1f}, {high:.1f}]".replace("-", "−")
+    unit, places = UNITS[answer.contrast.unit], 1 if answer.contrast.unit == "points" else 3
+    told = f"{value:+.{places}f}{unit}"
+    if low != high:
+        told += f" [{low:.{places}f}, {high:.{places}f}]"
+    return told.replace("-", "−")
 
 
 def values(answer: Answer) -> str:
@@ -120,7 +126,7 @@ def because(tested: Tested) -> str:
     fixed = margin(tested.claim)
     if deciding.contrast.unit == "factor":
         ends = [math.exp(abs(math.log(end))) for end in found[1:]]
-    beyond = f"{min(ends):.3g}{'×' if deciding.contrast.unit == 'factor' else ' points'}"
+    beyond = f"{min(ends):.3g}{UNITS[deciding.contrast.unit]}"
     if deciding.contrast.says == "kept":
         side = "above" if verdict.kind == SUPPORTED else "below"
         return f"the whole interval lies {side} a loss of {fixed}"
