@@ -8,9 +8,17 @@ from planted import claim, preset, rights, trial, verdict_of, with_probe, writer
 from synthetic import write_run
 
 from gapfc.claims.measured import errors, measure
-from gapfc.claims.verdict import EQUIVALENT, NOT_TESTABLE, OPPOSITE, SUPPORTED, UNDECIDED
+from gapfc.claims.verdict import (
+    EQUIVALENT,
+    NOT_TESTABLE,
+    OPPOSITE,
+    SUPPORTED,
+    UNDECIDED,
+    in_unit,
+)
 from gapfc.compare.collect import with_probes
 from gapfc.compare.crossed import crossed
+from gapfc.errors import UserError
 from gapfc.records.run import read_run
 
 ACCURACY = "primary: {metric: test.accuracy, of: gap, against: fc, says: higher}"
@@ -200,6 +208,38 @@ def test_why_a_probe_could_not_be_carried_out(tmp_path):
     found = verdict_of(made, asked).verdict
     assert (found.kind, found.why) == (NOT_TESTABLE, "cam: digits has no boxes")
     assert seen == [(10, ("cam",))]
+
+
+def test_a_control_whose_runs_cannot_be_is_left_out(tmp_path):
+    def make(settings):
+        if settings.get("head.levels"):
+            raise UserError("head.levels: too many for this map")
+        return write_run(tmp_path, settings["head"], settings["seed"])
+
+    asked = claim(f"{ACCURACY}, controls: {{of: spp, name: with levels}}")
+    made = trial(make)
+    said = []
+    made.tell = said.append
+    tested = verdict_of(made, asked)
+    first, second = tested.answers
+    assert (second.primary, second.verdict.kind) == (False, NOT_TESTABLE)
+    assert second.verdict.why == "head.levels: too many for this map"
+    assert first.primary
+    assert tested.verdict.kind == first.verdict.kind
+    assert "[1 of 1] claim 1 on made: spp: left out: head.levels: too many for this map" in said
+    asked = claim(ACCURACY.replace("of: gap", "of: spp"))
+    with pytest.raises(UserError, match=r"head\.levels: too many"):
+        verdict_of(trial(make), asked)
+
+
+def test_a_value_is_compared_as_it_is(tmp_path):
+    text = "unit: value, primary: {metric: test.nll, of: gap, against: fc, says: lower}"
+    ours = runs(tmp_path, "gap", results={"test.nll": 0.25})
+    theirs = runs(tmp_path, "fc", results={"test.nll": 3.0})
+    found = measure(contrast(text), ours, theirs)
+    assert found.estimate.mean == pytest.approx(2.75)
+    assert found.estimate.images == 0
+    assert in_unit(contrast(text), 2) == 2
 
 
 STEPS = "convergence.to_accuracy.0.90.steps"

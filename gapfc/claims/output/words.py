@@ -18,7 +18,8 @@ UNITS = {"points": " points", "factor": "×", "value": ""}
 
 def margin(claim: Claim) -> str:
     """The margin with its unit: `5 points`, `10×`."""
-    return f"{claim.margin:g}{UNITS[claim_unit(claim)]}"
+    told = f"{claim.margin:g}{UNITS[claim_unit(claim)]}"
+    return "1 point" if told == "1 points" else told
 
 
 def shown(answer: Answer) -> tuple[float, float, float] | None:
