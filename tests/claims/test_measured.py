@@ -143,7 +143,7 @@ def test_few_seeds(tmp_path):
     right = rights(2, 200, 0.9, 0.5, np.random.default_rng(3))
     found = verdict_of(trial(writer(tmp_path, right), preset(2)), claim(ACCURACY)).verdict
     assert (found.kind, found.why) == (NOT_TESTABLE, "fewer than 3 seeds")
-    assert found.change == "more seeds"
+    assert found.change == "more seeds would help"
 
 
 def test_near_the_ceiling(tmp_path):
@@ -173,7 +173,7 @@ def test_diverged_runs(tmp_path):
     lost = {"status": "failed", "error": "The loss became nan at step 3"}
     found = kind(tmp_path, ACCURACY, gap=lost, fc={})
     assert (found.kind, found.why) == (NOT_TESTABLE, "5 runs diverged")
-    assert found.change == "smaller rates (preset.rates)"
+    assert found.change == "smaller rates would help (preset.rates)"
 
 
 def test_one_diverged_run_of_many(tmp_path):
@@ -284,7 +284,7 @@ def test_runs_that_never_reached_the_target_count_with_their_last_step(
     assert (measured.censored_of, measured.censored_against) == (gap.count(None), fc.count(None))
     assert measured.of == pytest.approx(np.mean([216 if v is None else v for v in gap]))
     if kind == UNDECIDED:
-        assert tested.verdict.change == "more epochs"
+        assert tested.verdict.change == "more epochs would help"
         assert "never reached the target" in tested.verdict.why
 
 

@@ -46,16 +46,16 @@ def runs(folder):
 
 
 def test_a_claim_of_ones_own_and_again(gapfc, mine):
-    typed = mine()
+    typed = mine(("seeds: 3", "seeds: 1"))
     done = gapfc(*typed)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.split("\n")
     assert lines[0] == "[1 of 1] claim 42 on digits: gap, arm 1 of 2 (the usual rate)"
-    assert lines[2].startswith("[1 of 1] claim 42 on digits: supported  (4 runs made, ")
+    assert lines[2].startswith("[1 of 1] claim 42 on digits: supported  (2 runs made, ")
     assert lines[4] == "42  SUPPORTED: <b>Mine</b> has fewer parameters."
     assert lines[-2] == "Wrote claims.json, claims.md, claims.html to out"
     before = runs(gapfc.folder)
-    assert len(before) == 4
+    assert len(before) == 2
 
     found = json.loads((gapfc.folder / "out" / "claims.json").read_text())
     (claim,) = found["claims"]
