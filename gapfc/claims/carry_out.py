@@ -276,7 +276,11 @@ def _with_probes(runs: SeedRuns) -> SeedRuns:
 def _diverged(runs: Sequence[Run]) -> tuple[str, str]:
     """Of those, how many, and what would help; both empty if there are none."""
     lost = sum(not run.completed for run in runs)
-    return (f"{plural(lost, 'run')} diverged", "smaller rates (preset.rates)") if lost else ("", "")
+    return (
+        (f"{plural(lost, 'run')} diverged", "smaller rates would help (preset.rates)")
+        if lost
+        else ("", "")
+    )
 
 
 def _obstacle(
@@ -287,10 +291,13 @@ def _obstacle(
     if any(m.startswith(("parameters.", "macs.")) for m in contrast.all_metrics):
         return "", ""
     if any(run.results["feature_map"][1:] == [1, 1] for run in both):
-        return "the feature map is 1×1, on which every head is fc", "larger images"
+        return "the feature map is 1×1, on which every head is fc", "larger images would help"
     for name in (contrast.of, contrast.against):
         if rates[name].obstacle:
-            return f"{name}: {rates[name].obstacle}", "other rates to choose from (preset.rates)"
+            return (
+                f"{name}: {rates[name].obstacle}",
+                "other rates to choose from would help (preset.rates)",
+            )
     if contrast.says == "kept" or (
         contrast.says == "lower" and not any(_falls(metric) for metric in contrast.metrics)
     ):
@@ -299,7 +306,7 @@ def _obstacle(
     if wrong is not None and wrong < FEWEST_ERRORS:
         return (
             f"near the ceiling: {contrast.against} gets only {wrong:.0f} test images wrong",
-            "more test images, or a harder task",
+            "more test images or a harder task would help",
         )
     return "", ""
 
@@ -325,6 +332,6 @@ def _despite_censoring(verdict: Verdict, contrast: Contrast, measured: Measured)
         UNDECIDED,
         f"{plural(ours, 'run')} of {contrast.of} and {theirs} of {contrast.against} never reached "
         "the target",
-        "more epochs",
+        "more epochs would help",
         verdict.p,
     )

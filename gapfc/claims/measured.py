@@ -86,7 +86,10 @@ def measure(contrast: Contrast, of: Mapping[int, Run], against: Mapping[int, Run
         estimate = crossed(sign * rows) if rows is not None else seeds_alone(sign * (a - b))
     if not exact and len(seeds) < FEWEST_SEEDS:
         return Measured(
-            estimate, **told, obstacle=f"fewer than {FEWEST_SEEDS} seeds", remedy="more seeds"
+            estimate,
+            **told,
+            obstacle=f"fewer than {FEWEST_SEEDS} seeds",
+            remedy="more seeds would help",
         )
     return Measured(estimate, **told)
 

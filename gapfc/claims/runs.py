@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from gapfc.claims.claim import Settings
 from gapfc.compare.choose import diverged
 from gapfc.errors import UserError
-from gapfc.experiment.begin import Build, built, resume
+from gapfc.experiment.begin import built, resume
 from gapfc.experiment.execute import execute
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
@@ -73,11 +73,15 @@ class Runs:
 
     def _make(self, command: str, overrides: list[str], source: Path | None) -> Run:
         config = self._compose(command, overrides)
-        build: Build = Experiment
-        if source is not None:
-            found = read_source(source, self.vouched)
+        found = None if source is None else read_source(source, self.vouched)
+        if found is not None:
             config = complete(config, found)
-            build = lambda asked: Transfer(asked, found)  # noqa: E731
+        experiments: list[Experiment] = []
+
+        def build(asked: DictConfig) -> Experiment:
+            experiments.append(Experiment(asked) if found is None else Transfer(asked, found))
+            return experiments[-1]
+
         settings = plain(config)
         earlier = earlier_run(command, settings)
         if earlier is not None and (earlier.completed or diverged(earlier)):
@@ -99,6 +103,8 @@ class Runs:
                 code = execute(asked, experiment, directory, held)
         if code > 128:
             raise Interrupted(code - 128)
+        for experiment in experiments:
+            experiment.interruption.check()  # a signal may come after a run's last step
         run = read_run(path)
         if code and not diverged(run):
             raise UserError(f"{path} failed, and with it the claims that need it: {run.reason}")

@@ -145,7 +145,7 @@ def corrected(verdicts: Sequence[Verdict], alpha: float = 1 - CONFIDENCE) -> lis
                     p_holm=p,
                     why=f"{verdict.kind} by its own interval, but not once it is corrected for "
                     f"all contrasts and claims (p = {p:.2f})",
-                    change="more seeds, or fewer claims at once (only=…)",
+                    change="more seeds would help",
                 )
             )
         else:

@@ -57,6 +57,8 @@ def dispatch(argv: list[str]) -> int:
 
         print(help_text(name, command.summary, command.example, command.config, arguments))
         return 0
+    if not command.sweeps and {"-m", "--multirun"} & set(arguments):
+        raise UserError(f"gapfc {name} makes its own sweeps: leave out -m")
     if command.under_hydra:
         from gapfc.cli.launch import launch
 

@@ -16,6 +16,7 @@ class Command:
     config: str | None = None  # primary config, for its settings' help and completion
     under_hydra: bool = False
     options: tuple[str, ...] = ()  # of its own, beside Hydra's
+    sweeps: bool = True  # whether -m runs it once for each combination
 
 
 COMMANDS = {
@@ -51,6 +52,7 @@ COMMANDS = {
         module="gapfc.cli.commands.claims",
         config="claims",
         under_hydra=True,
+        sweeps=False,
     ),
     "compare": Command(
         summary="what the runs say: differences, how sure they are, pictures, a report page",

@@ -8,9 +8,17 @@ from planted import claim, preset, rights, trial, verdict_of, with_probe, writer
 from synthetic import write_run
 
 from gapfc.claims.measured import errors, measure
-from gapfc.claims.verdict import EQUIVALENT, NOT_TESTABLE, OPPOSITE, SUPPORTED, UNDECIDED
+from gapfc.claims.verdict import (
+    EQUIVALENT,
+    NOT_TESTABLE,
+    OPPOSITE,
+    SUPPORTED,
+    UNDECIDED,
+    in_unit,
+)
 from gapfc.compare.collect import with_probes
 from gapfc.compare.crossed import crossed
+from gapfc.errors import UserError
 from gapfc.records.run import read_run
 
 ACCURACY = "primary: {metric: test.accuracy, of: gap, against: fc, says: higher}"
@@ -135,7 +143,7 @@ def test_few_seeds(tmp_path):
     right = rights(2, 200, 0.9, 0.5, np.random.default_rng(3))
     found = verdict_of(trial(writer(tmp_path, right), preset(2)), claim(ACCURACY)).verdict
     assert (found.kind, found.why) == (NOT_TESTABLE, "fewer than 3 seeds")
-    assert found.change == "more seeds"
+    assert found.change == "more seeds would help"
 
 
 def test_near_the_ceiling(tmp_path):
@@ -165,7 +173,7 @@ def test_diverged_runs(tmp_path):
     lost = {"status": "failed", "error": "The loss became nan at step 3"}
     found = kind(tmp_path, ACCURACY, gap=lost, fc={})
     assert (found.kind, found.why) == (NOT_TESTABLE, "5 runs diverged")
-    assert found.change == "smaller rates (preset.rates)"
+    assert found.change == "smaller rates would help (preset.rates)"
 
 
 def test_one_diverged_run_of_many(tmp_path):
@@ -200,6 +208,38 @@ def test_why_a_probe_could_not_be_carried_out(tmp_path):
     found = verdict_of(made, asked).verdict
     assert (found.kind, found.why) == (NOT_TESTABLE, "cam: digits has no boxes")
     assert seen == [(10, ("cam",))]
+
+
+def test_a_control_whose_runs_cannot_be_is_left_out(tmp_path):
+    def make(settings):
+        if settings.get("head.levels"):
+            raise UserError("head.levels: too many for this map")
+        return write_run(tmp_path, settings["head"], settings["seed"])
+
+    asked = claim(f"{ACCURACY}, controls: {{of: spp, name: with levels}}")
+    made = trial(make)
+    said = []
+    made.tell = said.append
+    tested = verdict_of(made, asked)
+    first, second = tested.answers
+    assert (second.primary, second.verdict.kind) == (False, NOT_TESTABLE)
+    assert second.verdict.why == "head.levels: too many for this map"
+    assert first.primary
+    assert tested.verdict.kind == first.verdict.kind
+    assert "[1 of 1] claim 1 on made: spp: left out: head.levels: too many for this map" in said
+    asked = claim(ACCURACY.replace("of: gap", "of: spp"))
+    with pytest.raises(UserError, match=r"head\.levels: too many"):
+        verdict_of(trial(make), asked)
+
+
+def test_a_value_is_compared_as_it_is(tmp_path):
+    text = "unit: value, primary: {metric: test.nll, of: gap, against: fc, says: lower}"
+    ours = runs(tmp_path, "gap", results={"test.nll": 0.25})
+    theirs = runs(tmp_path, "fc", results={"test.nll": 3.0})
+    found = measure(contrast(text), ours, theirs)
+    assert found.estimate.mean == pytest.approx(2.75)
+    assert found.estimate.images == 0
+    assert in_unit(contrast(text), 2) == 2
 
 
 STEPS = "convergence.to_accuracy.0.90.steps"
@@ -244,7 +284,7 @@ def test_runs_that_never_reached_the_target_count_with_their_last_step(
     assert (measured.censored_of, measured.censored_against) == (gap.count(None), fc.count(None))
     assert measured.of == pytest.approx(np.mean([216 if v is None else v for v in gap]))
     if kind == UNDECIDED:
-        assert tested.verdict.change == "more epochs"
+        assert tested.verdict.change == "more epochs would help"
         assert "never reached the target" in tested.verdict.why
 
 

@@ -58,7 +58,7 @@ def test_what_the_terminal_says(tested):
     assert "the difference is less than the margin of 5 points, which was fixed" in blocks[2]
     assert "the interval reaches over the margin; about " in blocks[3]
     assert blocks[4].endswith("probe.cam.pointing: no value in these runs; look into their run.log")
-    assert "factor, as measured: 1/819; gap 5.13k, fc 4.20M; exact; margin 10×" in blocks[5]
+    assert "factor, as measured: 1/819; gap 5.13k against fc 4.20M; exact; margin 10×" in blocks[5]
     assert "\x1b" not in terminal(tested, 200)
     assert terminal(tested, 200, bold=True).startswith(" 1  \x1b[1mSUPPORTED\x1b[0m: GAP")
 
@@ -75,7 +75,7 @@ def value(each):
 
 def shares(each):
     measured = each.answers[0].measured
-    return f"gap {100 * measured.of:.1f}%, fc {100 * measured.against:.1f}%"
+    return f"gap {100 * measured.of:.1f}% against fc {100 * measured.against:.1f}%"
 
 
 def test_json_has_the_numbers(tested):

@@ -95,7 +95,7 @@ def test_a_claim_cannot_rest_on_a_rate_at_the_edge(tmp_path, fc, why):
     tested = verdict_of(trial(make), replace(asked, arms=arms))
     assert tested.verdict.kind == NOT_TESTABLE
     assert tested.verdict.why.startswith(why)
-    assert tested.verdict.change == "other rates to choose from (preset.rates)"
+    assert tested.verdict.change == "other rates to choose from would help (preset.rates)"
     assert tested.rates["gap"].value == 0.03
     assert tested.rates["fc"].value == (0.003 if fc == "own" else 0.03)
 

@@ -50,7 +50,8 @@ def claim(text: str) -> Claim:
     return parse_claim(
         "planted",
         "{number: 1, sentence: So it is., source: me, reason: none, limits: none, margin: 2,"
-        " arms: {gap: {head: gap, rate: default}, fc: {head: fc, rate: default}}, " + text + "}",
+        " arms: {gap: {head: gap, rate: default}, fc: {head: fc, rate: default},"
+        " spp: {head: spp, head.levels: [1], rate: default}}, " + text + "}",
     )
 
 

@@ -18,7 +18,8 @@ UNITS = {"points": " points", "factor": "×", "value": ""}
 
 def margin(claim: Claim) -> str:
     """The margin with its unit: `5 points`, `10×`."""
-    return f"{claim.margin:g}{UNITS[claim_unit(claim)]}"
+    told = f"{claim.margin:g}{UNITS[claim_unit(claim)]}"
+    return "1 point" if told == "1 points" else told
 
 
 def shown(answer: Answer) -> tuple[float, float, float] | None:
@@ -58,7 +59,7 @@ def effect(answer: Answer) -> str:
 
 
 def values(answer: Answer) -> str:
-    """What both arms measured, in the metric's own unit: `gap 5.1%, fc 22.3%`."""
+    """What both arms measured, in the metric's own unit: `gap 5.1% against fc 22.3%`."""
     contrast, measured = answer.contrast, answer.measured
     if measured.of is None or measured.against is None:
         return ""
@@ -69,9 +70,9 @@ def values(answer: Answer) -> str:
     if contrast.of == contrast.against:
         names = (_short(contrast.metrics[0]), _short(contrast.against_metrics[0]))
     censored = (measured.censored_of, measured.censored_against)
-    return ", ".join(
-        f"{name} {value}" + (f" ({count} never reached it)" if count else "")
-        for name, value, count in zip(names, (ours, theirs), censored, strict=True)
+    return " against ".join(
+        f"{name} {value}" + (f" ({lost} never reached it)" if lost else "")
+        for name, value, lost in zip(names, (ours, theirs), censored, strict=True)
     )
 
 
@@ -90,11 +91,11 @@ def metrics(answer: Answer) -> str:
 
 def _told(metric: str, value: float) -> str:
     if " / " in metric:
-        return f"{100 * value:.1f}%"
+        return f"{100 * value:.1f}%".replace("-", "−")
     unit = measure(metric)
     if unit.is_share or metric.endswith(("cam.pointing", "energy", "chance", "untrained")):
-        return f"{100 * value:.1f}%"
-    return count(value) if value >= 100 else f"{value:.3g}"
+        return f"{100 * value:.1f}%".replace("-", "−")
+    return count(value) if value >= 100 else f"{value:.3g}".replace("-", "−")
 
 
 def told(answer: Answer) -> tuple[str, str]:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from gapfc.claims.carry_out import Tested, Trial
@@ -43,8 +42,6 @@ SETTLED = {
 
 def run(config: DictConfig) -> int:
     """Test the claims that `config.only` names; the exit code: 0, or 129, 130, 143 if stopped."""
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
-        raise UserError("gapfc claims makes its own sweeps: leave out -m, and name claims by only=")
     words = list(HydraConfig.get().overrides.task)
     claims = _chosen(_all_claims(), config.only)
     preset = Preset.of(plain(config.preset))
