@@ -14,7 +14,7 @@ from gapfc.compare.estimate import Array
 from gapfc.compare.fields import metric_of
 from gapfc.formatting import printable
 from gapfc.records.predictions import PREDICTIONS, read_predictions
-from gapfc.records.probes import IMAGES, read_probes
+from gapfc.records.probes import IMAGES, place_of, read_probes
 from gapfc.records.run import Run
 
 ACCURACY = "test.accuracy"
@@ -97,17 +97,18 @@ class Images:
             seen, data = read_predictions(run.path), ""
             index, labels, values = seen.index, seen.label, seen.right.astype(float)
         else:
-            probes = read_probes(run.path)
-            known = probes.per_image(self.path.removeprefix(PROBE))
+            stem, metric = place_of(run.path, self.path.removeprefix(PROBE))
+            probes = read_probes(run.path, stem)
+            known = probes.per_image(metric)
             if known is None:
                 raise ValueError(f"it does not hold {self.path}")
             data = json.dumps(probes.data, sort_keys=True)
             index, labels, values = probes.index, np.zeros_like(probes.index), known
         if len(index) < 2:
             raise ValueError("it holds a single image")
-        mean, metric = float(values.mean()), metric_of(run, self.path)
+        mean, recorded = float(values.mean()), metric_of(run, self.path)
         # Half an image is beyond any rounding: the file is of other weights or images.
-        if metric is None or not abs(mean - metric) * len(index) < 0.5:
+        if recorded is None or not abs(mean - recorded) * len(index) < 0.5:
             raise ValueError(f"by its images {self.path} would be {mean:.4f}")
         order = np.argsort(index)
         return PerImage(data, index[order], labels[order], values[order][None])

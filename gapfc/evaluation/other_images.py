@@ -14,6 +14,7 @@ from gapfc.data.raw_dataset import Split
 from gapfc.data.sources.folder import folder
 from gapfc.errors import UserError
 from gapfc.formatting import folder_name, printable
+from gapfc.probes.registry import PROBES
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def read_dataset(config: DictConfig) -> OtherImages:
 
 
 def _stored_name(name: str) -> str:
-    return folder_name(name).replace(".", "_")  # a dot would separate parts of a metric
+    stored = folder_name(name).replace(".", "_")  # a dot would separate parts of a metric
+    return f"{stored}_images" if stored in (*PROBES, "clean") else stored
 
 
 def _list(names: Sequence[str], most: int = 5) -> str:

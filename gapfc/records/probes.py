@@ -87,9 +87,20 @@ def probe_files(folder: Path) -> list[Path]:
 def read_values(folder: Path) -> dict[str, Any]:
     """The numbers alone, nested as in probes.json below `probe`; empty if there is no such file.
 
-    Raises OSError, or ValueError saying what is wrong.
+    Those of other images, in probes-<name>.json, stand below <name>. Raises OSError, or ValueError
+    saying what is wrong.
     """
-    return dict(_content(folder).get("probe", {}))
+    values = dict(_content(folder).get("probe", {}))
+    for file in sorted(folder.glob(f"{STEM}-*.json")):
+        values[file.stem.removeprefix(f"{STEM}-")] = _content(folder, file.stem).get("probe", {})
+    return values
+
+
+def place_of(folder: Path, metric: str) -> tuple[str, str]:
+    """Where per-image values of `metric` (without `probe.`) are: stem, and its name there."""
+    name, _, rest = metric.partition(".")
+    stem = f"{STEM}-{name}"
+    return (stem, rest) if (folder / f"{stem}.json").is_file() else (STEM, metric)
 
 
 def missing_probes(folder: Path, asked: Iterable[object]) -> list[str]:

@@ -149,7 +149,7 @@ def test_damaged_predictions_are_told_and_not_fatal(measured, tmp_path, content)
     assert f"{run_of(measured, 'gap')}: predictions.npz: " in found["notes"][0]
 
 
-def probed(root, head, seed, wrong, data="digits"):
+def probed(root, head, seed, wrong, data="digits", stem="probes"):
     """A run whose accuracy is 1 and, in the mean of two directions, less when shifted."""
     path = write_run(root, head, seed)
     yes = np.array([right(head, seed, wrong), right(head, seed + 50, wrong)])
@@ -159,7 +159,7 @@ def probed(root, head, seed, wrong, data="digits"):
     write_probes(
         path,
         Probes({"name": data, "split": "test", "images": SIZE}, values, np.arange(SIZE),
-               {"clean.accuracy": clean, "shift.zero.4.accuracy": yes}),
+               {"clean.accuracy": clean, "shift.zero.4.accuracy": yes}), stem,
     )  # fmt: skip
     return yes.mean(axis=0)
 
@@ -176,6 +176,19 @@ def test_a_probe_is_a_metric_with_its_images(tmp_path, metric, sign):
     assert pair["better"] == sign
     assert pair["interval"]["method"] == "crossed"
     assert pair["interval"]["low"] == pytest.approx(expected.interval().low)
+
+
+def test_probes_of_other_images_are_metrics_under_their_name(tmp_path):
+    root = tmp_path / "o"
+    d = [
+        probed(root, "gap", seed, 9, stem="probes-photos")
+        - probed(root, "fc", seed, 20, stem="probes-photos")
+        for seed in range(SEEDS)
+    ]
+    found = answer(root, "--metric", "probe.photos.shift.zero.4.accuracy", tmp=tmp_path)
+    pair = row(found, "gap")["paired"]
+    assert pair["mean"] == pytest.approx(np.mean(d))
+    assert pair["interval"]["low"] == pytest.approx(crossed(np.array(d)).interval().low)
 
 
 def test_probes_of_other_data_are_not_paired_and_ece_is_over_seeds(tmp_path):
