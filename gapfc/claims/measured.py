@@ -58,11 +58,11 @@ def measure(contrast: Contrast, of: Mapping[int, Run], against: Mapping[int, Run
         if a is not None and b is not None
     ]
     if not kept:
-        return Measured(
-            None, _mean(ours), _mean(theirs),
-            obstacle=f"{', '.join(dict.fromkeys(contrast.all_metrics))}: no value in these runs",
-            remedy="look into their run.log",
-        )  # fmt: skip
+        what, remedy = ", ".join(dict.fromkeys(contrast.all_metrics)), "look into their run.log"
+        obstacle = f"{what}: no value in these runs"
+        if any(".native." in metric for metric in contrast.all_metrics):
+            obstacle, remedy = "the head takes no size but the one it was trained at", ""
+        return Measured(None, _mean(ours), _mean(theirs), obstacle=obstacle, remedy=remedy)
     seeds = [seeds[index] for index in kept]
     a, b = (np.array([each[index] for index in kept], float) for each in (ours, theirs))
     exact = _exact(contrast) and bool(np.ptp(a) == 0 and np.ptp(b) == 0)
