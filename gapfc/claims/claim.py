@@ -99,6 +99,11 @@ class Claim:
     controls: tuple[Contrast, ...] = field(default_factory=tuple)
 
     @property
+    def unit(self) -> Unit:
+        """The unit that the margin is in."""
+        return self.primary[0].unit
+
+    @property
     def contrasts(self) -> tuple[Contrast, ...]:
         """Primary ones first."""
         return (*self.primary, *self.controls)

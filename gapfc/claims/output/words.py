@@ -6,7 +6,7 @@ import math
 import shlex
 from collections.abc import Sequence
 
-from gapfc.claims.carry_out import PROBE, Answer, Tested, claim_unit
+from gapfc.claims.carry_out import PROBE, Answer, Tested
 from gapfc.claims.claim import Claim
 from gapfc.claims.verdict import CONFIDENCE, EQUIVALENT, NOT_TESTABLE, OPPOSITE, SUPPORTED, toward
 from gapfc.compare.metric import measure
@@ -18,7 +18,7 @@ UNITS = {"points": " points", "factor": "×", "value": ""}
 
 def margin(claim: Claim) -> str:
     """The margin with its unit: `5 points`, `10×`."""
-    told = f"{claim.margin:g}{UNITS[claim_unit(claim)]}"
+    told = f"{claim.margin:g}{UNITS[claim.unit]}"
     return "1 point" if told == "1 points" else told
 
 

@@ -1,0 +1,66 @@
+"""The arms of a claim on one variant of the preset: their settings, rates and runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gapfc.claims.claim import NO_RATE, OWN_RATE, Arm, Settings
+from gapfc.claims.preset import Preset
+from gapfc.claims.rates import LR, Rate, choose_rate
+from gapfc.claims.runs import Runs, merged
+from gapfc.records.run import Run
+
+SeedRuns = dict[int, Run]
+
+
+class Arms:
+    """The runs of a claim's arms on one variant, each made when it is asked for."""
+
+    def __init__(
+        self, arms: Mapping[str, Arm], variant: str, preset: Preset, typed: Settings, runs: Runs
+    ) -> None:
+        self._arms, self._variant, self._preset = arms, variant, preset
+        self._typed, self._runs = typed, runs
+        self._rates: dict[str, Rate] = {}
+        self._made: dict[str, SeedRuns] = {}
+
+    def rate(self, name: str) -> Rate:
+        """The learning rate of an arm, chosen if it has not been."""
+        if name not in self._rates:
+            self._rates[name] = self._rate(self._arms[name])
+        return self._rates[name]
+
+    def of(self, name: str) -> SeedRuns:
+        """The runs of an arm, by seed."""
+        if name not in self._made:
+            arm, rate = self._arms[name], self.rate(name)
+            seeds = self._preset.seeds[: arm.seeds]
+            self._made[name] = {seed: self._run(arm, rate.value, seed) for seed in seeds}
+        return self._made[name]
+
+    def _rate(self, arm: Arm) -> Rate:
+        if arm.rate == NO_RATE:
+            return Rate(None, "the usual rate")
+        if arm.rate != OWN_RATE:
+            other = self.rate(arm.rate)
+            return replace(other, words=f"as {arm.rate}: {other.words}")
+        return choose_rate(self._preset, lambda rate, seed: self._run(arm, rate, seed))
+
+    def check(self, arm: Arm) -> None:
+        """UserError for settings that its runs do not take."""
+        self._runs.check(self._settings(arm), transfer=arm.source is not None)
+
+    def _run(self, arm: Arm, rate: float | None, seed: int) -> Run:
+        settings = merged(self._settings(arm), {} if rate is None else {LR: rate}, {"seed": seed})
+        if arm.source is None:
+            return self._runs.have(settings)
+        return self._runs.have(settings, self.of(arm.source)[seed].path)
+
+    def _settings(self, arm: Arm) -> Settings:
+        data = self._preset.data[self._variant][arm.data]
+        settings = merged(self._preset.settings, data, self._typed, arm.settings)
+        if arm.source is not None:
+            for key in [key for key in settings if key.split(".")[0] == "backbone"]:
+                del settings[key]  # it is the source's
+        return settings
