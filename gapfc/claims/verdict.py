@@ -78,7 +78,7 @@ def needed(seeds: int | None, images: int | None) -> str:
         return f"about {seeds} seeds would decide it"
     if images is not None:
         return f"about {images:,} test images would decide it; more seeds alone would not"
-    return "neither more seeds nor more images would soon decide it: it lies near the margin"
+    return "neither more seeds nor more images alone would decide it: the mean lies near the margin"
 
 
 def _of_point(value: float, margin: float, contrast: Contrast) -> Kind:

@@ -41,6 +41,17 @@ def test_find_runs_stops_at_a_run_and_passes_hidden_folders(tmp_path):
     assert list(find_runs(path)) == [path]
 
 
+def test_runs_of_claims_are_compared_only_by_themselves(tmp_path):
+    write_run(tmp_path, "gap", 0)
+    write_run(tmp_path / "claims", "fc", 0)
+    found = collect([tmp_path])
+    assert [run.results["head"] for run in found.runs] == ["gap"]
+    assert found.problems == (f"1 run of gapfc claims left out, those below {tmp_path / 'claims'}",)
+    alone = collect([tmp_path / "claims"])
+    assert [run.results["head"] for run in alone.runs] == ["fc"]
+    assert alone.problems == ()
+
+
 def test_a_directory_given_twice_counts_once(sweep):
     assert len(collect([sweep, sweep / "train"]).runs) == 12
 

@@ -73,7 +73,9 @@ def _figure(tested: Tested) -> Figure | None:
     of, against = drawn_name(first.of), drawn_name(first.against)
     both = f"{of} − {against}" if of != against else f"{of}: change"
     axes.set_xlabel(
-        f"{of} / {against}, as a factor" if factor else f"{both}, in points (controls: as named)"
+        f"{of} / {against}, as a factor (controls: as named)"
+        if factor
+        else f"{both}, in points (controls: as named)"
     )
     caption(
         figure,

@@ -34,7 +34,13 @@ def terminal(tested: Sequence[Tested], width: int = 100, bold: bool = False) -> 
             f"margin {margin(each.claim)}",
             corrected(tested, each),
         ]
-        for text in ("; ".join(filter(None, numbers)), because(each)):
+        also = [
+            f"{other.contrast.name}: {effect(other)}"
+            for other in each.answers
+            if other.primary and other is not answer
+        ]
+        also = [f"Has to hold too: {'; '.join(also)}"] if also else []
+        for text in ("; ".join(filter(None, numbers)), *also, because(each)):
             safe = printable(text, LONGEST)
             lines += [f"    {line}" for line in textwrap.wrap(safe, max(40, width - 4))]
         lines.append("")

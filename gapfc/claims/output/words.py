@@ -149,13 +149,12 @@ def decisive(tested: Tested) -> Answer:
 
 
 def corrected(tested: Sequence[Tested], each: Tested) -> str:
-    """`p = 0.003 (Holm, 10 claims)`, or nothing where there is no p."""
+    """`p = 0.003 (Holm, 10 claims)`, without what corrects nothing; empty where there is no p."""
     if each.verdict.p_holm is None:
         return ""
     judged = sum(other.verdict.p_holm is not None for other in tested)
-    return f"p = {probability(each.verdict.p_holm)} (Holm, {plural(judged, 'claim')})".replace(
-        "= <", "<"
-    )
+    holm = f" (Holm, {plural(judged, 'claim')})" if judged > 1 else ""
+    return f"p = {probability(each.verdict.p_holm)}{holm}".replace("= <", "<")
 
 
 def command(claim: Claim, typed: Sequence[str]) -> str:
