@@ -11,6 +11,7 @@ from gapfc.claims.carry_out import Answer, Tested
 from gapfc.claims.output.words import because, command, covers, decisive, margin, told
 from gapfc.claims.verdict import CONFIDENCE
 from gapfc.compare.output.table import escape
+from gapfc.formatting import from_here
 from gapfc.records.results import finite
 
 SCHEMA = 1
@@ -73,7 +74,7 @@ def _claim(each: Tested, typed: Sequence[str]) -> dict[str, Any]:
         "controls": [_answer(answer) for answer in each.answers if not answer.primary],
         "rates": {name: rate.words for name, rate in each.rates.items()},
         "runs": {
-            name: [str(run.path) for run in runs.values()] for name, runs in each.runs.items()
+            name: [from_here(run.path) for run in runs.values()] for name, runs in each.runs.items()
         },
         "command": command(claim, typed),
     }
