@@ -35,6 +35,7 @@ class Verdict:
         change: what would change it.
         p: of the decision, before Holm; None where there is none to correct (an exact number).
         p_holm: after it.
+        before: the kind before Holm's correction, where that took it back.
     """
 
     kind: Kind
@@ -42,6 +43,7 @@ class Verdict:
     change: str = ""
     p: float | None = None
     p_holm: float | None = None
+    before: Kind | None = None
 
 
 def decide(
@@ -142,6 +144,7 @@ def corrected(verdicts: Sequence[Verdict], alpha: float = 1 - CONFIDENCE) -> lis
                 replace(
                     verdict,
                     kind=UNDECIDED,
+                    before=verdict.kind,
                     p_holm=p,
                     why=f"{verdict.kind} by its own interval, but not once it is corrected for "
                     f"all contrasts and claims (p = {p:.2f})",

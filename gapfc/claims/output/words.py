@@ -142,8 +142,9 @@ def because(tested: Tested) -> str:
 def decisive(tested: Tested) -> Answer:
     """The primary contrast that the verdict rests on."""
     primary = [answer for answer in tested.answers if answer.primary]
+    kind = tested.verdict.before or tested.verdict.kind
     for answer in primary:
-        if answer.verdict.kind == tested.verdict.kind:
+        if answer.verdict.kind == kind:
             return answer
     return next((a for a in primary if a.verdict.kind != NOT_TESTABLE), primary[0])
 
