@@ -160,7 +160,7 @@ FUZZ = settings(
 
 
 @given(words=arguments())
-@settings(FUZZ, max_examples=50)
+@settings(FUZZ, max_examples=15)
 def test_any_value_of_any_setting_ends_in_a_result_or_in_a_few_words(folder, words):
     check(words)
 

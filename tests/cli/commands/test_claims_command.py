@@ -45,6 +45,7 @@ def runs(folder):
     return sorted(path.parent for path in (folder / "out").rglob("results.json"))
 
 
+@pytest.mark.slow
 def test_a_claim_of_ones_own_and_again(gapfc, mine):
     typed = mine(("seeds: 3", "seeds: 1"))
     done = gapfc(*typed)

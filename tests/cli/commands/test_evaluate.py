@@ -245,6 +245,7 @@ def pictures_of(folder, classes, side=8):
             Image.fromarray(pixels).save(folder / name / f"{number}.png")
 
 
+@pytest.mark.slow
 def test_other_images(folder):
     pictures_of(folder / "next.year", ["7", "2", "0"])
     code, out, err = evaluate(folder, "outputs", "--data", "next.year", "--probe", "size")

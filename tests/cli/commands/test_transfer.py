@@ -179,6 +179,7 @@ def test_few_shots_and_a_checkpoint_as_the_source(folder):
     assert found["source"]["path"] == str(source)
 
 
+@pytest.mark.slow
 def test_a_seed_has_a_source_of_its_own_and_the_group_of_the_others(folder):
     group = read_results(transfer(folder, "protocol=linear_probe"))["group"]
     settings = [*SOURCE, *TARGET, NEW, "source.head=gap", "protocol=linear_probe", "seed=1"]
@@ -277,6 +278,7 @@ def test_what_cannot_be_is_said_in_one_line_and_leaves_nothing(folder, tmp_path,
     assert directories(folder) == before
 
 
+@pytest.mark.slow
 def test_every_protocol_is_measured_again(folder, tmp_path):
     """Rebuilt from the run alone; each still says of every image what predictions.npz says."""
     shutil.copytree(folder / "outputs", tmp_path / "outputs")
