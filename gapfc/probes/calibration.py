@@ -57,7 +57,9 @@ def _errors(logits: Tensor, labels: Tensor, classes: int) -> dict[str, Any]:
     correct = each.prediction == each.label
     count, confidence, hits = bin_sums(each.p_prediction, correct).tolist()
     return {
-        **{name: measures[name] for name in ("ece", "nll", "brier")},  # type: ignore[literal-required]
+        "ece": measures["ece"],
+        "nll": measures["nll"],
+        "brier": measures["brier"],
         "adaptive_ece": adaptive_calibration_error(each.p_prediction, correct),
         "reliability": [
             {

@@ -2,8 +2,6 @@
 
 import io
 import math
-import os
-import stat
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 
 from gapfc.formatting import first_line, printable
 from gapfc.records.atomic import atomic_write
-from gapfc.records.stored_text import MIB
+from gapfc.records.stored_text import MIB, read_bytes
 
 MOST = 64 * MIB  # bytes, of the file and of what it unfolds to: predictions of two million images
 
@@ -35,14 +33,7 @@ def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
 
 def read_npz(path: Path) -> dict[str, Array]:
     """The arrays of numbers in `path` by name. Raises OSError, or ValueError saying why not."""
-    # O_NONBLOCK: opening a named pipe would otherwise wait until someone writes to it.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("it is not a regular file")
-        content = file.read(MOST + 1)
-    if len(content) > MOST:
-        raise ValueError(f"it is larger than {MOST // MIB} MiB")
+    content = read_bytes(path, MOST)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _arrays(archive)

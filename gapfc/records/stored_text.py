@@ -20,7 +20,12 @@ DEEPEST = 50  # what gapfc writes has some six levels
 
 
 def read_text(path: Path, most: int) -> str:
-    """The UTF-8 text of a regular file of at most `most` bytes.
+    """The UTF-8 text of a file; for the rest as `read_bytes`."""
+    return read_bytes(path, most).decode("utf-8")
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes.
 
     Anything else that bears its name (a pipe, a device) is not waited for. Raises OSError, or
     ValueError saying what is wrong with it.
@@ -33,7 +38,7 @@ def read_text(path: Path, most: int) -> str:
         content = file.read(most + 1)
     if len(content) > most:
         raise ValueError(f"it is larger than {most // MIB} MiB")
-    return content.decode("utf-8")
+    return content
 
 
 def parse_yaml(text: str) -> Any:

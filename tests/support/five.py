@@ -12,7 +12,7 @@ import yaml
 from planted import preset, rights, trial, with_probe, writer
 
 from gapfc.claims.carry_out import Tested
-from gapfc.claims.claim import parse_claim
+from gapfc.claims.claim_file import parse_claim
 
 EVIL = "<script>alert(1)</script> | **bold** [x](http://evil) \x1b[31m"
 CONTROL = {

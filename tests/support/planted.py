@@ -10,7 +10,8 @@ import numpy as np
 from synthetic import HEADS, write_measured
 
 from gapfc.claims.carry_out import Tested, Trial
-from gapfc.claims.claim import Claim, Settings, parse_claim
+from gapfc.claims.claim import Claim, Settings
+from gapfc.claims.claim_file import parse_claim
 from gapfc.claims.preset import Preset
 from gapfc.records.probes import Probes, write_probes
 from gapfc.records.run import Run, read_run

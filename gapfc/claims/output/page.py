@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Sequence
 from datetime import date
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import gapfc
@@ -31,7 +30,7 @@ from gapfc.claims.verdict import (
     SUPPORTED,
     UNDECIDED,
 )
-from gapfc.compare.output.page import harmless, inline
+from gapfc.compare.output.page import inline, templates
 from gapfc.compare.output.plots.style import COLOURS
 from gapfc.formatting import percent, plural
 
@@ -42,39 +41,35 @@ CLASSES = {
 
 def html_text(tested: Sequence[Tested], preset: str, typed: Sequence[str]) -> str:
     """The whole page; page.html.j2 says what goes where."""
-    environment = Environment(
-        loader=PackageLoader("gapfc.claims.output", ""),
-        autoescape=True,
-        finalize=harmless,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     pictures = {id(each): picture(each) for each in tested}
-    style = Environment(loader=PackageLoader("gapfc.compare.output", ""), autoescape=False)
-    return environment.get_template("page.html.j2").render(
-        tested=tested,
-        preset=preset,
-        version=gapfc.__version__,
-        today=date.today().isoformat(),
-        style=Markup(style.get_template("page.css").render(colours=COLOURS)),
-        picture=lambda each: pictures[id(each)],
-        inline=inline,
-        because=because,
-        decisive=decisive,
-        kind=lambda verdict: CLASSES[verdict.kind],
-        corrected=lambda each: corrected(tested, each),
-        margin=margin,
-        effect=effect,
-        values=values,
-        metrics=metrics,
-        covers=covers,
-        alone=_alone,
-        several=len({each.variant for each in tested}) > 1,
-        command=lambda each: command(each.claim, typed),
-        whole=shlex.join(["gapfc", "claims", *typed]),
-        confidence=percent(CONFIDENCE),
-        plural=plural,
+    style = templates("gapfc.compare.output").get_template("page.css")
+    return (
+        templates("gapfc.claims.output")
+        .get_template("page.html.j2")
+        .render(
+            tested=tested,
+            preset=preset,
+            version=gapfc.__version__,
+            today=date.today().isoformat(),
+            style=Markup(style.render(colours=COLOURS)),
+            picture=lambda each: pictures[id(each)],
+            inline=inline,
+            because=because,
+            decisive=decisive,
+            kind=lambda verdict: CLASSES[verdict.kind],
+            corrected=lambda each: corrected(tested, each),
+            margin=margin,
+            effect=effect,
+            values=values,
+            metrics=metrics,
+            covers=covers,
+            alone=_alone,
+            several=len({each.variant for each in tested}) > 1,
+            command=lambda each: command(each.claim, typed),
+            whole=shlex.join(["gapfc", "claims", *typed]),
+            confidence=percent(CONFIDENCE),
+            plural=plural,
+        )
     )
 
 

@@ -14,7 +14,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from gapfc.claims.carry_out import Tested, Trial
-from gapfc.claims.claim import Claim, Settings, parse_claim
+from gapfc.claims.claim import Claim, Settings
+from gapfc.claims.claim_file import parse_claim
 from gapfc.claims.output.export import json_text, markdown
 from gapfc.claims.output.page import html_text
 from gapfc.claims.output.table import terminal
@@ -90,7 +91,7 @@ def _all_claims() -> list[Claim]:
 def _chosen(claims: Sequence[Claim], only: object) -> list[Claim]:
     if only is None:
         return list(claims)
-    wanted = [only] if isinstance(only, str | int) else list(only)  # type: ignore[call-overload]
+    wanted = only if isinstance(only, Sequence) and not isinstance(only, str) else [only]
     asked = [str(word) for word in wanted]
     for word in asked:
         if not any(word in (str(claim.number), claim.name) for claim in claims):

@@ -27,40 +27,48 @@ VARIABLES |= {colour: f"--c{index}" for index, colour in enumerate(COLOURS)}
 
 def html_text(comparison: Comparison, pictures: Sequence[Picture]) -> str:
     """The whole page; page.html.j2 says what goes where."""
-    environment = Environment(
-        loader=PackageLoader("gapfc.compare.output", ""),
+    shown = shown_columns(comparison)
+    pairs = [row.paired for row in comparison.rows if row.paired]
+    return (
+        templates("gapfc.compare.output")
+        .get_template("page.html.j2")
+        .render(
+            comparison=comparison,
+            question=comparison.question,
+            metric=comparison.measure,
+            by=comparison.by,
+            rows=comparison.rows,
+            constants=comparison.constants,
+            unusable=comparison.unusable,
+            seeds=len({seed for row in comparison.rows for seed in row.metric}),
+            sentences=sentences(comparison),
+            columns=shown,
+            best={column: column.best_rows(comparison.rows) for column in shown},
+            sort_value=_sort_value,
+            pictures=pictures,
+            inline=inline,
+            facts=_facts(comparison),
+            covered=covered(comparison),
+            methods={pair.interval.method for pair in pairs if pair.interval},
+            paired_seeds={pair.n for pair in pairs},
+            bootstrap_from=BOOTSTRAP_FROM,
+            commands=commands(comparison),
+            colours=COLOURS,
+            percent=percent,
+            plural=plural,
+        )
+    )
+
+
+def templates(package: str) -> Environment:
+    """The templates of `package`, in which everything is escaped unless it is ours."""
+    return Environment(
+        loader=PackageLoader(package, ""),
         autoescape=True,
         finalize=harmless,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    )
-    shown = shown_columns(comparison)
-    pairs = [row.paired for row in comparison.rows if row.paired]
-    return environment.get_template("page.html.j2").render(
-        comparison=comparison,
-        question=comparison.question,
-        metric=comparison.measure,
-        by=comparison.by,
-        rows=comparison.rows,
-        constants=comparison.constants,
-        unusable=comparison.unusable,
-        seeds=len({seed for row in comparison.rows for seed in row.metric}),
-        sentences=sentences(comparison),
-        columns=shown,
-        best={column: column.best_rows(comparison.rows) for column in shown},
-        sort_value=_sort_value,
-        pictures=pictures,
-        inline=inline,
-        facts=_facts(comparison),
-        covered=covered(comparison),
-        methods={pair.interval.method for pair in pairs if pair.interval},
-        paired_seeds={pair.n for pair in pairs},
-        bootstrap_from=BOOTSTRAP_FROM,
-        commands=commands(comparison),
-        colours=COLOURS,
-        percent=percent,
-        plural=plural,
     )
 
 

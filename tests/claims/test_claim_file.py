@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from gapfc.claims.carry_out import Trial
-from gapfc.claims.claim import Arm, Contrast, parse_claim
+from gapfc.claims.claim import Arm, Contrast
+from gapfc.claims.claim_file import parse_claim
 from gapfc.claims.preset import Preset
 from gapfc.claims.runs import Runs, merged
 from gapfc.errors import UserError
