@@ -134,9 +134,10 @@ class Loader:
         return self._readers[split]
 
     def _keeps(self) -> bool:
-        """Whether images stay on the device; for residency=auto whether they fit, logged once.
+        """Whether images stay on the device; for residency=auto whether they fit.
 
-        Raises UserError for residency=device with photos of native sizes.
+        Logs once that they do not. Raises UserError for residency=device with photos of native
+        sizes.
         """
         if self._residency is None:
             self._residency = self._choose_residency()
@@ -160,9 +161,14 @@ class Loader:
         if self.device.type == "cuda":
             limit = int(torch.cuda.mem_get_info(self.device)[0] * CUDA_SHARE)
         choice = "device" if needed <= limit else "stream"
-        message = "residency=auto: %s on %s (%.1f MiB of uint8, limit %.0f MiB)"
-        if choice != self._said:
-            log.info(message, choice, self.device.type, needed / 2**20, limit / 2**20)
+        if choice == "stream" and choice != self._said:
+            log.info(
+                "The images are read batch by batch, since %.0f MiB are more than the %.0f MiB "
+                "that may stay on %s (dataset.residency=device keeps them there)",
+                needed / 2**20,
+                limit / 2**20,
+                self.device.type,
+            )
         return choice
 
 
