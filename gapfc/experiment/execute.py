@@ -84,7 +84,7 @@ def _carry_out(
             console.beginning(experiment, directory.path)
             if not step:
                 tensorboard.hparams(plain(experiment.config), experiment.group)
-                tensorboard.image("training images", grid(experiment.batches.preview(16)), 0)
+                tensorboard.image("visual/training images", grid(experiment.batches.preview(16)), 0)
             experiment.fit(directory, journal)
             experiment.load_best(directory)
             journal.close()

@@ -193,7 +193,7 @@ class Transfer(Experiment):
         tensorboard.scalars({f"cka/{stage}": value for stage, value in cka.items()}, step)
         tensorboard.scalars({f"drift_layer/{layer}": v for layer, v in drift.items()}, step)
         if cka:
-            tensorboard.image("how far the features moved", moved_picture(cka, drift), step)
+            tensorboard.image("visual/how far the features moved", moved_picture(cka, drift), step)
         tensorboard.flush()
 
     def _old_rows(self) -> list[int]:
