@@ -33,5 +33,9 @@ class Invocation:
 
     def write_config(self, directory: RunDirectory) -> None:
         """Write config.yaml: what was typed, as a comment, and the resolved config."""
-        typed = shlex.join(["gapfc", self.command, *self.overrides])
-        directory.write_config(typed, OmegaConf.to_yaml(self.config, resolve=True))
+        directory.write_config(self.typed, OmegaConf.to_yaml(self.config, resolve=True))
+
+    @property
+    def typed(self) -> str:
+        """The command line."""
+        return shlex.join(["gapfc", self.command, *self.overrides])

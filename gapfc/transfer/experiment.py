@@ -27,6 +27,7 @@ from gapfc.model.classifier import Classifier
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.nodes import plain
 from gapfc.tensorboard.events import TensorBoardLog
+from gapfc.tensorboard.hparams import PROTOCOL, SOURCE
 from gapfc.transfer.classes import extended, old_classes, source_dataset
 from gapfc.transfer.features import cached_features
 from gapfc.transfer.picture import moved_picture
@@ -164,6 +165,11 @@ class Transfer(Experiment):
                 "old_classes": self._old_classes(),
             }
         }
+
+    def columns(self) -> dict[str, str]:
+        """The protocol, and the source's head with the data set it was trained on."""
+        facts = self.source.facts
+        return {PROTOCOL: self.protocol.name, SOURCE: f"{facts['head']} ({facts['dataset']})"}
 
     def log_extra(self, tensorboard: TensorBoardLog, results: Mapping[str, Any]) -> None:
         """CKA per stage, drift per layer and gain as scalars, and the first two as a picture."""
