@@ -18,7 +18,7 @@ from gapfc.tensorboard.confusion_matrix import confusion_picture
 from gapfc.tensorboard.events import TensorBoardLog
 from gapfc.tensorboard.hparams import final_scalars
 from gapfc.tensorboard.images import grid
-from gapfc.tensorboard.text import fenced, results_table
+from gapfc.tensorboard.text import command_line, fenced, results_table
 
 PICTURED = 4  # images of each kind: right, and wrong
 LOOKED_AT = 2000  # images among which they are chosen, so that few are read a second time
@@ -27,7 +27,7 @@ LOOKED_AT = 2000  # images among which they are chosen, so that few are read a s
 def begin_log(tensorboard: TensorBoardLog, asked: Invocation, experiment: Experiment) -> None:
     """Write the row of HPARAMS, the command and config of TEXT, and some training images."""
     tensorboard.hparams(plain(experiment.config), experiment.group, experiment.columns())
-    tensorboard.text("command", fenced(asked.typed, "sh"))
+    tensorboard.text("command", fenced(command_line(asked.words), "sh"))
     config = OmegaConf.to_yaml(experiment.config, resolve=True)
     tensorboard.text("config", fenced(config, "yaml"))
     tensorboard.image("visual/training images", grid(experiment.batches.preview(16)), 0)

@@ -1,4 +1,4 @@
-"""Class activation maps as a picture: what the model saw, right and wrong, and where."""
+"""Class activation maps as a picture: predictions, right and wrong, and what spoke for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ BLANK = "no evidence\nabove zero"
 
 @dataclass(frozen=True)
 class Example:
-    """One image and what the model saw in it.
+    """One image and what the model predicted.
 
     Attributes:
         image: floating [3, h, w] in [0, 1].
@@ -36,8 +36,8 @@ class Example:
     @property
     def title(self) -> str:
         """True class, prediction and its probability, in two lines."""
-        told = f"{_short(self.prediction)} {self.probability:.0%}"
-        return f"true {_short(self.label)}\nseen {told}"
+        predicted = f"{_short(self.prediction)} {self.probability:.0%}"
+        return f"true  {_short(self.label)}\npred. {predicted}"
 
 
 def activation_picture(examples: Sequence[Example]) -> Tensor:
@@ -57,7 +57,7 @@ def activation_picture(examples: Sequence[Example]) -> Tensor:
         right = example.label == example.prediction
         colour = "black" if right else "#b2182b"
         # A dollar sign in a class name does not start a formula.
-        above.set_title(example.title, fontsize=11, color=colour, loc="left", parse_math=False)
+        above.set_title(example.title, fontsize=10, color=colour, loc="left", parse_math=False)
         below.imshow(grey, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         if example.activation.any():
             size = example.image.shape[1:]
@@ -80,7 +80,7 @@ def activation_picture(examples: Sequence[Example]) -> Tensor:
         bar = figure.colorbar(
             shown, ax=panels.ravel().tolist(), orientation="horizontal", shrink=0.6, aspect=30
         )
-        bar.set_label("evidence for the class seen, of each map's own maximum", fontsize=10)
+        bar.set_label("evidence for the predicted class, of each map's own maximum", fontsize=10)
     return drawn(figure)
 
 

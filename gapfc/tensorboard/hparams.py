@@ -67,10 +67,10 @@ def metrics(target: str) -> dict[str, str]:
     target: a key of `convergence.to_accuracy` in results.json. TensorBoard averages a score over
     the seeds that have it: a seed that never reached the target has none.
     """
+    accuracy = percent(float(target))
     return {
         "final/test_accuracy": "test accuracy",
-        f"{EPOCHS_TO}{target}": f"epochs to {percent(float(target))} validation accuracy "
-        "(of seeds that reached it)",
+        f"{EPOCHS_TO}{target}": f"epochs to {accuracy} val. accuracy (seeds that reached it)",
         "final/area_under_curve": "area under the validation curve",
         HEAD_PARAMETERS: "head parameters (thousands)",
         "final/train_minus_test": "train − test accuracy",

@@ -22,7 +22,6 @@ from gapfc.formatting import folder_name, unique
 from gapfc.tensorboard.custom_scalars import summary_of
 
 FOLDER = "margins"
-PARTS = ("mean", "lower", "upper")
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,8 @@ def write_margins(margins: Sequence[Margin], folder: str | Path) -> list[Path]:
     _remove_others(base, set(members))
     # TensorBoard adds no chart to a section it has met: so each has all of them.
     layout = summary_of(_layout(margins))
-    for place, found in members.items():
-        _write(place, found, layout)
+    for number, (place, found) in enumerate(members.items()):
+        _write(place, found, layout, number)
     return list(members)
 
 
@@ -82,7 +81,7 @@ def _remove_others(base: Path, kept: set[Path]) -> None:
             shutil.rmtree(section)
 
 
-def _write(folder: Path, margins: Sequence[Margin], layout: Summary) -> None:
+def _write(folder: Path, margins: Sequence[Margin], layout: Summary, number: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     earlier = list(folder.glob("events.out.tfevents.*"))
     stamps = [int(path.name.split(".")[3]) for path in earlier]
@@ -92,7 +91,9 @@ def _write(folder: Path, margins: Sequence[Margin], layout: Summary) -> None:
     writer = RecordWriter((folder / name).open("xb"))
     now = time.time()
     try:
-        writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+        # CUSTOM SCALARS lists and colours runs by the time of their first event: these come first.
+        begun = Event(wall_time=1.0 + number, file_version="brain.Event:2")
+        writer.write(begun.SerializeToString())
         writer.write(Event(wall_time=now, summary=layout).SerializeToString())
         for margin in margins:
             rows = zip(margin.steps, margin.mean, margin.lower, margin.upper, strict=True)
@@ -127,9 +128,10 @@ def _layout(margins: Sequence[Margin]) -> layout_pb2.Layout:
 
 
 def _tags(margin: Margin) -> list[str]:
-    # What is before the slash is a section of TIME SERIES.
-    name = f"{margin.measure}: {margin.section}".replace("/", "∕")
-    return [f"{name}/{part}" for part in PARTS]
+    """Of mean, lower and upper. What is before the first slash is a section of TIME SERIES."""
+    section, measure = (text.replace("/", "∕") for text in (margin.section, margin.measure))
+    bounds = f"interval over seeds: {section}/{measure}"
+    return [f"all seeds: {section}/{measure}", f"{bounds}/lower", f"{bounds}/upper"]
 
 
 def _is_ours(folder: Path) -> bool:

@@ -1,7 +1,8 @@
 """The TEXT tab of a run: its command, its config and its results, as harmless Markdown."""
 
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_TENSOR, Summary
@@ -11,6 +12,7 @@ from tensorboard.util.tensor_util import make_tensor_proto
 from gapfc.formatting import NOTHING, count, duration, printable_lines
 
 LONGEST = 200_000  # characters of a text
+WIDTH = 100  # characters of a line of the command
 SPLITS = {"train": "training", "val": "validation", "test": "test"}
 MEASURES = {"accuracy": "accuracy", "nll": "NLL", "ece": "ECE", "brier": "Brier"}
 
@@ -30,6 +32,16 @@ def fenced(text: str, language: str = "") -> str:
     longest = max((len(ticks) for ticks in re.findall("`+", shown)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{shown}\n{fence}"
+
+
+def command_line(words: Sequence[str]) -> str:
+    """A command as a shell takes it, broken where TensorBoard would cut it off."""
+    lines = [""]
+    for word in map(shlex.quote, words):
+        if len(lines[-1]) + len(word) > WIDTH and lines[-1]:
+            lines.append(" ")
+        lines[-1] += f" {word}" if lines[-1] else word
+    return " \\\n".join(lines)
 
 
 def results_table(results: Mapping[str, Any]) -> str:
