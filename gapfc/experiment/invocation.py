@@ -35,6 +35,11 @@ class Invocation:
 
     def write_config(self, directory: RunDirectory) -> None:
         """Write config.yaml: what was typed, as a comment, and the resolved config."""
-        own = [word for folder in config_dirs() for word in ("--config-dir", from_here(folder))]
-        typed = shlex.join(["gapfc", self.command, *own, *self.overrides])
+        typed = shlex.join(self.words)
         directory.write_config(typed, OmegaConf.to_yaml(self.config, resolve=True))
+
+    @property
+    def words(self) -> list[str]:
+        """The command line, in words."""
+        own = [word for folder in config_dirs() for word in ("--config-dir", from_here(folder))]
+        return ["gapfc", self.command, *own, *self.overrides]
