@@ -198,7 +198,7 @@ def _write_pictures(
     from gapfc.compare.output.page import html_text
     from gapfc.compare.output.plots import draw, save_all
 
-    pictures = draw(comparison, png=folder is not None)
+    pictures = draw(comparison, page=html is not None, files=folder is not None)
     if html is not None:
         _write(Path(html), html_text(comparison, pictures))
         print(f"Wrote {html}", file=out)

@@ -1,80 +1,72 @@
-"""One look for all pictures: colours that the colour-blind tell apart, and that survive print.
+"""What a picture is drawn on: wide for a page, narrow for a telephone; and what all have in common.
 
-Colours are Okabe and Ito's ("Color Universal Design", 2008) without yellow, which vanishes on
-white, then three of Paul Tol's muted ones. No two groups differ by colour alone: each has a marker
-and, in lines, a dash as well. The baseline is always ink, dashed, with a square.
+A picture is drawn once for each. Its title and caption are words of the page, which wraps them;
+only a file of its own carries them inside.
 """
 
 from __future__ import annotations
 
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from gapfc.compare.answer import Comparison
-from gapfc.compare.curves import Array
+from gapfc.compare.estimate import seeds_alone
+from gapfc.compare.output.plots.look import GRID, INK, MUTED, PAPER
 from gapfc.compare.row import Row
-from gapfc.formatting import printable
+from gapfc.formatting import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK = "#1f2328"
-MUTED = "#6e7781"
-GRID = "#d8dee4"
-PAPER = "#ffffff"
-COLOURS = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255", "#999933",
-    "#44aa99",
-)  # fmt: skip
-MARKERS = "oDv^P<X>p"
-DASHES: tuple[Any, ...] = ("-", (0, (5, 1.2)), (0, (3, 1, 1, 1)), (0, (1.2, 1.2)))
 MOST_LINES = 12  # more groups than this in one picture cannot be distinguished
 DPI = 200
-LONGEST_DRAWN = 60
 
 
 @dataclass(frozen=True)
-class Look:
-    """How one group is drawn in every picture."""
+class Sheet:
+    """Its width in inches, and how many panels stand beside each other."""
 
-    colour: str
-    marker: str
-    dash: Any
-    label: str
+    width: float
+    columns: int
 
-
-def looks(comparison: Comparison) -> dict[str, Look]:
-    """The look of every group by label: by name order, so that better seeds change no colour."""
-    alone = sum(row.is_baseline for row in comparison.rows) == 1
-    made = {}
-    index = 0
-    for row in sorted(comparison.rows, key=lambda row: row.label):
-        name = drawn_name(row.label) + (" (baseline)" if row.is_baseline else "")
-        if row.is_baseline and alone:
-            made[row.label] = Look(INK, "s", (0, (4, 2)), name)
-        else:
-            made[row.label] = ordinary_look(index, name)
-            index += 1
-    return made
+    @property
+    def is_narrow(self) -> bool:
+        """Whether there is no room beside a plot."""
+        return self.columns == 1
 
 
-def ordinary_look(index: int, label: str) -> Look:
-    """The look of the group or line number `index` that is no lone baseline."""
-    dash = DASHES[(index // len(COLOURS)) % len(DASHES)]
-    return Look(
-        COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], dash, drawn_name(label)
-    )
+# Half of a page of 1,300 pixels, or all of A4; and a telephone of 390. Letters of 10 points are
+# read on both.
+WIDE, NARROW = Sheet(7.6, 2), Sheet(4.4, 1)
 
 
-def drawn_name(name: str) -> str:
-    """A name as it fits beside a plot. matplotlib has no legend for one that starts with `_`."""
-    shown = printable(name, LONGEST_DRAWN)
-    return f" {shown}" if shown.startswith("_") else shown
+@dataclass(frozen=True)
+class Drawing:
+    """A picture's figure, its title, and its small print: what bands are, and what is left out."""
+
+    figure: Figure
+    title: str
+    caption: str
+
+    def with_words(self) -> Figure:
+        """The figure with title and caption inside, for a file of its own."""
+        width = self.figure.get_figwidth()
+        title, small = (
+            textwrap.fill(text, int(width * letters))
+            for text, letters in ((self.title, 11.5), (self.caption, 17))
+        )
+        lines = title.count("\n") + small.count("\n") + 2
+        self.figure.set_figheight(self.figure.get_figheight() + 0.18 * lines)
+        self.figure.suptitle(title, fontsize=11, fontweight="bold", x=0.015, ha="left")
+        self.figure.supxlabel(small, fontsize=8, color=MUTED, x=0.015, ha="left")
+        return self.figure
 
 
 def shown_rows(comparison: Comparison) -> tuple[list[Row], str]:
@@ -107,10 +99,10 @@ def styled() -> Iterator[None]:
                 "text.color": INK,
                 "axes.edgecolor": MUTED,
                 "axes.labelcolor": INK,
-                "axes.titlesize": 11,
+                "axes.titlesize": 10,
                 "axes.titleweight": "bold",
                 "axes.titlelocation": "left",
-                "axes.titlepad": 10,
+                "axes.titlepad": 8,
                 "axes.spines.top": False,
                 "axes.spines.right": False,
                 "axes.grid": True,
@@ -147,18 +139,49 @@ def new_figure(
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
-    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.06)
+    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
     if share == "x":
         return figure, figure.subplots(rows, columns, squeeze=False, sharex="col", sharey="col")
     return figure, figure.subplots(rows, columns, squeeze=False, sharey="row")
 
 
-def line_with_band(axes: Axes, xs: Array, values: Array, **look: Any) -> None:
-    """The mean of `values` [runs, points] over `xs` [points]; lowest to highest run as a band."""
-    axes.plot(xs, values.mean(axis=0), ms=5, **look)
-    if len(values) > 1:
-        low, high = values.min(axis=0), values.max(axis=0)
-        axes.fill_between(xs, low, high, color=look["color"], alpha=0.13, lw=0)
+def panels(sheet: Sheet, number: int, height: float = 3.0) -> tuple[Figure, list[Any]]:
+    """A figure of so many panels of `height` inches, and their axes; as many in a row as fit."""
+    columns = min(sheet.columns, number)
+    rows = -(-number // columns)
+    figure, grid = new_figure(sheet.width, height * rows + 0.3, columns, rows)
+    every = [axes for row in grid for axes in row]
+    for axes in every[number:]:
+        axes.set_visible(False)
+    return figure, every[:number]
+
+
+def name_left(grid: Sequence[Axes], sheet: Sheet, name: str) -> None:
+    """Name the y axis of the first panel of each row; those of a row share it."""
+    for axes in grid[:: sheet.columns]:
+        axes.set_ylabel(name)
+
+
+def line_with_band(
+    axes: Axes, xs: Any, values: Sequence[Sequence[float]], confidence: float,
+    within: tuple[float, float], **line: Any,
+) -> None:  # fmt: skip
+    """The mean of values [points][runs] over xs [points], and its interval over seeds as a band.
+
+    within: what the measure can be; the band is cut to it. Where there is no interval, as with one
+    seed, there is no band.
+    """
+    means = [sum(at) / len(at) for at in values]
+    axes.plot(xs, means, ms=5, **line)
+    intervals = [seeds_alone(at).student(confidence) for at in values]
+    bands = [(i.low, i.high) if i else (m, m) for i, m in zip(intervals, means, strict=True)]
+    low, high = np.clip(bands, *within).T
+    axes.fill_between(xs, low, high, color=line["color"], alpha=0.13, lw=0)
+
+
+def band(confidence: float) -> str:
+    """The caption of `line_with_band`."""
+    return f"Line: mean over seeds. Band: {percent(confidence)} interval over seeds."
 
 
 def legend_above(figure: Figure, axes: Axes) -> None:
@@ -172,9 +195,3 @@ def legend_above(figure: Figure, axes: Axes) -> None:
             handles, labels, loc="outside upper left", ncols=min(columns, len(labels)),
             handlelength=2.6, columnspacing=1.4, fontsize=9,
         )  # fmt: skip
-
-
-def caption(figure: Figure, text: str) -> None:
-    """Small print under the plots: what band and whiskers are, and what is left out."""
-    lines = textwrap.fill(text, int(figure.get_figwidth() * 17))
-    figure.supxlabel(lines, fontsize=8, color=MUTED, x=0.015, ha="left")
