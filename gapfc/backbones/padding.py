@@ -2,6 +2,7 @@
 
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -54,6 +55,10 @@ class CircularPool(nn.Module):
         """How far windows reach over a side: in front of it and behind it, in pixels."""
         after = padding
         if self.ceil_mode:
+            if isinstance(side, torch.SymInt) and stride + padding <= window:
+                # In an export for any size: as much as there may be. What fills no window is
+                # left out by the pool, which rounds down.
+                return padding, after + stride - 1
             partial = -(side + 2 * padding - window) % stride
             # As torch: no window starts behind the map.
             if side + 2 * padding + partial - window < side + padding:

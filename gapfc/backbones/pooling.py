@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from gapfc.backbones.padding import CircularPool, Padding
 from gapfc.errors import UserError
@@ -41,8 +42,8 @@ class Crop(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """features: `[B, C, H, W]` -> `[B, C, H', W']`."""
-        height, width = (n - n % s for n, s in zip(features.shape[-2:], self.stride, strict=True))
-        return features[..., :height, :width]
+        bottom, right = (n % s for n, s in zip(features.shape[-2:], self.stride, strict=True))
+        return functional.pad(features, (0, -right, 0, -bottom))
 
 
 def build_pool(options: Mapping[str, Any], padding: Padding = "zeros") -> nn.Module:

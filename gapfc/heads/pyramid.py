@@ -3,7 +3,7 @@
 torch's adaptive pools have the same bins, but their CUDA backward adds atomically.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
@@ -12,18 +12,13 @@ from torch import Tensor
 
 def bins(n: int, length: int) -> list[tuple[int, int]]:
     """Bin i of n over `length` is [⌊i·length/n⌋, ⌈(i+1)·length/n⌉) (He et al. 2014, sec. 3.1)."""
-    return [(i * length // n, -(-(i + 1) * length // n)) for i in range(n)]
+    # Only of what is not negative: ONNX rounds the quotient of whole numbers towards zero.
+    return [(i * length // n, ((i + 1) * length + n - 1) // n) for i in range(n)]
 
 
 def pyramid_max(features: Tensor, levels: Sequence[int]) -> Tensor:
     """Features `[B, C, H, W]` to the maximum of every bin, `[B, C, Σn²]`, level by level."""
-    height, width = features.shape[2:]
-    cells = []
-    for n in levels:
-        rows = [features[:, :, top:bottom].amax(2) for top, bottom in bins(n, height)]
-        for row in rows:
-            cells += [row[:, :, left:right].amax(2) for left, right in bins(n, width)]
-    return torch.stack(cells, dim=2)
+    return _bin_by_bin(features, levels, torch.amax)
 
 
 def pyramid_mean(features: Tensor, levels: Sequence[int]) -> Tensor:
@@ -32,10 +27,25 @@ def pyramid_mean(features: Tensor, levels: Sequence[int]) -> Tensor:
     One matrix product does the whole pyramid.
     """
     height, width = features.shape[2:]
+    if isinstance(height, torch.SymInt) or isinstance(width, torch.SymInt):
+        # In an export for any size, of which no matrix can be made beforehand.
+        return _bin_by_bin(features, levels, torch.mean)
     matrix = _mean_matrix(tuple(levels), height, width, features.device)
     # float32 even under autocast: 1/9 in bf16 is 0.2% off, and the product is small.
     with torch.autocast(features.device.type, enabled=False):
         return features.flatten(2).float() @ matrix
+
+
+def _bin_by_bin(
+    features: Tensor, levels: Sequence[int], reduce: Callable[[Tensor, int], Tensor]
+) -> Tensor:
+    height, width = features.shape[2:]
+    cells = []
+    for n in levels:
+        rows = [reduce(features[:, :, top:bottom], 2) for top, bottom in bins(n, height)]
+        for row in rows:
+            cells += [reduce(row[:, :, left:right], 2) for left, right in bins(n, width)]
+    return torch.stack(cells, dim=2)
 
 
 @lru_cache(maxsize=64)
