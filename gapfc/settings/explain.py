@@ -52,7 +52,8 @@ def _explained(error: BaseException, command: str, config_name: str, arguments: 
         key, _, values = typed.partition("=")
         or_list = f", or write '{key}=[{values}]' for a list"
         kind = KINDS.get(key) or ARGUMENTS.get(key)
-        takes_list = kind is None or kind.allows(plain(OmegaConf.create(f"x: [{values}]"))["x"])
+        as_list = plain(OmegaConf.from_dotlist([f"x=[{values}]"]))["x"]
+        takes_list = kind is None or kind.allows(as_list)
         if key in Composer(arguments).groups() or not takes_list:
             or_list = ""
         return f"{typed} is several values: add -m to run once for each{or_list}"
