@@ -64,7 +64,9 @@ class Column:
         if self.name not in COUNTED or len(known) < 2:
             return set()
         best = max(known) if self.best > 0 else min(known)
-        return {label for label, number in numbers.items() if number == best}
+        # As they are read: 5,130 and 5,131 are both 5.13k.
+        shown = {self.text(row) for row in comparison.rows if numbers[row.label] == best}
+        return {row.label for row in comparison.rows if self.text(row) in shown}
 
 
 def _better(comparison: Comparison) -> set[str]:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from gapfc.compare.answer import Comparison
 from gapfc.compare.estimate import BOOTSTRAP_FROM
+from gapfc.compare.output.brief import explained
 from gapfc.compare.output.columns import Column, shown_columns
 from gapfc.compare.output.plots import ANSWER, BY_CLASS, Picture
 from gapfc.compare.output.plots.look import COLOURS, GRID, INK, MUTED, PAPER
@@ -23,6 +24,8 @@ from gapfc.formatting import percent, plural, printable
 # The pictures' colours as page.css names them, so that they follow a dark page.
 VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--paper"}
 VARIABLES |= {colour: f"--c{index}" for index, colour in enumerate(COLOURS)}
+
+FEW = 4  # comparisons that are told in three sentences each; more, in a line
 
 
 def html_text(comparison: Comparison, pictures: Sequence[Picture]) -> str:
@@ -42,6 +45,8 @@ def html_text(comparison: Comparison, pictures: Sequence[Picture]) -> str:
             others=comparison.found - comparison.compared - len(comparison.unusable),
             seeds=len({seed for row in comparison.rows for seed in row.metric}),
             told=told_of(comparison),
+            few=FEW,
+            explained=explained(comparison),
             columns=shown,
             best={column: column.best_rows(comparison) for column in shown},
             cell=_cell,
@@ -97,9 +102,13 @@ def _sections(pictures: Sequence[Picture]) -> dict[str, list[Picture]]:
 
 
 def _cell(column: Column, row: Row) -> str:
-    """Its text, in which a narrow column breaks only before a bracket."""
+    """Its text, in which no interval is broken; a narrow column has it in a line of its own."""
     text = column.text(row)
-    return text if column.is_key else text.replace(", ", ",\xa0").replace(" ± ", "\xa0±\xa0")
+    if column.is_key:
+        return text
+    parts = re.split(r" (?=[\[(])", printable(text))
+    whole = Markup('<span class="whole">{}</span>')
+    return Markup(" ").join(part if part[0] == "(" else whole.format(part) for part in parts)
 
 
 def _sort_value(column: Column, row: Row) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gapfc.compare.answer import Comparison
 from gapfc.compare.metric import Measure
+from gapfc.compare.output.brief import brief
 from gapfc.compare.output.speed_and_size import size, speed
 from gapfc.compare.row import Row
 from gapfc.compare.statistics import Paired
@@ -18,12 +19,14 @@ from gapfc.formatting import decimals, percent, plural, printable, probability
 class Told:
     """What is said of one group: of the metric, of its epochs, of its size; and with what in mind.
 
-    The first sentence names the group and its baseline; the others say "it".
+    The first sentence names the group and its baseline; the others say "it". brief: all of them in
+    a line, where groups are many.
     """
 
     label: str
     sentences: tuple[str, ...]
     bear_in_mind: str
+    brief: str
 
 
 def told_of(comparison: Comparison) -> list[Told]:
@@ -34,7 +37,8 @@ def told_of(comparison: Comparison) -> list[Told]:
         parts = [sentence(row, comparison)]
         if row.paired is not None:
             parts += [part for each in (speed, size) if (part := each(row, comparison))]
-        told.append(Told(row.label, tuple(parts), f"Bear in mind: {briefly}." if briefly else ""))
+        mind = f"Bear in mind: {briefly}." if briefly else ""
+        told.append(Told(row.label, tuple(parts), mind, brief(row, comparison)))
     return told
 
 

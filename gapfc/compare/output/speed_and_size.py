@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gapfc.compare.answer import Comparison
-from gapfc.compare.convergence import TimeToTarget
 from gapfc.compare.fields import value_of
 from gapfc.compare.row import Row
 from gapfc.compare.statistics import Paired
@@ -27,9 +26,8 @@ def speed(row: Row, comparison: Comparison) -> str | None:
     target = f"{percent(comparison.target)} validation accuracy"
     pair = row.paired_epochs
     if pair is None:
-        return (
-            f"{target} was reached by {_runs(mine)} of it, and by {_runs(theirs)} of {other.label}."
-        )
+        both = f"in {mine.count} of {plural(mine.total, 'run')}, {other.label} in {theirs.count}"
+        return f"It reached {target} {both} of {theirs.total}."
     size = f"{abs(pair.mean):.{_places(pair)}f}"
     way = "more" if pair.mean > 0 else "fewer"
     if pair.interval is None:
@@ -51,25 +49,39 @@ def speed(row: Row, comparison: Comparison) -> str | None:
 
 def size(row: Row, comparison: Comparison) -> str | None:
     """How much larger or smaller its head is; None where they are equal, or not known."""
+    sizes, factor = _sizes(row, comparison), size_factor(row, comparison)
+    if sizes is None or not factor:
+        return None
+    if not all(sizes):
+        both = (f"{count(n)} parameters" if n else "no parameter" for n in sizes)
+        return "Its head has {}, that of {baseline} {}.".format(*both, baseline=row.baseline)
+    mine, theirs = map(count, sizes)
+    return f"Its {factor.replace('head', 'head is')} ({mine} against {theirs} parameters)."
+
+
+def size_factor(row: Row, comparison: Comparison) -> str:
+    """`head 819 times smaller`; empty where they are equal, or not known."""
+    sizes = _sizes(row, comparison)
+    if sizes is None or sizes[0] == sizes[1]:
+        return ""
+    mine, theirs = sizes
+    if not mine or not theirs:
+        return f"head {'without' if theirs else 'with'} parameters"
+    factor = max(sizes) / min(sizes)
+    places = 0 if factor >= 10 else 1 if factor >= 1.05 else 3
+    return f"head {factor:,.{places}f} times {'larger' if mine > theirs else 'smaller'}"
+
+
+def _sizes(row: Row, comparison: Comparison) -> tuple[float, float] | None:
+    """Parameters of its head and of its baseline's."""
     if row.baseline is None:
         return None
     mine, theirs = (r.mean_of("parameters.head") for r in (row, comparison.row(row.baseline)))
-    if mine is None or theirs is None or mine == theirs or min(mine, theirs) < 0:
-        return None
-    if not mine or not theirs:
-        both = (f"{count(n)} parameters" if n else "no parameter" for n in (mine, theirs))
-        return "Its head has {}, that of {baseline} {}.".format(*both, baseline=row.baseline)
-    factor = max(mine, theirs) / min(mine, theirs)
-    places = 0 if factor >= 10 else 1 if factor >= 1.05 else 3
-    way = "larger" if mine > theirs else "smaller"
     return (
-        f"Its head is {factor:,.{places}f} times {way} ({count(mine)} against {count(theirs)} "
-        "parameters)."
+        (mine, theirs)
+        if mine is not None and theirs is not None and min(mine, theirs) >= 0
+        else None
     )
-
-
-def _runs(reached: TimeToTarget) -> str:
-    return f"{reached.count} of {plural(reached.total, 'run')}"
 
 
 def _inside(pair: Paired, confidence: float, low: float, high: float) -> str:

@@ -80,14 +80,17 @@ def _against(
         axes.set_ylim(max(min(lowest), 0) - 4, 101.5)
     name_left(grid, sheet, "accuracy (%)")
     legend_above(figure, grid[-1])
-    return Drawing(figure, title, band(confidence) + left_out)
+    told = band(confidence)
+    if comparison.target is not None:
+        told += f" Dotted: the target of {percent(comparison.target)}."
+    return Drawing(figure, title, told + left_out)
 
 
 def _mark_target(axes: Axes, target: float) -> None:
     axes.axhline(100 * target, color=MUTED, lw=0.9, ls=":", zorder=1)
     axes.annotate(
-        f"target {percent(target)}", (0, 100 * target), xycoords=("axes fraction", "data"),
-        xytext=(3, 2), textcoords="offset points", va="bottom", fontsize=8, color=MUTED,
+        "target", (1, 100 * target), xycoords=("axes fraction", "data"), xytext=(4, 0),
+        textcoords="offset points", va="center", fontsize=8, color=MUTED, annotation_clip=False,
     )  # fmt: skip
 
 

@@ -99,5 +99,5 @@ def beside(axes: Axes, sheet: Sheet, index: int, told: str) -> None:
     at, across = ((1, index - 0.42), "right") if sheet.is_narrow else ((1.02, index), "left")
     axes.annotate(
         told, at, xycoords=("axes fraction", "data"), ha=across, va="center", fontsize=8.5,
-        annotation_clip=False,
+        annotation_clip=False, bbox={"fc": PAPER, "ec": "none", "pad": 1.5}, zorder=5,
     )  # fmt: skip

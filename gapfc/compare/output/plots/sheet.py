@@ -188,10 +188,22 @@ def legend_above(figure: Figure, axes: Axes) -> None:
     """The legend over the plots, where it cannot hide a line; the figure grows by its height."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        inches = 0.68 + 0.07 * max(map(len, labels))
-        columns = max(1, int((figure.get_figwidth() - 0.2) / inches))
+        inches = [0.68 + 0.075 * len(label) for label in labels]
+        fitting = (
+            columns
+            for columns in range(len(labels), 1, -1)
+            if sum(map(max, _columns(inches, columns))) < figure.get_figwidth() - 0.2
+        )
+        columns = next(fitting, 1)
         figure.set_figheight(figure.get_figheight() + 0.19 * -(-len(labels) // columns))
         figure.legend(
-            handles, labels, loc="outside upper left", ncols=min(columns, len(labels)),
-            handlelength=2.6, columnspacing=1.4, fontsize=9,
+            handles, labels, loc="outside upper left", ncols=columns, handlelength=2.6,
+            columnspacing=1.4, fontsize=9,
         )  # fmt: skip
+
+
+def _columns(items: list[float], number: int) -> list[list[float]]:
+    """As matplotlib fills them: the first ones are longer by one."""
+    short, longer = divmod(len(items), number)
+    sizes = [short + (column < longer) for column in range(number)]
+    return [items[sum(sizes[:i]) : sum(sizes[: i + 1])] for i in range(number)]

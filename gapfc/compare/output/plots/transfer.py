@@ -124,7 +124,7 @@ def heat_map(comparison: Comparison, sheet: Sheet) -> Drawing | None:
                     continue
                 share = (mean - low) / (high - low) if high > low else 0.0
                 light = share > 0.55 if metric.better > 0 else share < 0.45
-                told = f"{mean:.{places}f}" + (f"\n± {sd:.{places}f}" if np.isfinite(sd) else "")
+                told = f"{mean:.{places}f}" + (f"\n({sd:.{places}f})" if np.isfinite(sd) else "")
                 axes.text(
                     column, row, told, ha="center", va="center", fontsize=9,
                     color=ON_LIGHT if light else ON_DARK,
@@ -149,7 +149,7 @@ def heat_map(comparison: Comparison, sheet: Sheet) -> Drawing | None:
     return Drawing(
         figure,
         f"{metric.axis} by source and protocol: {metric.direction}",
-        f"Mean ± standard deviation over seeds.{left_out}",
+        f"Mean (standard deviation) over seeds.{left_out}",
     )
 
 
@@ -199,7 +199,7 @@ def drift(comparison: Comparison, sheet: Sheet) -> Drawing | None:
             range(0, len(names), few), _short(names)[::few], rotation=45, ha="right",
             rotation_mode="anchor", fontsize=8,
         )  # fmt: skip
-        axes.set_xlabel(f"{along}, from image to head")
+        axes.set_xlabel(along)
     for above, below in grid:
         above.axhline(1, color=GRID, lw=1.2, zorder=1)
         above.set_ylabel("linear CKA", fontsize=9)
@@ -210,8 +210,8 @@ def drift(comparison: Comparison, sheet: Sheet) -> Drawing | None:
         figure,
         "How far the features moved",
         "Left: linear CKA of features on the target's images before and after training (1: "
-        "unchanged). Right: relative change of weights, ‖after − before‖ / ‖before‖. "
-        f"{band(confidence)}{begun}{left_out}",
+        "unchanged). Right: relative change of weights, ‖after − before‖ / ‖before‖. Both: from "
+        f"the image to the head. {band(confidence)}{begun}{left_out}",
     )
 
 
