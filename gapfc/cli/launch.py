@@ -11,6 +11,7 @@ import hydra
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
+from gapfc.formatting import first_line, printable
 from gapfc.settings.arguments import check_arguments
 from gapfc.settings.compose import CompositionError
 from gapfc.settings.explain import explain, explain_in_run
@@ -102,3 +103,17 @@ class CommandTask:
                 sys.stdout.flush()
                 traceback.print_exc()
         return self.code, reason
+
+    def after_sweep(self, output_root: str) -> None:
+        """Write the mean over seeds of all groups below `output_root`, for TensorBoard.
+
+        What goes wrong is told in one line: the sweep's runs are not in question.
+        """
+        try:
+            from gapfc.compare.output.margins import margins
+            from gapfc.tensorboard.margins import write_margins
+
+            write_margins(margins(output_root), output_root)
+        except Exception as error:
+            said = printable(first_line(f"{type(error).__name__}: {error}"))
+            print(f"gapfc: TensorBoard will lack the means over seeds: {said}", file=sys.stderr)

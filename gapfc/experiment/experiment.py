@@ -216,6 +216,10 @@ class Experiment:
         """Fields of results.json that only this command has; scores: final ones, by split."""
         return {}
 
+    def columns(self) -> dict[str, str]:
+        """Columns of TensorBoard's HPARAMS tab that only this command has."""
+        return {}
+
     def log_extra(self, tensorboard: TensorBoardLog, results: Mapping[str, Any]) -> None:
         """Write what `extra_results` found to TensorBoard."""
 

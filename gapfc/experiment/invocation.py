@@ -33,5 +33,10 @@ class Invocation:
 
     def write_config(self, directory: RunDirectory) -> None:
         """Write config.yaml: what was typed, as a comment, and the resolved config."""
-        typed = shlex.join(["gapfc", self.command, *self.overrides])
+        typed = shlex.join(self.words)
         directory.write_config(typed, OmegaConf.to_yaml(self.config, resolve=True))
+
+    @property
+    def words(self) -> list[str]:
+        """The command line, in words."""
+        return ["gapfc", self.command, *self.overrides]

@@ -74,7 +74,7 @@ class Journal:
 
     def sample(self, step: int, scalars: dict[str, float]) -> None:
         """Log a sampled step, and show its loss and accuracy beside the bar."""
-        tags = {"loss": "train/loss", "lr": "optimizer/lr"}
+        tags = {"loss": "loss/train", "lr": "optimizer/lr"}
         for name in scalars:
             if name.startswith("gradient_"):
                 tags[name] = name.replace("_", "/", 1)
@@ -90,10 +90,10 @@ class Journal:
         """Write the epoch's row to metrics.csv, TensorBoard and the terminal."""
         append_row(self._directory.metrics, row)
         tags = {
-            "train_accuracy": "train/accuracy",
-            "val_loss": "val/loss",
-            "val_accuracy": "val/accuracy",
-            "val_top5": "val/top5",
+            "train_accuracy": "accuracy/train",
+            "val_loss": "loss/val",
+            "val_accuracy": "accuracy/val",
+            "val_top5": "accuracy/val_top5",
             "drift_backbone": "drift/backbone",
             "drift_head": "drift/head",
             "images_per_second": "speed/images_per_second",
