@@ -1,11 +1,11 @@
 """What a person sees: TensorBoard's pages of a real sweep, in headless Chromium."""
 
-import shutil
 import subprocess
 import sys
 import time
 
 import pytest
+from browsing import chromium
 from serving import dashboard, names
 
 from gapfc.tensorboard.custom_scalars import CHARTS
@@ -13,11 +13,6 @@ from gapfc.tensorboard.custom_scalars import CHARTS
 HEADS, SEEDS = ("gap", "fc"), (0, 1)
 RUNS = names(HEADS, SEEDS)
 MEANS = {f"all seeds (comparison)/{head}" for head in HEADS}
-CHROMIUM_OPTIONS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage",
-    "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--window-size=1500,1400",
-)  # fmt: skip
 # TensorBoard nests shadow roots, which no CSS selector crosses.
 FIND = """
 const found = [];
@@ -43,21 +38,8 @@ def gapfc(*arguments):
 
 @pytest.fixture(scope="module")
 def driver():
-    pytest.importorskip("selenium", reason="needs selenium: pip install 'gapfc[browser]'")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    control = shutil.which("chromedriver")
-    if not browser or not control:
-        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for option in CHROMIUM_OPTIONS:
-        options.add_argument(option)
-    driver = webdriver.Chrome(options=options, service=Service(control))
-    yield driver
-    driver.quit()
+    with chromium(1500, 1400) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")
