@@ -197,11 +197,11 @@ def test_a_page_holds_words_only(comparison):
 
 def test_folders_of_groups_are_folders_below_and_none_is_shared(tmp_path):
     groups = [*NAMES, "a/b", "a:b", "A:B", ".", "..", "", "-rf", "ö" * 300]
-    margins = [Margin(g, "accuracy", [1], [0.5], [0.5], [0.5]) for g in groups]
+    margins = [Margin(g, g, "accuracy", "mean", [1], [0.5], [0.5], [0.5]) for g in groups]
     folders = write_margins(margins, tmp_path)
     assert len({str(folder).casefold() for folder in folders}) == len(groups)
     for folder in folders:
-        assert folder.parent == tmp_path / "margins"
+        assert folder.parent.parent == tmp_path / "margins"
         assert folder.name.isprintable()
         assert not folder.name.startswith((".", "-"))
         assert len(folder.name.encode()) <= 255
