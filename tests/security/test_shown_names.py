@@ -289,6 +289,6 @@ def test_hparams_are_words():
     (value,) = start_summary(config, "0" * 12, 0.0).value
     content = HParamsPluginData.FromString(value.metadata.plugin_data.content)
     start = content.session_start_info
-    assert start.group_name == "\\x1b\\ud800 00000000"
+    assert start.group_name == "none \\x1b\\ud800 00000000"
     assert start.hparams["head"].string_value == "\\x1b\\ud800"
     assert len(start.hparams["head options"].string_value) == 1000
