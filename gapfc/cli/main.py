@@ -55,7 +55,7 @@ def dispatch(argv: list[str]) -> int:
     if command.config is not None and {"-h", "--help"} & set(arguments):
         from gapfc.cli.help import help_text
 
-        print(help_text(name, command.summary, command.example, command.config, arguments))
+        print(help_text(name, arguments))
         return 0
     if not command.sweeps and {"-m", "--multirun"} & set(arguments):
         raise UserError(f"gapfc {name} makes its own sweeps: leave out -m")

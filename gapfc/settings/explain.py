@@ -21,7 +21,6 @@ from gapfc.errors import UserError
 from gapfc.formatting import first_line
 from gapfc.settings.compose import Composer, CompositionError, listed
 from gapfc.settings.kinds import ARGUMENTS, KINDS
-from gapfc.settings.nodes import plain
 
 
 def explain(error: BaseException, command: str, config_name: str, arguments: list[str]) -> str:
@@ -52,7 +51,8 @@ def _explained(error: BaseException, command: str, config_name: str, arguments: 
         key, _, values = typed.partition("=")
         or_list = f", or write '{key}=[{values}]' for a list"
         kind = KINDS.get(key) or ARGUMENTS.get(key)
-        takes_list = kind is None or kind.allows(plain(OmegaConf.create(f"x: [{values}]"))["x"])
+        as_list = OmegaConf.to_container(OmegaConf.create(f"[{values}]"))
+        takes_list = kind is None or kind.allows(as_list)
         if key in Composer(arguments).groups() or not takes_list:
             or_list = ""
         return f"{typed} is several values: add -m to run once for each{or_list}"
