@@ -152,7 +152,7 @@ def _rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
     rows = [row for row in rows if value_of(_run(row), "protocol") != "linear_probe"]
     rates = {value_of(_run(row), RATE) for row in rows}
     if RATE not in asked and len(rates) == 1 and ABSENT not in rates and _heads_differ(rows):
-        where = "" if "transfer" in _run(rows[0]).results else "see +sweep=learning_rate and "
+        where = "" if "transfer" in _run(rows[0]).results else "see sweep=learning_rate and "
         yield Confound(
             "rate",
             _labels(rows),
