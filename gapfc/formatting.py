@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 NOTHING = "–"  # if there is no value
 LONGEST_NAME = 120  # bytes of a folder's name; file systems take 255
@@ -161,6 +162,21 @@ def wrapped(line: str, width: int | None, hang: str = "  ") -> str:
         line.strip(" "), width, break_long_words=False, break_on_hyphens=False,
         initial_indent=" " * inside, subsequent_indent=" " * inside + hang,
     )  # fmt: skip
+
+
+def no_formula(cell: Any) -> Any:
+    """A cell of a CSV file: text that a spreadsheet would take for a formula gets an apostrophe.
+
+    >>> no_formula("=1+1"), no_formula("-0.5"), no_formula(-0.5)
+    ("'=1+1", '-0.5', -0.5)
+    """
+    if not isinstance(cell, str) or not cell.lstrip().startswith(("=", "+", "-", "@")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def folder_name(text: str) -> str:

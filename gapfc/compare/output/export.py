@@ -19,6 +19,7 @@ from gapfc.compare.output.reproduce import commands
 from gapfc.compare.output.sentences import sentences
 from gapfc.compare.parts import Part, Refused
 from gapfc.compare.row import Row
+from gapfc.formatting import no_formula
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
@@ -152,16 +153,6 @@ def csv_of(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(map(_no_formula, header))
-    writer.writerows(map(_no_formula, row) for row in rows)
+    writer.writerow(map(no_formula, header))
+    writer.writerows(map(no_formula, row) for row in rows)
     return out.getvalue()
-
-
-def _no_formula(cell: Any) -> Any:
-    if not isinstance(cell, str) or not cell.lstrip().startswith(("=", "+", "-", "@")):
-        return cell
-    try:
-        float(cell)
-    except ValueError:
-        return f"'{cell}"
-    return cell
