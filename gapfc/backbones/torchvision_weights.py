@@ -1,5 +1,6 @@
 """Weights for torchvision models: by torchvision's own names, or from a file."""
 
+import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,16 +24,18 @@ def read_weights(weights: str, architecture: str) -> dict[str, Tensor]:
             weights.
     """
     path = Path(weights).expanduser()
-    names = list(get_model_weights(architecture).__members__)
+    # DEFAULT is another name of one of them.
+    names = list(dict.fromkeys(["DEFAULT", *get_model_weights(architecture).__members__]))
     if path.is_file():
         state = _read_file(path)
-    elif weights in {"DEFAULT", *names}:
+    elif weights in names:
         state = _download(weights, architecture)
     else:
+        near = difflib.get_close_matches(weights.upper(), names, n=1)
+        hint = f"; did you mean {near[0]}?" if near else "."
         raise UserError(
             f"backbone.weights={weights}: there is no such file, and torchvision has no such "
-            f"weights for {architecture}. It takes null, a path, or one of "
-            f"{', '.join(['DEFAULT', *names])}."
+            f"weights for {architecture}{hint} It takes null, a path, or one of {', '.join(names)}."
         )
     return {_OLD_DENSENET.sub(r"\1\2", key): value for key, value in state.items()}
 

@@ -11,8 +11,10 @@ import hydra
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
+from gapfc.formatting import first_line, printable
+from gapfc.records.identity import check_changeable
 from gapfc.settings.arguments import check_arguments
-from gapfc.settings.compose import CompositionError
+from gapfc.settings.compose import Composer, CompositionError
 from gapfc.settings.explain import explain, explain_in_run
 from gapfc.settings.kinds import check_settings
 from gapfc.settings.paths import SEARCH_PATH
@@ -45,10 +47,13 @@ def launch(name: str, config_name: str, module: str, arguments: list[str]) -> in
 
     prefer_own_configs()
     plugins.class_name_to_class[BASIC_SWEEPER] = Sweeper
-    sys.argv = [f"gapfc {name}", *arguments]
     if asks_about_settings(arguments):
         die_with_reader()
     try:
+        composer = Composer(arguments)
+        arguments = list(map(composer.with_plus, arguments))
+        _check_resumed(composer.overrides)
+        sys.argv = [f"gapfc {name}", *arguments]
         check_arguments(name, config_name, arguments)
         hydra.main(config_path=SEARCH_PATH, config_name=config_name, version_base="1.3")(task)()
     except BrokenPipeError:
@@ -58,6 +63,14 @@ def launch(name: str, config_name: str, module: str, arguments: list[str]) -> in
         print_error(explain(error, name, config_name, arguments))
         return 2
     return task.code
+
+
+def _check_resumed(overrides: list[str]) -> None:
+    """A run is resumed with its own settings: what it is, those composed here cannot tell."""
+    keys = [word.partition("=")[0].lstrip("+~") for word in overrides if word != "resume=null"]
+    for key in keys if "resume" in keys else ():
+        if key not in ("resume", "trust"):
+            check_changeable(key)
 
 
 @dataclass
@@ -102,3 +115,17 @@ class CommandTask:
                 sys.stdout.flush()
                 traceback.print_exc()
         return self.code, reason
+
+    def after_sweep(self, output_root: str) -> None:
+        """Write the mean over seeds of all groups below `output_root`, for TensorBoard.
+
+        What goes wrong is told in one line: the sweep's runs are not in question.
+        """
+        try:
+            from gapfc.compare.output.margins import margins
+            from gapfc.tensorboard.margins import write_margins
+
+            write_margins(margins(output_root), output_root)
+        except Exception as error:
+            said = printable(first_line(f"{type(error).__name__}: {error}"))
+            print(f"gapfc: TensorBoard will lack the means over seeds: {said}", file=sys.stderr)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from gapfc.compare.baseline import baseline_of, parse_baseline, usual_baseline
 from gapfc.compare.choose import Choice, choose
+from gapfc.compare.classes import Classes, classes_of
 from gapfc.compare.collect import Collection
 from gapfc.compare.confounds import Confound, confounds
 from gapfc.compare.convergence import default_target, reached
@@ -56,6 +58,11 @@ class Comparison:
         """The row of the group named `label`."""
         return next(row for row in self.rows if row.label == label)
 
+    @cached_property
+    def classes(self) -> Classes | None:
+        """What was said of each class of test images; read when it is asked for."""
+        return classes_of(self.rows)
+
 
 def compare(collection: Collection, question: Question, found: int | None = None) -> Comparison:
     """Answer `question` from the runs of `collection` (already filtered by --where).
@@ -99,13 +106,15 @@ def compare(collection: Collection, question: Question, found: int | None = None
             row.is_baseline = True
         else:
             row.compare_with(rows[baseline], question, metric.better, images)
-    _correct(rows.values())
-    if question.margin is not None:
-        _judge(rows.values(), question.margin / metric.scale, question.confidence)
     by_label = {row.label: row for row in rows.values()}
     pairs = {
         label: [row, by_label[row.baseline]] for label, row in by_label.items() if row.baseline
     }
+    for row, other in pairs.values():
+        row.compare_epochs(other, question)
+    _correct(rows.values())
+    if question.margin is not None:
+        _judge(rows.values(), question.margin / metric.scale, question.confidence)
 
     ordered = sorted(
         rows.values(),
@@ -138,11 +147,15 @@ def compare(collection: Collection, question: Question, found: int | None = None
 
 
 def _correct(rows: Iterable[Row]) -> None:
-    """Holm's correction of p, over all comparisons of the table."""
-    compared = [(row, row.paired) for row in rows if row.paired is not None]
-    corrected = holm([paired.p for _, paired in compared])
-    for (row, paired), p in zip(compared, corrected, strict=True):
-        row.paired = replace(paired, p_holm=p)
+    """Holm's correction of p, over all comparisons of the table: of the metric, and of epochs."""
+    rows = list(rows)
+    metric = holm([row.paired and row.paired.p for row in rows])
+    epochs = holm([row.paired_epochs and row.paired_epochs.p for row in rows])
+    for row, p, p_epochs in zip(rows, metric, epochs, strict=True):
+        if row.paired is not None:
+            row.paired = replace(row.paired, p_holm=p)
+        if row.paired_epochs is not None:
+            row.paired_epochs = replace(row.paired_epochs, p_holm=p_epochs)
 
 
 def _judge(rows: Iterable[Row], margin: float, confidence: float) -> None:

@@ -59,7 +59,7 @@ def confounds(
         return []
     asked = {*question.by, *chosen}
     found = [*_feature_map(rows), *_same_function(rows), *_head_rate(rows, asked)]
-    found += [*_rate(rows, asked), *_ceiling(rows, question.metric), *_epochs(rows, asked)]
+    found += [*_rate(rows, asked), *_ceiling(rows, question), *_epochs(rows, asked)]
     return [*found, *_options(rows, asked), *_parameters(rows)]
 
 
@@ -138,22 +138,29 @@ def _rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
         )
 
 
-def _ceiling(rows: Sequence[Row], metric: str) -> Iterator[Confound]:
-    few: list[tuple[Row, str]] = []
-    for row in (row for row in rows if row.is_baseline and metric.startswith("test.")):
+def _ceiling(rows: Sequence[Row], question: Question) -> Iterator[Confound]:
+    """Of comparisons in which no difference is told apart: one that is was not too small to see."""
+    few: dict[str, str] = {}
+    for row in (row for row in rows if row.is_baseline and question.metric.startswith("test.")):
         accuracy, images = row.mean_of("test.accuracy"), _images(row)
         if accuracy is not None and images is not None:
             errors = images * (1 - accuracy)
             if errors < FEWEST_ERRORS:
-                few.append((row, f"{row.label} makes {errors:.3g} errors on {images} test images"))
-    if few:
-        baselines = _labels([row for row, _ in few])
-        near = [row for row in rows if row.label in baselines or row.baseline in baselines]
+                few[row.label] = f"{row.label} makes {errors:.3g} errors on {images} test images"
+    near = [row for row in rows if row.baseline in few and not row.told_apart(question.confidence)]
+    if near:
+        baselines = [row for row in rows if row.label in {other.baseline for other in near}]
+        told = listed([few[row.label] for row in baselines[:3]])
+        concerns = (
+            ""
+            if len(near) == sum(r.baseline in few for r in rows)
+            else (f", which concerns {listed(_labels(near))}")
+        )
         yield Confound(
             "ceiling",
-            _labels(near),
-            f"near the ceiling: {listed([text for _, text in few[:3]])}, fewer than "
-            f"{FEWEST_ERRORS}, so little is left to differ in",
+            _labels([row for row in rows if row in near or row in baselines]),
+            f"near the ceiling: {told}, fewer than {FEWEST_ERRORS}, so little is left to differ in"
+            + concerns,
             "near the ceiling",
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -33,6 +34,7 @@ class Row:
     baseline: label of the group it is compared with.
     not_paired: seeds missing from one of the two.
     epochs, seconds: to the target; None without a target.
+    paired_epochs: the comparison of epochs; None unless all runs that are paired got there.
     """
 
     values: Values
@@ -51,6 +53,7 @@ class Row:
     no_comparison: str | None = None
     epochs: TimeToTarget | None = None
     seconds: TimeToTarget | None = None
+    paired_epochs: Paired | None = None
 
     @property
     def n(self) -> int:
@@ -61,6 +64,10 @@ class Row:
         """The mean of any other number of results.json over the runs that have it, if any."""
         found = [value for run in self.runs.values() if (value := metric_of(run, path)) is not None]
         return sum(found) / len(found) if found else None
+
+    def told_apart(self, confidence: float) -> bool:
+        """Whether it differs from its baseline: by the interval, and by Holm's p as well."""
+        return self.paired is not None and self.paired.told_apart(confidence)
 
     def compare_with(
         self, other: Row, question: Question, better: int, images: Images | None
@@ -84,6 +91,21 @@ class Row:
             question.confidence,
             None if images is None else self._by_image(other, seeds, images),
         )
+
+    def compare_epochs(self, other: Row, question: Question) -> None:
+        """Fill in the comparison of epochs to the target with the baseline `other`.
+
+        Left out where a run of a shared seed never got there: then only how many did can be told.
+        """
+        if self.epochs is None or other.epochs is None:
+            return
+        mine, theirs = self.epochs.times, other.epochs.times
+        seeds = sorted(mine.keys() & theirs.keys())
+        if seeds and all(math.isfinite(mine[s]) and math.isfinite(theirs[s]) for s in seeds):
+            self.paired_epochs = compare_paired(
+                [mine[seed] for seed in seeds], [theirs[seed] for seed in seeds], seeds, -1,
+                question.confidence,
+            )  # fmt: skip
 
     def _by_image(self, other: Row, seeds: Sequence[int], images: Images) -> Array | None:
         """The difference by seed and image, [S, I]; None, and the reason noted, if not known."""

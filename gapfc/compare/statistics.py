@@ -82,6 +82,15 @@ class Paired:
         """Seeds that both groups have."""
         return len(self.differences)
 
+    def told_apart(self, confidence: float) -> bool:
+        """Whether it is not zero: its interval excludes that, and so does p, corrected (Holm)."""
+        return (
+            self.interval is not None
+            and self.interval.excludes_zero
+            and self.p_holm is not None
+            and self.p_holm <= 1 - confidence
+        )
+
 
 def compare_paired(
     group: Sequence[float],

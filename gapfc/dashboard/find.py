@@ -1,4 +1,4 @@
-"""Folders that TensorBoard can show: runs, and the margins that `gapfc compare --out` writes."""
+"""Folders that TensorBoard can show: runs, and the margins that a sweep writes when it ends."""
 
 import os
 from collections.abc import Iterator
@@ -36,8 +36,8 @@ def known_run(folder: Path) -> Run | None:
 
 
 def margins_of(folder: Path) -> tuple[str, str] | None:
-    """Name of the comparison and of the group, if `folder` holds the margins of one."""
+    """Names of the section and of the group, if `folder` holds the margins of one."""
     folder = folder.resolve()
-    if folder.parent.name != MARGINS:
+    if folder.parent.parent.name != MARGINS:
         return None
-    return folder.parent.parent.name, folder.name
+    return folder.parent.name, folder.name

@@ -48,11 +48,11 @@ class Links:
 
     def _name_of_other(self, folder: Path) -> str:
         # No name may be below another's: that would put a link inside the other's own folder.
-        # So these have first parts that no run has, and two parts each.
+        # So these have first parts that no run has, and as many parts as one another.
         margins = margins_of(folder)
         if margins is not None:
-            comparison, group = map(folder_name, margins)
-            return f"all seeds ({comparison})/{group}"
+            section, group = map(folder_name, margins)
+            return f"all seeds/{section}/{group}"
         return f"other logs/{folder_name(os.path.relpath(folder))}"
 
     def _link(self, folder: Path, link: Path) -> None:

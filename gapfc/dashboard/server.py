@@ -42,8 +42,16 @@ def start(folder: Path, title: str, host: str, port: int, reload_seconds: int) -
     # Its messages on import (that there is no TensorFlow) are of no interest here.
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     from tensorboard import default, program
+    from tensorboard.plugins.hparams.hparams_plugin import HParamsPlugin
 
-    board = program.TensorBoard(default.get_plugins())
+    from gapfc.dashboard.frontend import Application, assets, opening
+    from gapfc.dashboard.hparams import OneTable
+
+    def serve(app: Application, flags: object) -> program.TensorBoardServer:
+        return program.create_port_scanning_werkzeug_server(opening(app), flags)
+
+    plugins = [OneTable if p is HParamsPlugin else p for p in default.get_plugins()]
+    board = program.TensorBoard(plugins, assets(), serve)
     options = {
         "logdir": str(folder),
         "host": host,

@@ -17,6 +17,14 @@ def margins(image: Size, canvas: Size) -> Size:
     return ((canvas[0] - image[0]) // 2, (canvas[1] - image[1]) // 2)
 
 
+def set_into(images: Tensor, canvas: Size) -> Tensor:
+    """Images [..., h, w] in the middle of a black `canvas` (h, w)."""
+    height, width = images.shape[-2:]
+    top, left = margins((height, width), canvas)
+    bottom, right = canvas[0] - height - top, canvas[1] - width - left
+    return functional.pad(images, (left, right, top, bottom))
+
+
 class OnCanvas:
     """A reader that sets its images, all of one size, into the middle of a black `canvas`."""
 
@@ -32,15 +40,9 @@ class OnCanvas:
     def read(self, batches: Sequence[Tensor]) -> Iterator[Chunk]:
         """See Reader."""
         for chunk in self._images.read(batches):
-            yield replace(chunk, images=self._set(chunk.images))
+            yield replace(chunk, images=set_into(chunk.images, self._canvas))
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """See Reader."""
         for images, labels, places in self._images.in_order(batch_size):
-            yield self._set(images), labels, places
-
-    def _set(self, images: Tensor) -> Tensor:
-        height, width = images.shape[2:]
-        top, left = margins((height, width), self._canvas)
-        bottom, right = self._canvas[0] - height - top, self._canvas[1] - width - left
-        return functional.pad(images, (left, right, top, bottom))
+            yield set_into(images, self._canvas), labels, places

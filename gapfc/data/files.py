@@ -12,6 +12,7 @@ from torch import Tensor
 from gapfc.data.photo import MAX_PIXELS, UNREADABLE, decode, header_size
 from gapfc.data.sizes import Size
 from gapfc.errors import UserError
+from gapfc.formatting import plural
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +143,7 @@ def corrupt_message(bad: Sequence[tuple[str, BaseException]], hint: bool = True)
     names = "; ".join(f"{path} ({_reason(error)})" for path, error in bad[:3])
     more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
     advice = " Repair or remove it, or set dataset.skip_corrupt=true." if hint else ""
-    return f"{len(bad)} unreadable image file(s): {names}{more}.{advice}"
+    return f"{plural(len(bad), 'unreadable image file')}: {names}{more}.{advice}"
 
 
 def _reason(error: BaseException) -> str:

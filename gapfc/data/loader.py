@@ -22,6 +22,7 @@ from gapfc.data.settings import LoaderSettings
 from gapfc.data.sizes import Size
 from gapfc.data.stream import Stream, count_workers
 from gapfc.errors import UserError
+from gapfc.records.inputs import Inputs
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,27 @@ class Loader:
         if isinstance(train, Arrays):
             return train.size
         return train.median_size(self.settings.max_size, self.settings.size_multiple)
+
+    @property
+    def inputs(self) -> Inputs:
+        """What `evaluation` does to an image, as a run records it."""
+        settings, train = self.settings, self.dataset.train
+        arrays, image_size = isinstance(train, Arrays), settings.image_size
+        if image_size is None and isinstance(train, Arrays):
+            image_size = train.size
+        mean, std = self.dataset.mean, self.dataset.std
+        return Inputs(
+            classes=self.dataset.classes,
+            mean=(mean[0], mean[1], mean[2]),
+            std=(std[0], std[1], std[2]),
+            size=self.input_size,
+            image_size=image_size,
+            canvas=settings.canvas,
+            resize="squash" if arrays else settings.resize,
+            resampler="torch" if arrays else "pillow",
+            max_size=settings.max_size,
+            size_multiple=settings.size_multiple,
+        )
 
     def training(self) -> TrainingBatches:
         """The training images, shuffled and augmented. Raises UserError for a bad `augment`."""
@@ -134,9 +156,10 @@ class Loader:
         return self._readers[split]
 
     def _keeps(self) -> bool:
-        """Whether images stay on the device; for residency=auto whether they fit, logged once.
+        """Whether images stay on the device; for residency=auto whether they fit.
 
-        Raises UserError for residency=device with photos of native sizes.
+        Logs once that they do not. Raises UserError for residency=device with photos of native
+        sizes.
         """
         if self._residency is None:
             self._residency = self._choose_residency()
@@ -160,9 +183,14 @@ class Loader:
         if self.device.type == "cuda":
             limit = int(torch.cuda.mem_get_info(self.device)[0] * CUDA_SHARE)
         choice = "device" if needed <= limit else "stream"
-        message = "residency=auto: %s on %s (%.1f MiB of uint8, limit %.0f MiB)"
-        if choice != self._said:
-            log.info(message, choice, self.device.type, needed / 2**20, limit / 2**20)
+        if choice == "stream" and choice != self._said:
+            log.info(
+                "The images are read batch by batch, since %.0f MiB are more than the %.0f MiB "
+                "that may stay on %s (dataset.residency=device keeps them there)",
+                needed / 2**20,
+                limit / 2**20,
+                self.device.type,
+            )
         return choice
 
 

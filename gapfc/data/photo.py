@@ -41,10 +41,15 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 def header_size(path: str, max_pixels: int = MAX_PIXELS) -> Size:
     """Height and width as the photo is shown, without decoding it. Raises one of UNREADABLE."""
     with _open(path, max_pixels) as image:
-        width, height = image.size
-        # Asking a PNG without early EXIF for it would decode the whole picture.
-        quick = image.format != "PNG" or "exif" in image.info
-        swap = quick and image.getexif().get(ORIENTATION) in SWAPPING_ORIENTATIONS
+        return shown_size(image)
+
+
+def shown_size(image: Image.Image) -> Size:
+    """The same of an image that was opened."""
+    width, height = image.size
+    # Asking a PNG without early EXIF for it would decode the whole picture.
+    quick = image.format != "PNG" or "exif" in image.info
+    swap = quick and image.getexif().get(ORIENTATION) in SWAPPING_ORIENTATIONS
     return (width, height) if swap else (height, width)
 
 
@@ -58,13 +63,18 @@ def decode(
     also for a photo whose header says more than max_pixels, before memory is taken for it.
     """
     with _open(path, max_pixels) as image:
-        if size is not None:
-            # A large JPEG is decoded at 1/2, 1/4 or 1/8: still twice the pixels that are kept.
-            image.draft("RGB", (2 * max(size), 2 * max(size)))
-        upright = _rgb(_turned(image))
-        if size is not None:
-            upright = _fit(upright, size, how)
-        return torch.from_numpy(np.array(upright)).permute(2, 0, 1).contiguous()
+        return pixels(image, size, how)
+
+
+def pixels(image: Image.Image, size: Size | None = None, how: str = "squash") -> Tensor:
+    """An image of Pillow's as `decode` gives that of a file; it may be decoded by this."""
+    if size is not None:
+        # A large JPEG is decoded at 1/2, 1/4 or 1/8: still twice the pixels that are kept.
+        image.draft("RGB", (2 * max(size), 2 * max(size)))
+    upright = _rgb(_turned(image))
+    if size is not None:
+        upright = _fit(upright, size, how)
+    return torch.from_numpy(np.array(upright)).permute(2, 0, 1).contiguous()
 
 
 def _open(path: str, max_pixels: int) -> Image.Image:

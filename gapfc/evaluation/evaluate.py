@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from gapfc.errors import UserError
 from gapfc.evaluation.other_images import OtherImages
-from gapfc.evaluation.trained import DataSets, Trained, check_complete, data_key, load
+from gapfc.evaluation.trained import DataSets, Trained, data_key, load
 from gapfc.formatting import from_here
 from gapfc.probes.images import Images
 from gapfc.probes.measure import Begin, measure, merged
@@ -32,6 +32,7 @@ from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.trust import Vouched
 from gapfc.tensorboard.events import TensorBoardLog
 from gapfc.tensorboard.probes import log_probes
+from gapfc.trained.network import check_complete
 
 # How many predictions rounding on another device may move: this share, or this many.
 MOST_OFF, MOST_IMAGES_OFF = 0.01, 3

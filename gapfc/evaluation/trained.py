@@ -1,4 +1,4 @@
-"""A trained model, from its run directory."""
+"""A trained model with the images that it was made for."""
 
 from __future__ import annotations
 
@@ -7,27 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gapfc.data.dataset import Dataset
 from gapfc.data.dataset import load as load_dataset
 from gapfc.data.loader import Loader
 from gapfc.data.settings import LoaderSettings
 from gapfc.data.sizes import Size
-from gapfc.engine import checkpoint
 from gapfc.engine.device import Precision, choose_device, choose_precision, set_determinism
-from gapfc.engine.stored_state import check_like
 from gapfc.errors import UserError
-from gapfc.model.build import rebuild
 from gapfc.model.classifier import Classifier
-from gapfc.records.run import Run, is_config_of_run
-from gapfc.records.run_directory import CONFIG
-from gapfc.settings.kinds import check_settings
+from gapfc.records.run import Run
 from gapfc.settings.nodes import plain
-from gapfc.settings.trust import Vouched, admit
+from gapfc.settings.trust import Vouched
+from gapfc.trained.network import admitted, check_complete, fill, read_best, untrained
 from gapfc.transfer.classes import extended
-from gapfc.transfer.protocols import protocol_of
-from gapfc.transfer.target import model_nodes
 from gapfc.validators import is_text
 
 
@@ -52,7 +46,8 @@ class Trained:
 
     def untrained(self) -> Classifier:
         """The same network with the random weights of its seed, on `device`."""
-        return _network(self.run, self.config, self.dataset, self.input_size).to(self.device)
+        classes = self.dataset.num_classes
+        return untrained(self.run, self.config, classes, self.input_size).to(self.device)
 
 
 class DataSets:
@@ -96,19 +91,9 @@ def load(
         UserError: if it is not complete, its weights, config or images are missing or damaged, or
             do not belong together.
     """
-    best = run.checkpoints / checkpoint.BEST
     check_complete(run)
-    where = run.path / CONFIG
-    if not is_config_of_run(run.config):
-        raise UserError(f"{where} is not of a run: it lacks what gapfc writes there")
-    config = admit(run.config, where, vouched)
-    for key, value in (changes or {}).items():
-        OmegaConf.update(config, key, value)
-    try:
-        check_settings(config)
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from error
-    state = checkpoint.load(best)["model"]
+    config = admitted(run, vouched, changes)
+    best = read_best(run)
     device = choose_device(config.trainer.device)
     precision = choose_precision(config.trainer.precision, device)
     if device.type == "cuda":  # on the CPU what is measured is the same each time anyway
@@ -118,34 +103,11 @@ def load(
         dataset = extended(dataset, _kept_classes(run))
     loader = Loader(dataset, LoaderSettings.of(config), device, check)
     size = loader.input_size
-    model = _network(run, config, dataset, size)
-    try:
-        check_like("model", state, model.state_dict())
-    except UserError as error:
-        raise UserError(f"{best}: {error}") from error
-    model.load_state_dict(state)
+    model = untrained(run, config, dataset.num_classes, size)
+    fill(model, run, best)
     layout = torch.channels_last if config.trainer.channels_last else torch.contiguous_format
     model.to(device).to(memory_format=layout)
     return Trained(run, config, model, dataset, loader, size, precision, device)
-
-
-def check_complete(run: Run) -> None:
-    """UserError, with what to do, if `run` has not come to its end or has lost its weights."""
-    if run.status in ("interrupted", "unfinished") and run.command:
-        raise UserError(
-            f"it is not finished ({run.reason}). Finish it: gapfc {run.command} resume={run.path}"
-        )
-    if not run.completed:
-        raise UserError(f"it is {run.status}: {run.reason}")
-    if not (run.checkpoints / checkpoint.BEST).exists():
-        raise UserError("it has no checkpoints/best.pt: put its weights back, or train it anew")
-
-
-def _network(run: Run, config: DictConfig, dataset: Dataset, size: Size) -> Classifier:
-    nodes = plain(config)
-    if run.command == "transfer":
-        nodes = model_nodes(nodes, protocol_of(config.protocol), pretrained=False)
-    return rebuild(nodes, dataset.num_classes, size, config.seed)
 
 
 def _kept_classes(run: Run) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from gapfc.experiment.invocation import Invocation
 from gapfc.experiment.probing import add
 from gapfc.experiment.results import results_of
 from gapfc.records.faults import disk_fault
-from gapfc.records.identity import CHANGEABLE
+from gapfc.records.identity import check_changeable
 from gapfc.records.metrics_csv import METRICS, read_rows
 from gapfc.records.predictions import PREDICTIONS
 from gapfc.records.probes import missing_probes, probe_files
@@ -114,11 +114,7 @@ def resume(command: str, path: str, changes: list[str], build: Build, vouched: V
         key, _, value = change.partition("=")
         if key in ("resume", "trust"):
             continue
-        if key not in CHANGEABLE:
-            raise UserError(
-                f"resume continues a run as it was configured: {key} can't change. "
-                f"Only {', '.join(CHANGEABLE)} can."
-            )
+        check_changeable(key)
         OmegaConf.update(config, key, OmegaConf.create(f"value: {value}").value)
         overrides = [o for o in overrides if o.partition("=")[0] != key] + [change]
     directory = RunDirectory.resume(before.path)

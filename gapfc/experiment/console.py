@@ -34,13 +34,13 @@ def beginning(experiment: Experiment, folder: Path) -> None:
     )
     log.info("  images    %s, %d classes, %s", counts, dataset.num_classes, size)
     log.info(
-        "  model     %s parameters: backbone %s, head %s%s; feature map %s",
+        "  model     %s parameters: backbone %s, head %s%s",
         f"{parameters['total']:,}",
         f"{parameters['backbone']:,}",
         f"{parameters['head']:,}",
-        f" ({frozen:,} frozen)" if frozen else "",
-        times(experiment.feature_map),
+        f"; {frozen:,} frozen" if frozen else "",
     )
+    log.info("  features  %s", times(experiment.feature_map))
     if experiment.model.match is not None:
         log.info("  matched   %s", experiment.model.match)
     log.info(

@@ -14,6 +14,7 @@ from gapfc.experiment import console, scores
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
 from gapfc.experiment.journal import Journal
+from gapfc.experiment.logged import begin_log, log_results
 from gapfc.experiment.probing import probe
 from gapfc.experiment.results import results_of
 from gapfc.records.faults import disk_fault
@@ -21,10 +22,8 @@ from gapfc.records.predictions import write_predictions
 from gapfc.records.results import Status
 from gapfc.records.run_directory import RunDirectory
 from gapfc.records.run_log import recording
-from gapfc.settings.nodes import plain
 from gapfc.system.interruption import Interrupted
 from gapfc.tensorboard.events import TensorBoardLog
-from gapfc.tensorboard.images import grid
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +82,7 @@ def _carry_out(
         try:
             console.beginning(experiment, directory.path)
             if not step:
-                tensorboard.hparams(plain(experiment.config), experiment.group)
-                tensorboard.image("training images", grid(experiment.batches.preview(16)), 0)
+                begin_log(tensorboard, asked, experiment)
             experiment.fit(directory, journal)
             experiment.load_best(directory)
             journal.close()
@@ -114,7 +112,7 @@ def _carry_out(
             try:
                 directory.write_results(results)
                 if status == "completed":
-                    scores.log_scores(tensorboard, experiment, measured, results)
+                    log_results(tensorboard, experiment, measured, results)
                     experiment.log_extra(tensorboard, results)
                 tensorboard.end(status)
             finally:

@@ -9,6 +9,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+import gapfc
 from gapfc import heads
 from gapfc.data.dataset import Dataset, load
 from gapfc.data.loader import Loader
@@ -162,7 +163,12 @@ class Experiment:
     def save(self, directory: RunDirectory, improved: bool) -> None:
         """Write last.pt, and best.pt if validation was never better."""
         if improved:
-            best = {"model": self.training.evaluated.state_dict(), "config": self._yaml()}
+            best = {
+                "model": self.training.evaluated.state_dict(),
+                "config": self._yaml(),
+                "gapfc": gapfc.__version__,
+                **self.loader.inputs.as_record(),
+            }
             checkpoint.save(directory.checkpoints / checkpoint.BEST, best)
         state = {**self.training.state_dict(), "identity": settings_text(self.identity())}
         checkpoint.save_last(directory.checkpoints, state)
@@ -214,6 +220,10 @@ class Experiment:
 
     def extra_results(self, scores: Mapping[str, Measures | None]) -> dict[str, Any]:
         """Fields of results.json that only this command has; scores: final ones, by split."""
+        return {}
+
+    def columns(self) -> dict[str, str]:
+        """Columns of TensorBoard's HPARAMS tab that only this command has."""
         return {}
 
     def log_extra(self, tensorboard: TensorBoardLog, results: Mapping[str, Any]) -> None:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 
 from omegaconf import DictConfig, OmegaConf
 
+from gapfc.formatting import from_here
 from gapfc.records.revision import git_revision
 from gapfc.records.run_directory import RunDirectory
+from gapfc.settings.compose import config_dirs
 
 
 @dataclass(frozen=True)
@@ -33,5 +35,11 @@ class Invocation:
 
     def write_config(self, directory: RunDirectory) -> None:
         """Write config.yaml: what was typed, as a comment, and the resolved config."""
-        typed = shlex.join(["gapfc", self.command, *self.overrides])
+        typed = shlex.join(self.words)
         directory.write_config(typed, OmegaConf.to_yaml(self.config, resolve=True))
+
+    @property
+    def words(self) -> list[str]:
+        """The command line, in words."""
+        own = [word for folder in config_dirs() for word in ("--config-dir", from_here(folder))]
+        return ["gapfc", self.command, *own, *self.overrides]

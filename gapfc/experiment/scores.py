@@ -1,21 +1,14 @@
-"""What a run found: its final weights on every split, as numbers and pictures."""
+"""What a run found: its final weights on every split, as numbers."""
 
 from collections.abc import Mapping
-from typing import Any, cast
-
-import torch
+from typing import Any
 
 from gapfc.engine.evaluate import evaluate
 from gapfc.experiment.experiment import Experiment
-from gapfc.measure.activation_map import class_activation_map
 from gapfc.measure.meter import Measures
 from gapfc.records.predictions import Predictions
-from gapfc.tensorboard.confusion_matrix import confusion_picture
-from gapfc.tensorboard.events import TensorBoardLog
-from gapfc.tensorboard.images import grid, overlay
 
 SPLITS = ("train", "val", "test")
-PICTURED_IMAGES = 8
 
 Scores = Mapping[str, Measures | None]
 
@@ -55,57 +48,6 @@ def fields(experiment: Experiment, scores: Scores) -> dict[str, Any]:
             for height, width in sizes
         }
     return found
-
-
-def log_scores(
-    tensorboard: TensorBoardLog,
-    experiment: Experiment,
-    scores: Scores,
-    results: Mapping[str, Any],
-) -> None:
-    """Write final/* scalars, the confusion matrix and class activation maps to TensorBoard."""
-    step = results["steps"]
-    scalars = {
-        f"final/{split}_{name}": value
-        for split in SPLITS
-        for name, value in (results[split] or {}).items()
-        if not isinstance(value, list)
-    }
-    scalars |= {
-        f"final/{split}_accuracy_at_{size}": measures["accuracy"]
-        for split in SPLITS
-        for size, measures in (results.get(f"{split}_at_size") or {}).items()
-    }
-    gap = results["generalization_gap"] or {}
-    scalars |= {f"final/gap_{name}": value for name, value in gap.items()}
-    scalars["final/parameters"] = results["parameters"]["total"]
-    scalars["final/macs"] = results["macs"]["total"]
-    scalars["final/train_seconds"] = results["train_seconds"]
-    tensorboard.scalars(scalars, step)
-    split = "val" if scores["test"] is None else "test"
-    confusion = cast(Measures, scores[split])["confusion"]
-    tensorboard.image(
-        f"confusion matrix ({split})",
-        confusion_picture(confusion, experiment.dataset.classes),
-        step,
-    )
-    tensorboard.image(f"class activation maps ({split})", _activation_maps(experiment, split), step)
-    tensorboard.flush()
-
-
-def _activation_maps(experiment: Experiment, split: str) -> torch.Tensor:
-    """The first images of `split` and, below each, the map of the class the model saw in it."""
-    batches = experiment.loader.evaluation(split)
-    images = next(iter(batches))[0][:PICTURED_IMAGES]
-    model = experiment.model
-    maps = class_activation_map(model.backbone, model.head, images)
-    mean, std = (
-        torch.tensor(values, device=images.device)[:, None, None]
-        for values in (experiment.dataset.mean, experiment.dataset.std)
-    )
-    shown = (images * std + mean).clamp(0, 1)
-    mapped = overlay(shown, maps).float() / 255
-    return grid(torch.cat([shown.cpu(), mapped]), columns=len(images))
 
 
 def _numbers(measures: Measures | None) -> dict[str, Any] | None:

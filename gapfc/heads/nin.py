@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from gapfc.errors import UserError
+from gapfc.heads.channels import check_channels
 from gapfc.heads.mlp import check_dropout
 
 
@@ -31,7 +32,7 @@ class NIN(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        channels = feature_shape[0]
+        self.channels = channels = feature_shape[0]
         if not conv and channels != num_classes:
             raise UserError(
                 "head=nin head.conv=false has no parameters: it averages the backbone's own maps, "
@@ -53,6 +54,7 @@ class NIN(nn.Module):
 
     def maps(self, features: Tensor) -> Tensor:
         """Features `[B, C, H, W]` to one map per class, `[B, K, H, W]`."""
+        check_channels(features, self.channels)
         return self.relu(self.conv(self.dropout(features)))
 
     def pool(self, features: Tensor) -> Tensor:

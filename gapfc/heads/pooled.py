@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gapfc.heads.channels import check_channels
 from gapfc.heads.mlp import mlp
 
 
@@ -36,7 +37,8 @@ class PooledHead(nn.Module, ABC):
         cells: int = 1,
     ) -> None:
         super().__init__()
-        self.width = feature_shape[0] * cells
+        self.channels = feature_shape[0]
+        self.width = self.channels * cells
         self.classifier = mlp(self.width, hidden, num_classes, dropout, bias)
 
     @property
@@ -55,5 +57,6 @@ class PooledHead(nn.Module, ABC):
         """Features `[B, C, H, W]` to vectors `[B, width]`."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features `[B, C, H, W]` to logits `[B, K]`."""
+        """Features `[B, C, H, W]` to logits `[B, K]`. UserError if they have other channels."""
+        check_channels(features, self.channels)
         return self.classifier(self.pool(features))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gapfc.heads.channels import check_channels
 from gapfc.heads.mlp import check_dropout
 from gapfc.validators import is_count, one_of, refuse, whole
 
@@ -42,7 +43,7 @@ class SPPF(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        channels = feature_shape[0]
+        self.channels = channels = feature_shape[0]
         hidden = max(channels // 2, 1) if hidden_channels is None else hidden_channels
         self.width = channels if out_channels is None else out_channels
         whole("head.hidden_channels", hidden, least=1)
@@ -76,6 +77,7 @@ class SPPF(nn.Module):
 
     def pool(self, features: Tensor) -> Tensor:
         """Features `[B, C, H, W]` to the means of the second convolution's maps, `[B, width]`."""
+        check_channels(features, self.channels)
         levels = [self.activation(self.reduce(features))]
         for _ in range(3):
             levels.append(

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from gapfc.errors import UserError
 from gapfc.records.renamed_targets import with_present_targets
 
 SEED = "seed"
@@ -36,6 +37,15 @@ _OTHERS = frozenset({SEED, *PLACE, *REPORTED, *MACHINE})
 
 # What a resumed run may change.
 CHANGEABLE = ("trainer.epochs", "data_root", "trainer.progress", *REPORTED, *MACHINE)
+
+
+def check_changeable(key: str) -> None:
+    """Raise UserError unless a resumed run may change the setting `key`."""
+    if key not in CHANGEABLE:
+        raise UserError(
+            f"resume continues a run as it was configured: {key} can't change. "
+            f"Only {', '.join(CHANGEABLE)} can."
+        )
 
 
 def is_identity(key: str) -> bool:

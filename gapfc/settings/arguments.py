@@ -11,14 +11,12 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from gapfc.errors import UserError
-from gapfc.settings.compose import Composer, without_hydra
+from gapfc.settings.compose import ONE_CHOICE, Composer, parsed, without_hydra
 from gapfc.settings.explain import unknown_key
 from gapfc.settings.kinds import check_settings, check_value
 from gapfc.settings.nodes import plain
 from gapfc.validators import refuse
 
-# Groups of which a run has one choice; Hydra would take the last of a list.
-ONE_CHOICE = ("backbone", "head", "dataset", "augment", "optimizer", "schedule")
 # Where a user may set Hydra's own keys.
 _OPEN = ("hydra/launcher", "hydra.launcher.", "hydra.sweeper.", "hydra.verbose", "hydra.searchpath")
 
@@ -28,10 +26,9 @@ def check_arguments(command: str, config_name: str, arguments: list[str]) -> Non
 
     Raises UserError, or one of CompositionError for settings that don't compose.
     """
-    parser = get_args_parser()
-    options, unknown = parser.parse_known_args(arguments)
+    options, unknown = parsed(arguments)
     if unknown:
-        known = [text for action in parser._actions for text in action.option_strings]
+        known = [text for action in get_args_parser()._actions for text in action.option_strings]
         near = difflib.get_close_matches(unknown[0], known, n=1)
         hint = f"; did you mean {near[0]}?" if near else "; settings are written key=value"
         raise UserError(f"no option {unknown[0]}{hint} (gapfc {command} --help)")
@@ -41,10 +38,15 @@ def check_arguments(command: str, config_name: str, arguments: list[str]) -> Non
         composer.overrides
     )
     _check_groups(overrides, groups)
+    for group in (o.key_or_group for o in overrides if o.key_or_group in groups):
+        if group not in composer.offered(config_name):
+            raise UserError(f"gapfc {command} has no group {group} (gapfc {command} --help)")
     config, usual = composer.load(config_name), composer.load(config_name, [])
     _check_hydra(overrides, config.hydra, usual.hydra)
     config, usual = without_hydra(config), without_hydra(usual)
-    choices = [o.input_line for o in overrides if o.key_or_group in groups and o.input_line]
+    choices = [
+        o.input_line.lstrip("+") for o in overrides if o.key_or_group in groups and o.input_line
+    ]
     if dropped := [str(key) for key in usual if key not in config]:
         raise UserError(f"{dropped[0]} is missing: it can be changed, not dropped")
     for override in overrides:
@@ -57,14 +59,32 @@ def check_arguments(command: str, config_name: str, arguments: list[str]) -> Non
     check_settings(config, complete=not only_shown)
     found = plain(config)
     for override in overrides:
-        for value in _swept(override):
-            if override.key_or_group not in groups:
-                check_value(override.key_or_group, value, found)
+        if override.key_or_group not in groups:
+            _check_swept(override, found)
     forced = [o.key_or_group for o in overrides if o.is_force_add()]
     for key in _unread(config, usual, groups):
         if not any(f"{name}.".startswith(f"{key}.") for name in forced):
             files = " ".join(choices) or "a file of settings"
             raise UserError(f"{files} sets {key}, which gapfc {command} does not read")
+
+
+def _check_swept(override: Override, config: dict[str, Any]) -> None:
+    """Refuse values that a sweep cannot take; a comma may have been meant to make a list."""
+    key, values = override.key_or_group, _swept(override)
+    try:
+        for value in values:
+            check_value(key, value, config)
+    except UserError as error:
+        try:
+            check_value(key, values, config)
+        except UserError:
+            raise error from None
+        typed = override.input_line or ""
+        takes = str(error).rpartition("; got ")[0]
+        raise UserError(
+            f"{typed} is several values, as for a sweep, but {takes}: "
+            f"'{key}=[{typed.partition('=')[2]}]'"
+        ) from error
 
 
 def _swept(override: Override) -> list[Any]:
@@ -82,6 +102,7 @@ def _check_groups(overrides: list[Override], groups: Container[str]) -> None:
         if override.key_or_group not in groups or override.is_sweep_override():
             continue
         value = override.value()
+        # Hydra would take the last of them.
         if isinstance(value, list) and override.key_or_group in ONE_CHOICE:
             words = "the name of one choice (several, without brackets, with -m)"
             refuse(override.key_or_group, words, value)

@@ -1,8 +1,10 @@
 """Compose settings outside a run: for help, for errors, and for tables of several models."""
 
+from argparse import Namespace
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import NoReturn
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path, get_args_parser
@@ -15,28 +17,56 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from gapfc.errors import UserError
 from gapfc.settings.paths import SEARCH_PATH
 
 # What Hydra raises for settings it cannot compose; its parser recurses into brackets.
 CompositionError = (HydraException, OmegaConfBaseException, ValueError, RecursionError)
 
 CLAIM = "claim"  # a folder beside the groups, of files that are no settings
+# Groups of which a run has one choice, from the start. Those of other groups are laid over them.
+ONE_CHOICE = ("backbone", "head", "dataset", "augment", "optimizer", "schedule")
+PRESET = "preset"  # the same of `gapfc claims`
+
+
+def parsed(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
+    """Hydra's options in `arguments`, with the settings as `overrides`; and options it hasn't.
+
+    Raises UserError for an option without its value.
+    """
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(message.removeprefix("argument "))
+
+    setattr(parser, "error", refuse)  # noqa: B010 (argparse's own prints all options and exits)
+    return parser.parse_known_args(list(arguments))
 
 
 class Composer:
     """gapfc's groups, and those of `--config-dir`, for the settings on one command line."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
-        options, _ = get_args_parser().parse_known_args(list(arguments))
-        self.overrides: list[str] = options.overrides
+        options, _ = parsed(arguments)
         search_path = create_config_search_path(SEARCH_PATH)
-        if options.config_dir is not None:
+        self.config_dir: str | None = options.config_dir
+        if self.config_dir is not None:
+            if not Path(self.config_dir).is_dir():
+                raise UserError(f"--config-dir {self.config_dir}: there is no such folder")
             search_path.prepend(
                 provider="command-line",
-                path=f"file://{Path(options.config_dir).resolve()}",
+                path=f"file://{Path(self.config_dir).resolve()}",
                 anchor=SearchPathQuery(provider="schema"),
             )
         self.loader: ConfigLoaderImpl = ConfigLoaderImpl(config_search_path=search_path)
+        self.overrides: list[str] = [self.with_plus(word) for word in options.overrides]
+
+    def with_plus(self, word: str) -> str:
+        """`experiment=x` as `+experiment=x`: Hydra wants it of groups without a default choice."""
+        group, equals, _ = word.partition("=")
+        if not equals or group in (*ONE_CHOICE, PRESET) or not group.isidentifier():
+            return word
+        return f"+{word}" if group in self.groups() else word
 
     def compose(
         self,

@@ -20,6 +20,8 @@ from omegaconf.errors import (
 from gapfc.errors import UserError
 from gapfc.formatting import first_line
 from gapfc.settings.compose import Composer, CompositionError, listed
+from gapfc.settings.kinds import ARGUMENTS, KINDS
+from gapfc.settings.nodes import plain
 
 
 def explain(error: BaseException, command: str, config_name: str, arguments: list[str]) -> str:
@@ -46,11 +48,15 @@ def _explained(error: BaseException, command: str, config_name: str, arguments: 
         near = _near(group, Composer(arguments).groups())
         return f"no group '{group}'{near} (gapfc {command} --help)"
     if found := re.match(r"Ambiguous value for argument '(.+)'", first):
-        key, _, values = found[1].partition("=")
+        typed = found[1].lstrip("+")
+        key, _, values = typed.partition("=")
         or_list = f", or write '{key}=[{values}]' for a list"
-        if key in Composer(arguments).groups():
+        kind = KINDS.get(key) or ARGUMENTS.get(key)
+        as_list = plain(OmegaConf.from_dotlist([f"x=[{values}]"]))["x"]
+        takes_list = kind is None or kind.allows(as_list)
+        if key in Composer(arguments).groups() or not takes_list:
             or_list = ""
-        return f"{found[1]} is several values: add -m to run once for each{or_list}"
+        return f"{typed} is several values: add -m to run once for each{or_list}"
     if found := re.match(r"Could not append to config.*'(.+)'", first):
         return f"'{found[1]}' already exists: leave out the + to change it"
     if found := re.match(r"Error merging override (.+)", first):
@@ -93,7 +99,8 @@ def _unknown_choice(path: str, options: Sequence[str], composer: Composer) -> st
     if not choices:
         return f"no group '{group}'{_near(group, composer.groups())}"
     near = _near(choice, choices)
-    return f"{group}={choice}: no such {group}{near}\n{group} takes {', '.join(choices)}"
+    own = "" if composer.config_dir else f", and those in {group}/ of a --config-dir"
+    return f"{group}={choice}: no such {group}{near}\n{group} takes {', '.join(choices)}{own}"
 
 
 def unknown_key(key: str, command: str, config_name: str, composer: Composer) -> str:
@@ -114,8 +121,6 @@ def unknown_key(key: str, command: str, config_name: str, composer: Composer) ->
         )
     below = [name for name in _keys(config) if name.endswith(f".{key}")][:3]
     near = f"; did you mean {' or '.join(below)}?" if below else ""
-    if key in composer.groups():
-        near = f"; it is added with a plus: +{key}=…"
     near = near or _near(key, {*map(str, config), *composer.groups()})
     return f"no setting '{key}'{near}\ngapfc {command} --help lists all of them"
 

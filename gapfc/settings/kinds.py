@@ -91,6 +91,7 @@ FACTOR = number(least=0, most=1)
 WIDTHS = "a list of widths of 1 to 65536, such as"
 LIMIT = COUNT | NULL
 ODD = range(1, 1000, 2)
+WORKERS = whole(0, 128)  # processes, each of which takes hundreds of MB
 DEPTHS = (20, 32, 44, 56, 110)
 EPOCHS = number(least=0, most=10**6)
 
@@ -153,7 +154,7 @@ _SHARED: dict[str, dict[str, Kind]] = {
         | several(number(above=0, most=1), "three of them", 3, 3)
         | NULL,
         "residency": words("auto", "device", "stream"),
-        "workers": whole(0, 1000) | AUTO,
+        "workers": WORKERS | AUTO,
         "resize": words("squash", "crop"),
         "max_size": PIXELS | NULL,
         "size_multiple": PIXELS,

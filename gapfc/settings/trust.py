@@ -7,7 +7,7 @@ name only what gapfc ships, an optimiser of torch, or what the user vouches for.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,27 @@ class Vouched:
     Attributes:
         everything: `trust=true`.
         targets: named in what was typed, in `--config-dir`, and by installed plugins.
+        how: what a user does to vouch for more.
     """
 
     everything: bool = False
     targets: frozenset[str] = frozenset()
+    how: str = "trust=true, or the --config-dir it was made with"
+
+    @classmethod
+    def in_python(cls, trust: bool, config_dir: str | Path | None) -> "Vouched":
+        """By whom calls a function. Raises UserError if `config_dir` is no folder of configs."""
+        targets = set()
+        if config_dir is not None:
+            folder = Path(config_dir).expanduser()
+            if not folder.is_dir():
+                raise UserError(f"config_dir={config_dir}: there is no such folder")
+            try:
+                targets = _targets_below(folder)
+            except (OSError, ValueError, yaml.YAMLError) as error:
+                raise UserError(f"config_dir={config_dir} cannot be read: {error}") from error
+        how = "trust=True, or config_dir= with the folder of configs it was made with"
+        return cls(trust is True, frozenset(targets), how)
 
     @classmethod
     def by(cls, config: DictConfig) -> "Vouched":
@@ -59,19 +76,20 @@ def admit(config: Mapping[str, Any], where: str | Path, vouched: Vouched) -> Dic
     may say: a class that is unknown here, Hydra's other keys of its kind, an interpolation (a
     stored config is resolved), and settings of Hydra itself.
     """
+    refuse = partial(_refuse, where, vouched.how)
     for path, key, value in _entries(config):
         node = ".".join((*path, key))
         if (isinstance(value, str) and "${" in value) or "${" in key:
-            _refuse(where, node, value, "refers to another setting, and stored settings never do")
+            refuse(node, value, "refers to another setting, and stored settings never do")
         if key == "hydra" and not path:
-            _refuse(where, node, "…", "is of Hydra itself")
+            refuse(node, "…", "is of Hydra itself")
         if vouched.everything or not re.fullmatch("_.*_", key):
             continue
         if key != TARGET or not isinstance(value, str):
-            _refuse(where, node, value, "decides what is run")
+            refuse(node, value, "decides what is run")
         known = len(path) == 1 and path[0] in BUILT and _is_known(path[0], value)
         if not known and value not in vouched.targets:
-            _refuse(where, node, value, "is not one of gapfc's classes")
+            refuse(node, value, "is not one of gapfc's classes")
     return OmegaConf.create(dict(config))
 
 
@@ -108,9 +126,9 @@ def _entries(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
             yield from _entries(value, (*path, str(key)))
 
 
-def _refuse(where: str | Path, node: str, value: Any, why: str) -> None:
+def _refuse(where: str | Path, how: str, node: str, value: Any, why: str) -> None:
     raise UserError(
         f"{where} says {printable(f'{node}={value}', 120)}, which {why}: a run that is not yours "
-        "could run any program this way.\nIf you know where it comes from: trust=true, or the "
-        "--config-dir it was made with. The classes' modules are looked for in the working folder."
+        f"could run any program this way.\nIf you know where it comes from: {how}. "
+        "The classes' modules are looked for in the working folder."
     )

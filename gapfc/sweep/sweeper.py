@@ -1,6 +1,7 @@
 """The sweep: every combination of `a=1,2 b=3,4`, to the end, even if some fail."""
 
 import os
+import shlex
 import sys
 import threading
 import time
@@ -239,13 +240,17 @@ class Sweeper(BasicSweeper):
                 file=sys.stderr,
             )
             sys.exit(code)
-        if failed:
-            sys.exit(1)
+        root = str(self.config.output_root)
+        self.worker.task.after_sweep(root)
+        shown = shlex.quote(from_here(root))
         if completed:
             took = duration(time.monotonic() - self.start)
-            print(
-                f"\n{plural(completed, 'run')} in {took}. gapfc compare {self.config.output_root}"
-            )
+            print(f"\n{plural(completed, 'run')} in {took}.")
+        if len(failed) < len(self.runs):
+            print(f"  differences  gapfc compare {shown}\n  curves       gapfc dashboard {shown}")
+        sys.stdout.flush()
+        if failed:
+            sys.exit(1)
 
 
 def _raised(result: JobReturn) -> BaseException | None:

@@ -42,6 +42,9 @@ class Task(Protocol):
     ) -> tuple[int, str | None]:
         """Run; the exit code, and the reason of a failure. `show` is given the user's errors."""
 
+    def after_sweep(self, output_root: str) -> None:
+        """Sum up the runs below `output_root`, once all of a sweep have ended. Never raises."""
+
 
 @dataclass
 class Worker:

@@ -4,16 +4,28 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 from tensorboard.util.tensor_util import make_tensor_proto
 
+# TIME SERIES sorts its sections by tag: accuracy first, pictures ("visual/…") last.
+ACCURACY, VAL_ACCURACY, LOSS, VAL_LOSS = (
+    # The second is what runs of before called it.
+    f"({new}|{old})"
+    for new, old in (
+        ("accuracy/train", "train/accuracy"),
+        ("accuracy/val", "val/accuracy"),
+        ("loss/train", "train/loss"),
+        ("loss/val", "val/loss"),
+    )
+)
+# Section -> title of a chart -> regular expressions of tags.
 CHARTS: dict[str, dict[str, tuple[str, ...]]] = {
     "Heads side by side": {
-        "validation accuracy": ("val/accuracy",),
-        "validation loss": ("val/loss",),
-        "training loss": ("train/loss",),
-        "training accuracy": ("train/accuracy",),
+        "validation accuracy": (VAL_ACCURACY,),
+        "validation loss": (VAL_LOSS,),
+        "training loss": (LOSS,),
+        "training accuracy": (ACCURACY,),
     },
     "Overfitting": {
-        "accuracy: training and validation": ("train/accuracy", "val/accuracy"),
-        "loss: training and validation": ("train/loss", "val/loss"),
+        "accuracy: training and validation": (ACCURACY, VAL_ACCURACY),
+        "loss: training and validation": (LOSS, VAL_LOSS),
     },
     "What the head does to the backbone": {
         "gradient norm of the backbone": ("gradient/backbone",),

@@ -20,6 +20,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from gapfc.records.results import Status
 from gapfc.tensorboard import hparams
 from gapfc.tensorboard.custom_scalars import layout_summary
+from gapfc.tensorboard.text import text_summary
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,10 +67,19 @@ class TensorBoardLog:
         )
         self._event(step=step, summary=Summary(value=[Summary.Value(tag=tag, image=picture)]))
 
-    def hparams(self, config: Mapping[str, Any], group: str) -> None:
-        """Log the row of the HPARAMS tab. group: the group hash, which merges seeds."""
-        self._event(summary=hparams.experiment_summary())
-        self._event(summary=hparams.start_summary(config, group, time.time()))
+    def text(self, tag: str, markdown: str, step: int = 0) -> None:
+        """Log a text (see `gapfc.tensorboard.text`)."""
+        self._event(step=step, summary=text_summary(tag, markdown))
+
+    def hparams(
+        self, config: Mapping[str, Any], group: str, more: Mapping[str, str] | None = None
+    ) -> None:
+        """Log the row of the HPARAMS tab.
+
+        group: the group hash, which merges seeds. more: columns that only the run's command has.
+        """
+        self._event(summary=hparams.experiment_summary(config, more or {}))
+        self._event(summary=hparams.start_summary(config, group, time.time(), more or {}))
         self.flush()
 
     def end(self, status: Status) -> None:

@@ -1,14 +1,16 @@
-"""The HPARAMS tab: one row per group, one column per setting, final scores beside them.
+"""The HPARAMS tab: one row per group, what tells heads apart as columns, final scores beside it.
 
-TensorBoard takes the columns from whichever run it meets first. So every run declares the same
-ones, and the options of a component, which differ from head to head, share one column.
+TensorBoard takes the columns from whichever run it meets first, so every run of a command declares
+the same ones; `gapfc dashboard` makes one table of all runs (`gapfc.dashboard.hparams`). The
+columns are few, because TensorBoard shows five settings and five scores, 160 pixels each.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf.struct_pb2 import Value
+from omegaconf import OmegaConf
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import (
@@ -17,7 +19,9 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
     SessionStartInfo,
 )
 
-from gapfc.formatting import printable
+from gapfc.formatting import percent, printable
+from gapfc.measure.convergence import target_key
+from gapfc.settings.paths import CONFIGS
 
 COMPONENTS = ("dataset", "backbone", "head", "augment", "optimizer", "schedule")
 NUMBERS = {
@@ -26,31 +30,26 @@ NUMBERS = {
     "epochs": ("trainer", "epochs"),
     "batch size": ("trainer", "batch_size"),
 }
-# TensorBoard shows five columns of each kind without being asked: of the settings those declared
-# to differ, of the scores the first.
-SHOWN = ("backbone", "dataset", "head", "head options", "learning rate")
-METRICS = {
-    "final/test_accuracy": "test accuracy",
-    "final/test_nll": "test NLL",
-    "final/gap_accuracy": "training minus test accuracy",
-    "final/parameters": "parameters",
-    "final/train_seconds": "training seconds",
-    "final/macs": "MACs",
-    "final/test_ece": "test ECE",
-    "final/val_accuracy": "validation accuracy",
-    "final/train_accuracy": "training accuracy",
-}
+# TensorBoard sorts them by name. A transfer run has two more.
+COLUMNS = ("head", "head options", "learning rate")
+PROTOCOL, SOURCE = "protocol", "source head"
+DEFAULT = "default"
+USUAL_TARGET = 0.9
+EPOCHS_TO = "final/epochs_to_"
+HEAD_PARAMETERS = "final/head_parameters_thousands"
 GROUP_DIGITS = 8
 LONGEST = 1000
 
 
-def settings(config: Mapping[str, Any]) -> dict[str, str | float]:
-    """The columns of a run: the name and options of each component, and the usual numbers.
+def settings(
+    config: Mapping[str, Any], more: Mapping[str, str] | None = None
+) -> dict[str, str | float]:
+    """The values of a run: the name and options of each component, and the usual numbers.
 
-    config: the resolved config as plain dicts, lists and scalars. The seed is not among them: runs
-    that differ only in it are one row.
+    config: the resolved config as plain dicts, lists and scalars. more: what only its command has,
+    such as `protocol`. The seed is not among them: runs that differ only in it are one row.
     """
-    values: dict[str, str | float] = {}
+    values: dict[str, str | float] = {**(more or {})}
     for component in COMPONENTS:
         node = config.get(component) or {}
         values[component] = _name(node)
@@ -62,35 +61,84 @@ def settings(config: Mapping[str, Any]) -> dict[str, str | float]:
     return values
 
 
-def experiment_summary() -> Summary:
-    """The columns and scores of the table, the same for every run."""
-    columns = [name for c in COMPONENTS for name in (c, f"{c} options")]
+def metrics(target: str) -> dict[str, str]:
+    """Tag and title of the scores, the most important five first.
+
+    target: a key of `convergence.to_accuracy` in results.json. TensorBoard averages a score over
+    the seeds that have it: a seed that never reached the target has none.
+    """
+    accuracy = percent(float(target))
+    return {
+        "final/test_accuracy": "test accuracy",
+        f"{EPOCHS_TO}{target}": f"epochs to {accuracy} val. accuracy (seeds that reached it)",
+        "final/area_under_curve": "area under the validation curve",
+        HEAD_PARAMETERS: "head parameters (thousands)",
+        "final/train_minus_test": "train − test accuracy",
+        "final/test_nll": "test NLL",
+        "final/test_ece": "test ECE",
+        "final/val_accuracy": "validation accuracy",
+        "final/train_accuracy": "training accuracy",
+        "final/parameters": "parameters",
+        "final/macs": "MACs",
+        "final/train_seconds": "training seconds",
+    }
+
+
+def final_scalars(results: Mapping[str, Any]) -> dict[str, float | None]:
+    """The scores of results.json that are in no split, by tag; None where there is none."""
+    gap = results["generalization_gap"] or {}
+    convergence = results["convergence"] or {}
+    reached = convergence.get("to_accuracy") or {}
+    return {
+        "final/train_minus_test": gap.get("accuracy"),
+        "final/test_minus_train_nll": gap.get("nll"),
+        **{f"{EPOCHS_TO}{target}": at["epochs"] for target, at in reached.items()},
+        "final/area_under_curve": convergence.get("area_under_curve"),
+        HEAD_PARAMETERS: results["parameters"]["head"] / 1000,
+        "final/parameters": results["parameters"]["total"],
+        "final/macs": results["macs"]["total"],
+        "final/train_seconds": results["train_seconds"],
+    }
+
+
+def experiment_summary(config: Mapping[str, Any], more: Mapping[str, str]) -> Summary:
+    """The columns and scores of the table, the same for every run of a command."""
+    targets = (config.get("trainer") or {}).get("targets") or [USUAL_TARGET]
+    nearest = min(targets, key=lambda target: (abs(target - USUAL_TARGET), target))
     experiment = api_pb2.Experiment(
         hparam_infos=[
-            api_pb2.HParamInfo(name=name, type=type_, differs=name in SHOWN)
-            for type_, names in (
-                (api_pb2.DATA_TYPE_STRING, columns),
-                (api_pb2.DATA_TYPE_FLOAT64, NUMBERS),
+            api_pb2.HParamInfo(
+                name=name,
+                type=api_pb2.DATA_TYPE_FLOAT64 if name in NUMBERS else api_pb2.DATA_TYPE_STRING,
+                differs=True,
             )
-            for name in names
+            for name in (*COLUMNS, *more)
         ],
-        metric_infos=[
-            api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=title)
-            for tag, title in METRICS.items()
-        ],
+        metric_infos=metric_infos(metrics(target_key(nearest))),
     )
     return _summary(metadata.EXPERIMENT_TAG, HParamsPluginData(experiment=experiment))
 
 
-def start_summary(config: Mapping[str, Any], group: str, seconds: float) -> Summary:
+def metric_infos(titles: Mapping[str, str]) -> Sequence[api_pb2.MetricInfo]:
+    """Scores, by tag, as the table declares them."""
+    return [
+        api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=title)
+        for tag, title in titles.items()
+    ]
+
+
+def start_summary(
+    config: Mapping[str, Any], group: str, seconds: float, more: Mapping[str, str]
+) -> Summary:
     """The run's row. group: the hash that the runs of one row share; seconds: since 1970.
 
-    A transfer run's protocol is in its row's name: a column would be empty for training runs.
+    The row's name says what is not among the columns, or not in all tables.
     """
-    named = [_name(config.get("head") or {}), config.get("protocol"), group[:GROUP_DIGITS]]
+    values = settings(config, more)
+    named = [values["dataset"], values["head"], more.get(PROTOCOL), group[:GROUP_DIGITS]]
     row = " ".join(str(part) for part in named if part)
     start = SessionStartInfo(group_name=printable(row), start_time_secs=seconds)
-    for name, value in settings(config).items():
+    for name, value in values.items():
         start.hparams[name].CopyFrom(
             Value(string_value=printable(value, LONGEST))
             if isinstance(value, str)
@@ -111,12 +159,27 @@ def _name(node: Mapping[str, Any]) -> str:
 
 
 def _options(component: str, node: Mapping[str, Any]) -> str:
+    """The options that gapfc's own config of that name has otherwise; all, where it has none."""
     own_column = {key for group, key in NUMBERS.values() if group == component}
-    return " ".join(
+    usual = _shipped(component, node)
+    told = [
         f"{key}={value if isinstance(value, str) else json.dumps(value, default=str)}"
         for key, value in node.items()
-        if key not in {"name", "_target_"} | own_column and value is not None
-    )
+        if key not in {"name", "_target_"} | own_column
+        and (value is not None if key not in usual else value != usual[key])
+    ]
+    return " ".join(told) or (DEFAULT if usual else "")
+
+
+def _shipped(component: str, node: Mapping[str, Any]) -> Mapping[Any, Any]:
+    folder = CONFIGS / component
+    path = folder / f"{node.get('name')}.yaml"
+    if path.parent != folder or not path.is_file():
+        return {}
+    usual = OmegaConf.to_container(OmegaConf.load(path))
+    if not isinstance(usual, dict) or usual.get("_target_") != node.get("_target_"):
+        return {}
+    return usual
 
 
 def _summary(tag: str, content: HParamsPluginData) -> Summary:

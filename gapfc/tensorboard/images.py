@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,23 +59,6 @@ def grid(images: Tensor, columns: int | None = None, gap: int = 2, smallest: int
         top, left = index // columns * (h + gap), index % columns * (w + gap)
         sheet[:, top : top + h, left : left + w] = image
     return sheet
-
-
-def overlay(images: Tensor, maps: Tensor, strength: float = 0.5) -> Tensor:
-    """Class activation maps over their images, red where high and blue where low.
-
-    images: [n, 1 or 3, h, w], uint8 or floating in [0, 1]; maps: [n, H, W] in [0, 1], enlarged
-    to the images. strength: share of the map's colour. Returns uint8 [n, 3, h, w].
-    """
-    maps = maps.detach().float().cpu()[:, None]
-    level = functional.interpolate(
-        maps, size=images.shape[2:], mode="bilinear", align_corners=False
-    ).clamp(0, 1)
-    # The "jet" colours: three tents, whose middles lie at 3/4, 1/2 and 1/4.
-    middle = torch.tensor([3.0, 2.0, 1.0]).reshape(1, 3, 1, 1)
-    colour = (1.5 - (4 * level - middle).abs()).clamp(0, 1)
-    mixed = (1 - strength) * _as_uint8(images).cpu().float() / 255 + strength * colour
-    return _as_uint8(mixed)
 
 
 def _as_uint8(images: Tensor) -> Tensor:

@@ -1,13 +1,14 @@
-"""Mean and interval of groups over training, as TensorBoard's margin charts show them.
+"""Mean and interval of groups, as the margin charts of CUSTOM SCALARS show them.
 
-`gapfc compare --out` writes these beside its tables, and `gapfc dashboard` shows them: one line and
-band per group, whereas the runs' own events give one line per seed.
+A sweep writes them to `<output_root>/margins` when it ends: one line and band per group, whereas
+the runs' own events give one line per seed.
 """
 
 import os
 import shutil
 import socket
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,21 +22,22 @@ from gapfc.formatting import folder_name, unique
 from gapfc.tensorboard.custom_scalars import summary_of
 
 FOLDER = "margins"
-CATEGORY = "Mean over seeds"
-PARTS = ("mean", "lower", "upper")
 
 
 @dataclass(frozen=True)
 class Margin:
     """One group's curve of one measure; all sequences [points].
 
-    measure: the title of the chart that all groups share; no slash, which TensorBoard groups by.
-    steps: optimiser steps, rising. lower, upper: the interval of the mean, equal to `mean` if there
-    is none, as with one seed.
+    section: what the groups that can be compared have in common; a section of charts. measure: the
+    title of the chart that all its groups share. about: what the band is, such as `mean and 95%
+    interval over seeds`. steps: of the horizontal axis, rising: optimiser steps, or pixels.
+    lower, upper: the interval of the mean, equal to `mean` if there is none, as with one seed.
     """
 
+    section: str
     group: str
     measure: str
+    about: str
     steps: Sequence[int]
     mean: Sequence[float]
     lower: Sequence[float]
@@ -43,29 +45,43 @@ class Margin:
 
 
 def write_margins(margins: Sequence[Margin], folder: str | Path) -> list[Path]:
-    """Write the events of `margins` to `<folder>/margins/<group>/`, in place of earlier ones.
+    """Write the events of `margins` to `<folder>/margins/<section>/<group>/`.
 
-    Groups that no longer exist are removed. One chart per measure, in the order of the measures.
-    Returns the folders, one per group. OSError if they cannot be written.
+    They take the place of earlier ones; groups that no longer exist are removed. One chart per
+    section and measure. Returns the folders, one per section and group, each section's together.
+    OSError if they cannot be written.
     """
     base = Path(folder) / FOLDER
-    names: dict[str, str] = {}
-    groups: dict[str, list[Margin]] = {}
+    sections: dict[str, str] = {}
+    places: dict[tuple[str, str], Path] = {}
+    members: dict[Path, list[Margin]] = defaultdict(list)
     for margin in margins:
-        if margin.group not in names:
-            names[margin.group] = unique(folder_name(margin.group), names.values())
-        groups.setdefault(names[margin.group], []).append(margin)
-    if base.is_dir():
-        for old in base.iterdir():
-            if old.name not in groups and _is_ours(old):
+        if margin.section not in sections:
+            sections[margin.section] = unique(folder_name(margin.section), sections.values())
+        key = (margin.section, margin.group)
+        if key not in places:
+            above = base / sections[margin.section]
+            taken = [place.name for place in places.values() if place.parent == above]
+            places[key] = above / unique(folder_name(margin.group), taken)
+        members[places[key]].append(margin)
+    _remove_others(base, set(members))
+    # TensorBoard adds no chart to a section it has met: so each has all of them.
+    layout = summary_of(_layout(margins))
+    for number, (place, found) in enumerate(members.items()):
+        _write(place, found, layout, number)
+    return list(members)
+
+
+def _remove_others(base: Path, kept: set[Path]) -> None:
+    for section in base.iterdir() if base.is_dir() else ():
+        for old in section.iterdir() if section.is_dir() else ():
+            if old not in kept and _is_ours(old):
                 shutil.rmtree(old)
-    layout = summary_of(_layout(list(dict.fromkeys(margin.measure for margin in margins))))
-    for name, members in groups.items():
-        _write(base / name, members, layout)
-    return [base / name for name in groups]
+        if _is_ours(section):
+            shutil.rmtree(section)
 
 
-def _write(folder: Path, margins: Sequence[Margin], layout: Summary) -> None:
+def _write(folder: Path, margins: Sequence[Margin], layout: Summary, number: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     earlier = list(folder.glob("events.out.tfevents.*"))
     stamps = [int(path.name.split(".")[3]) for path in earlier]
@@ -75,39 +91,51 @@ def _write(folder: Path, margins: Sequence[Margin], layout: Summary) -> None:
     writer = RecordWriter((folder / name).open("xb"))
     now = time.time()
     try:
-        writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+        # CUSTOM SCALARS lists and colours runs by the time of their first event: these come first.
+        begun = Event(wall_time=1.0 + number, file_version="brain.Event:2")
+        writer.write(begun.SerializeToString())
         writer.write(Event(wall_time=now, summary=layout).SerializeToString())
         for margin in margins:
             rows = zip(margin.steps, margin.mean, margin.lower, margin.upper, strict=True)
             for step, *numbers in rows:
                 values = [
                     Summary.Value(tag=tag, simple_value=number)
-                    for tag, number in zip(_tags(margin.measure), numbers, strict=True)
+                    for tag, number in zip(_tags(margin), numbers, strict=True)
                 ]
                 event = Event(wall_time=now, step=int(step), summary=Summary(value=values))
                 writer.write(event.SerializeToString())
     finally:
         writer.close()
     for path in earlier:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
-def _layout(measures: Sequence[str]) -> layout_pb2.Layout:
-    charts = []
-    # TensorBoard shows the margin charts of a category last first.
-    for measure in reversed(measures):
-        value, lower, upper = _tags(measure)
+def _layout(margins: Sequence[Margin]) -> layout_pb2.Layout:
+    sections: dict[str, dict[str, layout_pb2.Chart]] = defaultdict(dict)
+    for margin in margins:
+        value, lower, upper = _tags(margin)
         series = layout_pb2.MarginChartContent.Series(value=value, lower=lower, upper=upper)
         content = layout_pb2.MarginChartContent(series=[series])
-        charts.append(layout_pb2.Chart(title=measure, margin=content))
-    return layout_pb2.Layout(category=[layout_pb2.Category(title=CATEGORY, chart=charts)])
+        chart = layout_pb2.Chart(title=margin.measure, margin=content)
+        sections[f"{margin.section}: {margin.about}"][margin.measure] = chart
+    return layout_pb2.Layout(
+        category=[
+            # TensorBoard shows the margin charts of a category last first.
+            layout_pb2.Category(title=title, chart=reversed(charts.values()))
+            for title, charts in sections.items()
+        ]
+    )
 
 
-def _tags(measure: str) -> list[str]:
-    return [f"{measure}/{part}" for part in PARTS]
+def _tags(margin: Margin) -> list[str]:
+    """Of mean, lower and upper. What is before the first slash is a section of TIME SERIES."""
+    section, measure = (text.replace("/", "∕") for text in (margin.section, margin.measure))
+    bounds = f"interval over seeds: {section}/{measure}"
+    return [f"all seeds: {section}/{measure}", f"{bounds}/lower", f"{bounds}/upper"]
 
 
 def _is_ours(folder: Path) -> bool:
+    """Whether a folder holds nothing but events, or nothing any more."""
     return folder.is_dir() and all(
         path.name.startswith("events.out.tfevents.") for path in folder.iterdir()
     )

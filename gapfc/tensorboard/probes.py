@@ -14,7 +14,7 @@ def log_probes(
     tensorboard.scalars(dict(_leaves(values, under)), step)
     if "calibration" in values:
         picture = reliability_picture(values["calibration"]["reliability"])
-        tensorboard.image(f"{under}/calibration/reliability", picture, step)
+        tensorboard.image(f"visual/reliability ({under})", picture, step)
         tensorboard.flush()
 
 

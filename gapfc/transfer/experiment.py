@@ -27,6 +27,7 @@ from gapfc.model.classifier import Classifier
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.nodes import plain
 from gapfc.tensorboard.events import TensorBoardLog
+from gapfc.tensorboard.hparams import PROTOCOL, SOURCE
 from gapfc.transfer.classes import extended, old_classes, source_dataset
 from gapfc.transfer.features import cached_features
 from gapfc.transfer.picture import moved_picture
@@ -165,6 +166,11 @@ class Transfer(Experiment):
             }
         }
 
+    def columns(self) -> dict[str, str]:
+        """The protocol, and the source's head with the data set it was trained on."""
+        facts = self.source.facts
+        return {PROTOCOL: self.protocol.name, SOURCE: f"{facts['head']} ({facts['dataset']})"}
+
     def log_extra(self, tensorboard: TensorBoardLog, results: Mapping[str, Any]) -> None:
         """CKA per stage, drift per layer and gain as scalars, and the first two as a picture."""
         transfer, step = results["transfer"], results["steps"]
@@ -193,7 +199,7 @@ class Transfer(Experiment):
         tensorboard.scalars({f"cka/{stage}": value for stage, value in cka.items()}, step)
         tensorboard.scalars({f"drift_layer/{layer}": v for layer, v in drift.items()}, step)
         if cka:
-            tensorboard.image("how far the features moved", moved_picture(cka, drift), step)
+            tensorboard.image("visual/how far the features moved", moved_picture(cka, drift), step)
         tensorboard.flush()
 
     def _old_rows(self) -> list[int]:

@@ -12,7 +12,7 @@ from gapfc.compare.collect import collect
 from gapfc.compare.crossed import crossed
 from gapfc.compare.output.page import html_text
 from gapfc.compare.output.plots.forest import differences as differences_drawn
-from gapfc.compare.output.plots.style import styled
+from gapfc.compare.output.plots.sheet import WIDE, styled
 from gapfc.compare.question import Question
 from gapfc.errors import UserError
 from gapfc.records.predictions import PREDICTIONS
@@ -316,6 +316,6 @@ def test_the_page_and_the_picture_say_what_intervals_cover(measured):
                   "verdict (±2)", "The margin is 2 points"):  # fmt: skip
         assert words in text
     with styled():
-        told = differences_drawn(found).get_supxlabel()
+        told = differences_drawn(found, WIDE).caption
     assert "Bar: 95% interval over seeds and test images. Ticks: single seeds." in told
-    assert "Shaded: the margin of ±2 points." in told.replace("\n", " ")
+    assert "Shaded: the margin of ±2 points." in told

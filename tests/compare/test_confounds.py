@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from asked import answer
-from synthetic import write_run, write_transfer
+from synthetic import change, write_run, write_transfer
 
 from gapfc.compare.answer import Comparison, compare
 from gapfc.compare.collect import collect
@@ -78,7 +78,8 @@ def test_they_are_in_every_output(sweep, tmp_path, capsys):
     assert "\nBear in mind: one learning rate for all, 0.05: no" in capsys.readouterr().out
     found = compared(sweep)
     assert markdown(found).startswith("- Bear in mind: one learning rate for all, 0.05")
-    assert "<b>Bear in mind:</b> one learning rate for all" in html_text(found, [])
+    text = html_text(found, [])
+    assert text.index("<li>one learning rate for all") < text.index("<h2>The table")
 
 
 def test_what_is_asked_about_or_chosen_is_no_confound(tmp_path):
@@ -172,6 +173,30 @@ def test_near_the_ceiling(tmp_path, images, near):
     )
     assert ("near the ceiling" in sentences(found)[0]) == near
     assert "ceiling" not in kinds(compared(tmp_path, metric="train_seconds"))
+
+
+def test_a_difference_that_is_told_apart_was_not_near_the_ceiling(tmp_path):
+    levels = {"fc": 0.98, "gap": 0.96, "nin": 0.98}
+    for seed in range(3):
+        for head, level in levels.items():
+            predict(write_run(tmp_path, head, seed, accuracy=level + 0.001 * seed), 1000)
+    for seed in range(3):  # nin: now above, now below
+        change(
+            next(tmp_path.glob(f"**/nin/*-s{seed}")),
+            {},
+            {"test.accuracy": 0.98 + 0.001 * (seed == 1)},
+        )
+        change(
+            next(tmp_path.glob(f"**/gap/*-s{seed}")), {}, {"test.accuracy": 0.96 + 0.0012 * seed}
+        )
+    found = compared(tmp_path)
+    assert [row.label for row in found.rows if row.told_apart(0.95)] == ["gap"]
+    (ceiling,) = (each for each in found.confounds if each.kind == "ceiling")
+    assert set(ceiling.groups) == {"fc", "nin"}
+    assert ceiling.sentence.endswith("so little is left to differ in, which concerns nin")
+    told = dict(zip(["nin", "gap"], sentences(found), strict=True))
+    assert "near the ceiling" in told["nin"]
+    assert "near the ceiling" not in told["gap"]
 
 
 def test_damaged_predictions_are_passed_over(tmp_path):

@@ -13,7 +13,8 @@ from gapfc.cli.commands.compare import main
 from gapfc.compare.answer import compare
 from gapfc.compare.collect import collect
 from gapfc.compare.fields import metric_of
-from gapfc.compare.output.plots import figures
+from gapfc.compare.output.plots import drawings
+from gapfc.compare.output.plots.sheet import NARROW, WIDE
 from gapfc.compare.question import Question
 from gapfc.errors import UserError
 from gapfc.records.run import Run
@@ -118,8 +119,8 @@ def test_pictures_are_drawn_of_what_is_left(runs, data):
         if "differ in more than" not in str(error):
             raise
         return
-    for _, figure in figures(found):
-        figure.canvas.draw()
+    for _, drawing in (*drawings(found, WIDE), *drawings(found, NARROW)):
+        drawing.figure.canvas.draw()
 
 
 @pytest.mark.parametrize("value", [10**400, 1e308, float("nan"), float("inf"), True, "0.9", [0.9]])

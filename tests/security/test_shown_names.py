@@ -172,15 +172,16 @@ def test_pictures_hold_words_only(tmp_path, monkeypatch):
     awkward = ("$\\frac{1}{0}$", "</svg><img src=x onerror=alert(1)>--!><b>", "_hidden")
     root = hostile(tmp_path, awkward, device="\x1b$\\frac$")
     comparison = compare(collect([root]), Question())
-    pictures = draw(comparison, png=False)
+    pictures = draw(comparison)
     assert [picture.name for picture in pictures] == list(drawn)
     for picture in pictures:
-        ElementTree.fromstring(picture.svg)
+        for drawing in (picture.svg, picture.wide, picture.narrow):
+            ElementTree.fromstring(drawing)
         assert all(name.replace("<", "&lt;").replace(">", "&gt;").replace("--", "- -")
                    in picture.svg for name in awkward)  # fmt: skip
     tags = Tags(html_text(comparison, pictures)).tags
     assert tags.count("script") == 1
-    assert tags.count("svg") == 2
+    assert tags.count("svg") == 4
     assert "img" not in tags
 
 

@@ -31,7 +31,7 @@ from gapfc.claims.verdict import (
     UNDECIDED,
 )
 from gapfc.compare.output.page import inline, templates
-from gapfc.compare.output.plots.style import COLOURS
+from gapfc.compare.output.plots.look import COLOURS
 from gapfc.formatting import percent, plural
 
 CLASSES = {

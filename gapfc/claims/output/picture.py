@@ -7,46 +7,39 @@ import re
 from typing import TYPE_CHECKING
 
 from gapfc.claims.carry_out import Answer, Tested
-from gapfc.claims.claim import Contrast
+from gapfc.claims.claim import Claim, Contrast
 from gapfc.claims.output.words import effect, margin, shown
 from gapfc.claims.verdict import CONFIDENCE
 from gapfc.compare.output.plots import Picture, svg
-from gapfc.compare.output.plots.style import (
-    COLOURS,
-    GRID,
-    INK,
-    MUTED,
-    PAPER,
-    caption,
-    drawn_name,
-    new_figure,
-    styled,
-)
+from gapfc.compare.output.plots.forest import beside, forest
+from gapfc.compare.output.plots.look import GRID, INK, MUTED, PAPER, Look, drawn_name, looks_of
+from gapfc.compare.output.plots.sheet import NARROW, WIDE, Drawing, Sheet, styled
 from gapfc.formatting import percent, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 def picture(tested: Tested) -> Picture | None:
-    """As SVG; None where nothing could be estimated."""
+    """For a page; None where nothing could be estimated."""
     with styled():
-        figure = _figure(tested)
-        if figure is None:
+        wide, narrow = _drawing(tested, WIDE), _drawing(tested, NARROW)
+        if wide is None or narrow is None:
             return None
         # Part of the ids on the page; two claims may have one number.
         name = re.sub(r"\W+", "-", f"claim-{tested.claim.name}-{tested.variant}")
-        return Picture(name, printable(tested.claim.sentence), svg(figure, name), None)
+        return Picture(
+            name, "", wide.title, wide.caption, svg(wide.figure, name),
+            svg(narrow.figure, f"{name}-narrow"),
+        )  # fmt: skip
 
 
-def _figure(tested: Tested) -> Figure | None:
+def _drawing(tested: Tested, sheet: Sheet) -> Drawing | None:
     unit = tested.answers[0].contrast.unit
     rows = [a for a in tested.answers if a.contrast.unit == unit and shown(a) is not None]
     if not rows:
         return None
-    figure, grid = new_figure(8.6, 1.5 + 0.42 * max(2, len(rows)))
-    axes = grid[0][0]
+    figure, axes = forest(sheet, [drawn_name(answer.contrast.name) for answer in rows])
     factor = unit == "factor"
     none = 1.0 if factor else 0.0
     fixed = tested.claim.margin
@@ -58,31 +51,31 @@ def _figure(tested: Tested) -> Figure | None:
     _claimed_side(axes, tested.answers[0].contrast)
     if factor:
         axes.set_xscale("log")
+    looks = _looks(tested.claim)
     for index, answer in enumerate(rows):
-        _row(axes, index, answer)
-    axes.set_yticks(range(len(rows)), [drawn_name(answer.contrast.name) for answer in rows])
-    for tick, answer in zip(axes.get_yticklabels(), rows, strict=True):
+        _row(axes, sheet, index, answer, looks[answer.contrast.of])
+    names = axes.get_yticklabels() if not sheet.is_narrow else axes.texts
+    for tick, answer in zip(names, rows, strict=False):
         tick.set_fontweight("bold" if answer.primary else "normal")
-    axes.set_ylim(len(rows) - 0.45, -0.6)
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
     if factor:
         _plain_ticks(axes, [end for answer in rows for end in shown(answer) or ()] + list(ends))
     first = rows[0].contrast
     of, against = drawn_name(first.of), drawn_name(first.against)
     both = f"{of} − {against}" if of != against else f"{of}: change"
-    axes.set_xlabel(
-        f"{of} / {against}, as a factor (controls: as named)"
-        if factor
-        else f"{both}, in points (controls: as named)"
-    )
-    caption(
+    axes.set_xlabel(f"{of} / {against}, as a factor" if factor else f"{both}, in points")
+    return Drawing(
         figure,
-        f"Bold: what decides; the others are controls. Bar: {percent(CONFIDENCE)} interval. Grey: "
-        f"the margin of {margin(tested.claim)}, fixed beforehand.",
+        printable(tested.claim.sentence),
+        f"Bold: what decides; the others are controls, of what their names say. Bar: "
+        f"{percent(CONFIDENCE)} interval, over what the table says. Grey: the margin of "
+        f"{margin(tested.claim)}, fixed beforehand.",
     )
-    return figure
+
+
+def _looks(claim: Claim) -> dict[str, Look]:
+    """By arm: that of its head."""
+    heads = {name: arm.settings.get("head") for name, arm in claim.arms.items()}
+    return looks_of({n: h if isinstance(h, str) else None for n, h in heads.items()})
 
 
 def _claimed_side(axes: Axes, contrast: Contrast) -> None:
@@ -95,20 +88,16 @@ def _claimed_side(axes: Axes, contrast: Contrast) -> None:
     )  # fmt: skip
 
 
-def _row(axes: Axes, index: int, answer: Answer) -> None:
+def _row(axes: Axes, sheet: Sheet, index: int, answer: Answer, look: Look) -> None:
     found = shown(answer)
     assert found is not None
     value, low, high = found
-    colour = COLOURS[0] if answer.primary else MUTED
-    axes.hlines(index, low, high, color=colour, lw=2.6 if answer.primary else 1.8, zorder=3)
+    axes.hlines(index, low, high, color=look.colour, lw=2.6 if answer.primary else 1.4, zorder=3)
     axes.plot(
-        value, index, "o", color=colour, ms=7 if answer.primary else 5.5, zorder=4,
-        mfc=colour if low != high or answer.measured.exact else PAPER,
+        value, index, look.marker, color=look.colour, ms=8 if answer.primary else 5.5, zorder=4,
+        mfc=look.face if low != high or answer.measured.exact else PAPER,
     )  # fmt: skip
-    axes.annotate(
-        effect(answer), (1.02, index), xycoords=("axes fraction", "data"), va="center",
-        fontsize=8.5, annotation_clip=False,
-    )  # fmt: skip
+    beside(axes, sheet, index, effect(answer))
 
 
 def _plain_ticks(axes: Axes, values: list[float]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -199,7 +198,7 @@ def _write_pictures(
     from gapfc.compare.output.page import html_text
     from gapfc.compare.output.plots import draw, save_all
 
-    pictures = draw(comparison, png=folder is not None)
+    pictures = draw(comparison, page=html is not None, files=folder is not None)
     if html is not None:
         _write(Path(html), html_text(comparison, pictures))
         print(f"Wrote {html}", file=out)
@@ -214,20 +213,6 @@ def _write_pictures(
         with _told_by_path(folder):
             written = save_all(pictures, Path(folder))
         print(f"Wrote {len(texts) + len(written)} files to {folder}", file=out)
-        _write_margins(comparison, folder, out)
-
-
-def _write_margins(comparison: Comparison, folder: str, out: TextIO) -> None:
-    from gapfc.compare.output.margins import margins
-    from gapfc.tensorboard.margins import write_margins
-
-    with _told_by_path(folder):
-        written = write_margins(list(margins(comparison)), folder)
-    if written:
-        shown = list(comparison.directories)
-        if not any(Path(folder).resolve().is_relative_to(Path(d).resolve()) for d in shown):
-            shown.append(folder)
-        print(f"Wrote curves for TensorBoard: gapfc dashboard {shlex.join(shown)}", file=out)
 
 
 def _write(path: Path, text: str) -> None:

@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
     try:
         check_arguments("inspect", CONFIG, settings)
         overrides = OverridesParser.create(config_loader=composer.loader).parse_overrides(
-            composer.overrides
+            [*_of_sweep(composer), *composer.overrides]
         )
         swept = {o.get_key_element() for o in overrides if o.is_sweep_override()}
         (combinations,) = BasicSweeper.split_arguments(overrides, None)
@@ -44,6 +44,12 @@ def main(argv: list[str]) -> int:
         for combination in combinations
     ]
     return show(configs, labels, as_json="--json" in argv)
+
+
+def _of_sweep(composer: Composer) -> list[str]:
+    """What `sweep=…` sweeps over, but for seeds: they change nothing that a model costs."""
+    params = composer.load(CONFIG).hydra.sweeper.params or {}
+    return [f"{key}={value}" for key, value in params.items() if key != "seed"]
 
 
 def run(config: DictConfig) -> int:

@@ -14,6 +14,9 @@ from gapfc.compare.metric import Measure
 from gapfc.compare.row import Row
 from gapfc.formatting import NOTHING, count, decimals, percent, probability
 
+# Columns of exact counts: the same for every seed.
+COUNTED = ("head_parameters", "parameters", "macs")
+
 
 @dataclass(frozen=True)
 class Column:
@@ -48,14 +51,38 @@ class Column:
         """What CSV holds of it, numbers in full."""
         return self.exact(row) if self.exact else {self.name: self.number(row)}
 
-    def best_rows(self, rows: Sequence[Row]) -> set[str]:
-        """Labels of the rows that share the best value; none when all are equal."""
-        numbers = {row.label: self.number(row) for row in rows}
+    def best_rows(self, comparison: Comparison) -> set[str]:
+        """Labels of the rows to be marked as the best: none that chance may have made so.
+
+        Of what is counted, those with the best number; of the metric, the groups that are told
+        apart from their baseline. Nothing else is put to a test.
+        """
+        if self.name == "metric":
+            return _better(comparison)
+        numbers = {row.label: self.number(row) for row in comparison.rows}
         known = {number for number in numbers.values() if number is not None}
-        if not self.best or len(known) < 2:
+        if self.name not in COUNTED or len(known) < 2:
             return set()
         best = max(known) if self.best > 0 else min(known)
-        return {label for label, number in numbers.items() if number == best}
+        # As they are read: 5,130 and 5,131 are both 5.13k.
+        shown = {self.text(row) for row in comparison.rows if numbers[row.label] == best}
+        return {row.label for row in comparison.rows if self.text(row) in shown}
+
+
+def _better(comparison: Comparison) -> set[str]:
+    """Groups told apart from their baseline as better; or baselines that all others are worse than.
+
+    None of the latter without any other.
+    """
+    confidence, better = comparison.question.confidence, set()
+    for row in comparison.rows:
+        others = [other for other in comparison.rows if other.baseline == row.label]
+        apart = [other.told_apart(confidence) for other in others]
+        won = [bool(o.paired and o.paired.mean * o.paired.better > 0) for o in others]
+        better |= {o.label for o, a, w in zip(others, apart, won, strict=True) if a and w}
+        if others and all(apart) and not any(won):
+            better.add(row.label)
+    return better
 
 
 def shown_columns(comparison: Comparison) -> list[Column]:

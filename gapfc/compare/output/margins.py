@@ -3,46 +3,207 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gapfc.compare.answer import Comparison
-from gapfc.compare.curves import over_seeds
+from gapfc.compare.collect import collect
+from gapfc.compare.curves import Curves, over_seeds
 from gapfc.compare.estimate import seeds_alone
-from gapfc.formatting import percent
+from gapfc.compare.fields import ABSENT, number, part_of, value_of
+from gapfc.compare.mixtures import SPLIT, settings_of
+from gapfc.errors import UserError
+from gapfc.formatting import percent, unique
+from gapfc.records.run import Run
 from gapfc.tensorboard.margins import Margin
 
+CONFIDENCE = 0.95
+ABOUT = f"mean and {percent(CONFIDENCE)} interval over seeds"
 # Column of metrics.csv -> title, and the range that an interval is cut to.
-MEASURES = {
-    "val_accuracy": ("validation accuracy", 0.0, 1.0),
-    "val_loss": ("validation loss", 0.0, math.inf),
+CURVES = {
+    "val_accuracy": ("accuracy, validation", 0.0, 1.0),
+    "val_loss": ("loss, validation", 0.0, math.inf),
 }
+SHIFTS = {"zero": "black moves in", "circular": "wrapped around"}
+# What curves in one chart have to share: what is measured on what. Everything else is in a name.
+SHARED = ("dataset", "backbone")
+OF_SOURCE = ("source.dataset", "source.backbone")
+MOST_NAMED = 4  # settings in the name of a group
+
+Settings = dict[str, str]
+Key = tuple[tuple[str, str], ...]
+Array = NDArray[np.float64]
+Points = tuple[Array, list[Array]]  # steps, and at each step the values of the seeds
 
 
-def margins(comparison: Comparison) -> Iterator[Margin]:
-    """A margin for each group and measure that runs have a curve of, rows in their order.
+def margins(output_root: str | Path) -> list[Margin]:
+    """A margin for each group and measure that the runs below `output_root` have a curve of.
 
-    The interval is the comparison's: of the mean over seeds, at its confidence, cut to the
-    values that the measure can take. Up to the epoch that every run of the group reached.
+    Runs that differ only in seed are a group, groups of one data set and backbone (for transfer:
+    also of one source data set) a section. A group's name is its head and what else differs within
+    the section. The interval is Student's, of the mean over seeds, cut to the values that the
+    measure can take; curves end at the last epoch that every run of the group reached. Empty if
+    there is no completed run.
     """
-    confidence = comparison.question.confidence
-    for column, (measure, lowest, highest) in MEASURES.items():
-        for row in comparison.rows:
-            found = over_seeds(row.runs.values(), comparison.curves, "step", column)
-            if found is None:
-                continue
-            steps, values = found
-            mean = values.mean(axis=0).tolist()
-            intervals = [seeds_alone(at_step).student(confidence) for at_step in values.T]
-            # Where there is no interval, as with one seed, the band is the mean itself.
-            bands = [(i.low, i.high) if i else (m, m) for i, m in zip(intervals, mean, strict=True)]
-            lower, upper = np.clip(bands, lowest, highest).T.tolist()
-            yield Margin(
-                group=row.label,
-                measure=f"{measure}: mean and {percent(confidence)} interval over seeds",
-                steps=[round(step) for step in steps],
-                mean=mean,
-                lower=lower,
-                upper=upper,
-            )
+    try:
+        runs = collect([output_root]).runs
+    except UserError:
+        return []
+    known: dict[int, Settings] = {}
+    sections: dict[Key, dict[Key, dict[int, Run]]] = defaultdict(lambda: defaultdict(dict))
+    for run in sorted(runs, key=lambda run: run.when):
+        facts = _facts(run, known)
+        shared = {k: v for k, v in facts.items() if _is_shared(k)}
+        rest = {k: v for k, v in facts.items() if not _is_shared(k)}
+        # If a seed was run again, its newest run counts.
+        sections[_key(shared)][_key(rest)][run.seed] = run
+    titles = _titles([dict(key) for key in sections])
+    named = sorted(zip(titles, sections.values(), strict=True), key=lambda item: item[0])
+    return [m for title, groups in named for m in _section(title, groups)]
+
+
+def _facts(run: Run, known: dict[int, Settings]) -> Settings:
+    """By what runs are told apart, whatever their seed."""
+    if id(run.config) not in known:
+        known[id(run.config)] = settings_of(run, (SPLIT,))
+    facts = {**known[id(run.config)], "command": run.command}
+    for key in ("dataset", "backbone", "head"):
+        facts[f"{key}.name"] = run.name(key)
+    for key in ("protocol", "source.head", *OF_SOURCE, "transfer.source.group"):
+        if run.command == "transfer" and (value := value_of(run, key)) != ABSENT:
+            facts[key] = value
+    return facts
+
+
+def _is_shared(key: str) -> bool:
+    return key in ("command", *OF_SOURCE) or key.partition(".")[0] in SHARED
+
+
+def _key(facts: Mapping[str, str]) -> Key:
+    return tuple(sorted(facts.items()))
+
+
+def _titles(sections: Sequence[Settings]) -> list[str]:
+    """A name for each section, with what else differs where two would have the same."""
+    plain = []
+    for facts in sections:
+        begin = "" if facts["command"] == "train" else f"{facts['command']} "
+        source = f"{facts['source.dataset']} → " if "source.dataset" in facts else ""
+        plain.append(f"{begin}{source}{facts['dataset.name']}, {facts['backbone.name']}")
+    titles: list[str] = []
+    for facts, title in zip(sections, plain, strict=True):
+        alike = [other for other, name in zip(sections, plain, strict=True) if name == title]
+        named = ", ".join([title, *_told(facts, _differing(alike))])
+        titles.append(unique(named.replace("/", "∕"), titles))
+    return titles
+
+
+def _section(section: str, groups: Mapping[Key, dict[int, Run]]) -> Iterator[Margin]:
+    """The groups are the lines of its charts; protocols have a chart each."""
+    facts = [dict(key) for key in groups]
+    protocols = list(dict.fromkeys(f["protocol"] for f in facts if "protocol" in f))
+    everywhere = {k for k in _differing(facts) if k.partition(".")[0] != "head"}
+    everywhere -= {"protocol", "source.head", "transfer.source.group"}
+    lines: list[tuple[str, str, dict[int, Run]]] = []
+    for own, runs in zip(facts, groups.values(), strict=True):
+        protocol = own.get("protocol", "")
+        alike = [
+            f for f in facts
+            if (f["head.name"], f.get("protocol", "")) == (own["head.name"], protocol)
+        ]  # fmt: skip
+        keys = _differing(alike) | everywhere
+        name = " ".join([own["head.name"], *_told(own, keys)]).replace("/", "∕")
+        taken = [line for line, other, _ in lines if other == protocol]
+        lines.append((unique(name, taken), protocol, runs))
+    curves = Curves()
+    for title, protocol, points, (low, high) in _charts(protocols or [""], curves):
+        # In one order, so that a group has one colour in every chart.
+        for name, of, runs in sorted(lines, key=lambda line: line[0]):
+            if of == protocol and (found := points(list(runs.values()))):
+                steps, values = found
+                yield _margin((section, name, title), steps, values, low, high)
+
+
+def _charts(
+    protocols: Sequence[str], curves: Curves
+) -> Iterator[tuple[str, str, Callable[[Sequence[Run]], Points | None], tuple[float, float]]]:
+    """Title, protocol, what it shows of the runs of a group, and the range of that."""
+
+    def end(protocol: str) -> str:
+        return f", {protocol}" if protocol else ""
+
+    for column, (title, *span) in CURVES.items():
+        for protocol in protocols:
+            points = partial(_over_training, curves=curves, column=column)
+            yield title + end(protocol), protocol, points, (span[0], span[1])
+    for way, how in SHIFTS.items():
+        for protocol in protocols:
+            title = f"accuracy over shift in pixels ({how}){end(protocol)}"
+            yield title, protocol, partial(_over_shift, way=way), (0.0, 1.0)
+
+
+def _differing(facts: Sequence[Settings]) -> set[str]:
+    keys = {key for each in facts for key in each}
+    return {key for key in keys if len({each.get(key) for each in facts}) > 1}
+
+
+def _told(facts: Settings, keys: set[str]) -> list[str]:
+    """Settings as in `lr=0.1`, without what is in the name already."""
+    told = [
+        f"{_short(key)}={facts[key][:12] if key == 'transfer.source.group' else facts[key]}"
+        for key in sorted(keys)
+        if key in facts and key.rpartition(".")[2] not in ("name", "_target_")
+    ]
+    return told[:MOST_NAMED]
+
+
+def _short(key: str) -> str:
+    return "source" if key == "transfer.source.group" else key.rpartition(".")[2]
+
+
+def _over_training(runs: Sequence[Run], curves: Curves, column: str) -> Points | None:
+    found = over_seeds(runs, curves, "step", column)
+    return None if found is None else (found[0], list(found[1].T))
+
+
+def _over_shift(runs: Sequence[Run], way: str) -> Points | None:
+    at: dict[int, list[float]] = defaultdict(list)
+    for run in runs:
+        for pixels, accuracy in _shifted(run, way).items():
+            at[pixels].append(accuracy)
+    steps = sorted(at)
+    return (np.array(steps, float), [np.array(at[step]) for step in steps]) if at else None
+
+
+def _shifted(run: Run, way: str) -> dict[int, float]:
+    """Accuracy by shift in pixels; at 0 that on the images as they are."""
+    probe = part_of(run.results, "probe")
+    clean = number(part_of(probe, "clean").get("accuracy"))
+    found = {
+        int(pixels): accuracy
+        for pixels, values in part_of(probe, "shift", way).items()
+        if pixels.isdecimal()
+        and len(pixels) < 6
+        and (accuracy := number(part_of(values).get("accuracy"))) is not None
+    }
+    return {0: clean, **found} if found and clean is not None else found
+
+
+def _margin(
+    names: tuple[str, str, str],
+    steps: Array,
+    values: Sequence[Array],
+    lowest: float,
+    highest: float,
+) -> Margin:
+    """names: section, group and measure. values: at each step, those of the seeds."""
+    mean = [float(at_step.mean()) for at_step in values]
+    intervals = [seeds_alone(at_step).student(CONFIDENCE) for at_step in values]
+    # Where there is no interval, as with one seed, the band is the mean itself.
+    bands = [(i.low, i.high) if i else (m, m) for i, m in zip(intervals, mean, strict=True)]
+    lower, upper = np.clip(bands, lowest, highest).T.tolist()
+    return Margin(*names, ABOUT, [round(step) for step in steps], mean, lower, upper)

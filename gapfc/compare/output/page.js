@@ -16,3 +16,17 @@ document.querySelectorAll("thead button").forEach(function (button) {
     }).forEach(function (row) { body.appendChild(row); });
   });
 });
+// A table that goes on to the right says so at its edge.
+document.querySelectorAll(".wide").forEach(function (wide) {
+  function look() {
+    var more = wide.scrollWidth - wide.clientWidth - wide.scrollLeft > 2;
+    wide.parentNode.classList.toggle("more", more);
+  }
+  wide.addEventListener("scroll", look);
+  window.addEventListener("resize", look);
+  look();
+});
+// On paper nothing can be opened.
+window.addEventListener("beforeprint", function () {
+  document.querySelectorAll("details").forEach(function (each) { each.open = true; });
+});

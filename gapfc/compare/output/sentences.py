@@ -1,27 +1,55 @@
-"""The comparison in plain sentences, one for each comparison with a baseline."""
+"""The comparison in plain sentences, for each group against its baseline."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import dataclass
 
 from gapfc.compare.answer import Comparison
 from gapfc.compare.metric import Measure
+from gapfc.compare.output.brief import brief
+from gapfc.compare.output.speed_and_size import size, speed
 from gapfc.compare.row import Row
 from gapfc.compare.statistics import Paired
 from gapfc.formatting import decimals, percent, plural, printable, probability
 
 
-def sentences(comparison: Comparison) -> list[str]:
-    """One sentence per group, best first; the baseline's own row has none.
+@dataclass(frozen=True)
+class Told:
+    """What is said of one group: of the metric, of its epochs, of its size; and with what in mind.
 
-    What may confound the comparison follows in a few words.
+    The first sentence names the group and its baseline; the others say "it". brief: all of them in
+    a line, where groups are many.
     """
+
+    label: str
+    sentences: tuple[str, ...]
+    bear_in_mind: str
+    brief: str
+
+
+def told_of(comparison: Comparison) -> list[Told]:
+    """Of each group, best first; of the baseline's own row nothing is told."""
     told = []
     for row in (row for row in comparison.rows if not row.is_baseline):
         briefly = ", ".join(each.brief for each in comparison.confounds_of.get(row.label, []))
-        told.append(sentence(row, comparison) + (f" Bear in mind: {briefly}." if briefly else ""))
+        parts = [sentence(row, comparison)]
+        if row.paired is not None:
+            parts += [part for each in (speed, size) if (part := each(row, comparison))]
+        mind = f"Bear in mind: {briefly}." if briefly else ""
+        told.append(Told(row.label, tuple(parts), mind, brief(row, comparison)))
     return told
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """The same as one text per group.
+
+    What may confound the comparison follows in a few words.
+    """
+    return [
+        " ".join(filter(None, (*told.sentences, told.bear_in_mind))) for told in told_of(comparison)
+    ]
 
 
 def sentence(row: Row, comparison: Comparison) -> str:

@@ -28,7 +28,7 @@ def terminal(comparison: Comparison, width: int = 120, bold: bool = False) -> st
 
     lines: list[list[str]] = [[] for _ in range(len(rows) + 1)]
     for column in shown:
-        best = column.best_rows(rows)
+        best = column.best_rows(comparison)
         for index, cell in enumerate(cells[column]):
             padded = cell.ljust(sizes[column]) if column.is_key else cell.rjust(sizes[column])
             if bold and (index == 0 or rows[index - 1].label in best):
@@ -47,7 +47,7 @@ def markdown(comparison: Comparison) -> str:
     rows, shown = comparison.rows, shown_columns(comparison)
     lines: list[list[str]] = [[] for _ in range(len(rows) + 1)]
     for column in shown:
-        best = column.best_rows(rows)
+        best = column.best_rows(comparison)
         lines[0].append(escape(column.title))
         for line, row in zip(lines[1:], rows, strict=True):
             cell = escape(column.text(row))

@@ -3,7 +3,7 @@
 import re
 from html.parser import HTMLParser
 
-from synthetic import write_run
+from synthetic import HEADS, write_run
 
 from gapfc.compare.answer import compare
 from gapfc.compare.collect import collect
@@ -37,7 +37,7 @@ class Page(HTMLParser):
 
 def test_the_page_is_whole_and_asks_for_nothing(sweep):
     found = compare(collect([sweep]), Question())
-    text = html_text(found, draw(found, png=False))
+    text = html_text(found, draw(found, files=False))
     page = Page()
     page.feed(text)
     assert page.fetched == []
@@ -46,7 +46,8 @@ def test_the_page_is_whole_and_asks_for_nothing(sweep):
     assert len(page.ids) == len(set(page.ids))
     assert set(page.refs) <= set(page.ids)
     assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(page.ids)
-    assert page.tags.count("svg") == 6
+    assert page.tags.count("svg") == 12  # six pictures, each for wide and for narrow windows
+    assert page.tags.count("figcaption") == 6
     words = "".join(page.text)
     for wanted in ("Which head? test.accuracy", "points better than fc", "gapfc compare",
                    "gapfc train", "No run failed", "Student's t"):  # fmt: skip
@@ -77,11 +78,57 @@ def test_colours_become_variables_and_ids_get_a_name():
         '<g id="axes_1"><path id="m1" style="fill: #0072b2"/><use xlink:href="#m1"/>'
         '<path stroke="#1f2328" clip-path="url(#m1)"/></g></svg>'
     )
-    made = inline(Picture("pic", "A & B", drawing, None))
-    assert made.startswith('<svg role="img" aria-label="A &amp; B"')
+    made = inline(Picture("pic", "", "A & B", "", drawing, drawing))
+    assert made.count('<svg role="img" aria-label="A &amp; B"') == 2
     assert 'id="pic-m1" style="fill: var(--c0)"' in made
+    assert 'id="pic-narrow-m1" style="fill: var(--c0)"' in made
     assert 'href="#pic-m1"' in made
     assert "url(#pic-m1)" in made
     assert 'style="stroke: var(--ink)"' in made
     assert "axes_1" not in made
     assert "9pt" not in made
+
+
+def words(found):
+    page = Page()
+    page.feed(html_text(found, draw(found, files=False)))
+    return " ".join("".join(page.text).split())
+
+
+def test_the_answer_comes_first_then_its_picture_then_the_table(sweep):
+    text = words(compare(collect([sweep]), Question()))
+    order = [
+        "points better than fc (95% interval", "Its head is 819 times smaller",
+        "Difference to fc, paired by seed", "The table", "No margin was given", "--margin M",
+        "No run failed", "Convergence", "Accuracy by epoch", "What was run", "To run it again",
+    ]  # fmt: skip
+    places = [text.index(each) for each in order]
+    assert places == sorted(places)
+
+
+def test_a_margin_and_what_was_left_out_are_told(sweep):
+    write_run(sweep, "gap", 9, status="failed", error="out of memory")
+    write_run(sweep, "gap", 1, when="20201122-041530")
+    text = words(compare(collect([sweep]), Question(margin=0.5)))
+    assert "The margin is 0.5 points" in text
+    assert "No margin was given" not in text
+    assert "1 other run found is left out" in text
+    assert "1 run not in the comparison failed:" in text
+
+
+def test_many_groups_are_told_in_a_line_each(tmp_path):
+    for head in HEADS:
+        for seed in range(2):
+            write_run(tmp_path, head, seed)
+    found = compare(collect([tmp_path]), Question())
+    text = words(found)
+    assert text.index("gap: not told apart from fc, ") < text.index("The same in sentences")
+    assert "; head 819 times smaller" in text
+    assert "[ ]: 95% interval. Epochs: to 95% validation accuracy." in text
+
+
+def test_what_holds_an_interval_is_not_broken(sweep):
+    text = html_text(compare(collect([sweep]), Question()), [])
+    whole = re.findall(r'<span class="whole">(.*?)</span>', text)
+    assert [part for part in whole if re.fullmatch(r"\[-?[\d.]+, -?[\d.]+\]", part)]
+    assert all(part.count("[") == part.count("]") for part in whole)

@@ -8,16 +8,26 @@ from synthetic import change, write_run, write_transfer
 
 from gapfc.compare.answer import compare
 from gapfc.compare.collect import collect
-from gapfc.compare.output.plots import PICTURES, draw, figures, save_all, svg
+from gapfc.compare.estimate import seeds_alone
+from gapfc.compare.output.plots import PICTURES, draw, drawings, save_all, svg
 from gapfc.compare.output.plots.labels import label_points
 from gapfc.compare.output.plots.scatter import _apart
-from gapfc.compare.output.plots.style import COLOURS, INK, looks, new_figure, styled
+from gapfc.compare.output.plots.sheet import NARROW, WIDE, new_figure, styled
 from gapfc.compare.question import Question
 
 
 @pytest.fixture
 def found(sweep):
     return compare(collect([sweep]), Question())
+
+
+def figures(found, sheet=WIDE):
+    return {name: drawing.figure for name, drawing in drawings(found, sheet)}
+
+
+def drawn(found, name, sheet=WIDE):
+    with styled():
+        return PICTURES[name][1](found, sheet)
 
 
 def boxes(figure, texts):
@@ -41,20 +51,20 @@ def test_every_picture_is_written_as_png_and_svg(found, tmp_path):
 @pytest.mark.parametrize("name", ["differences", "convergence"])
 def test_pictures_repeat_to_the_byte(found, name):
     with styled():
-        first, second = (svg(PICTURES[name][1](found), name) for _ in "ab")
+        first, second = (svg(PICTURES[name][1](found, WIDE).figure, name) for _ in "ab")
     assert first == second
 
 
 def test_axes_have_names_with_units(found):
     told = {
         "differences": ("difference to fc in test.accuracy (points)", None),
-        "accuracy_over_seconds": ("training time without evaluation (s, on cpu)", "accuracy (%)"),
+        "accuracy_over_seconds": ("training (s, on cpu)", "accuracy (%)"),
         "learning_curves": ("epoch", "accuracy (%)"),
         "convergence": ("epoch", "share of the group's runs (%)"),
-        "against_parameters": ("parameters of backbone and head, logarithmic", "test.accuracy (%)"),
+        "against_parameters": ("parameters of the head, logarithmic", "test.accuracy (%)"),
         "against_macs": ("multiply-accumulates (MACs) per image", "test.accuracy (%)"),
     }
-    for name, figure in figures(found):
+    for name, figure in figures(found).items():
         x, y = told[name]
         assert figure.axes[0].get_xlabel() == x
         if y is not None:
@@ -62,8 +72,7 @@ def test_axes_have_names_with_units(found):
 
 
 def test_the_forest_plot_shows_each_interval_and_the_baseline(found):
-    with styled():
-        axes = PICTURES["differences"][1](found).axes[0]
+    axes = drawn(found, "differences").figure.axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == [row.label for row in found.rows if not row.is_baseline]
     bars = [tuple(c.get_segments()[0][:, 0]) for c in axes.collections]
@@ -74,8 +83,7 @@ def test_the_forest_plot_shows_each_interval_and_the_baseline(found):
 
 
 def test_the_curves_are_the_means_of_the_runs(found):
-    with styled():
-        axes = PICTURES["learning_curves"][1](found).axes[1]
+    axes = drawn(found, "learning_curves").figure.axes[1]
     lines = {line.get_label(): line.get_ydata() for line in axes.lines}
     runs = found.row("gap").runs.values()
     expected = sum(found.curves.of(run)["val_accuracy"] for run in runs) / 3
@@ -84,27 +92,13 @@ def test_the_curves_are_the_means_of_the_runs(found):
 
 
 def test_convergence_ends_at_the_share_that_reached_it(found):
-    with styled():
-        axes = PICTURES["convergence"][1](found).axes[0]
+    axes = drawn(found, "convergence").figure.axes[0]
     for line in axes.lines:
         label = line.get_label().split(" ")[0].rstrip(":")
         row = found.row(label)
         share = 100 * row.epochs.count / row.epochs.total
         assert line.get_ydata()[-1] == pytest.approx(share, abs=1)
         assert f"{row.epochs.count}/3 reached" in line.get_label()
-
-
-def test_no_two_groups_look_alike_and_the_baseline_is_ink(found):
-    made = looks(found)
-    assert made["fc"].colour == INK
-    assert len({(look.colour, look.marker, str(look.dash)) for look in made.values()}) == len(made)
-
-
-def test_colours_differ_in_lightness_or_hue_on_white():
-    assert len(set(COLOURS)) == len(COLOURS)
-    for colour in COLOURS:  # light enough colours vanish on paper
-        r, g, b = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-        assert 0.2126 * r + 0.7152 * g + 0.0722 * b < 0.75
 
 
 @pytest.mark.parametrize("spread", [1.0, 0.02])
@@ -135,15 +129,14 @@ def test_many_groups_are_cut_and_it_is_said(tmp_path):
     for lr in range(1, 20):
         write_run(tmp_path, "gap", 0, config={"optimizer.lr": lr / 100})
     many = compare(collect([tmp_path]), Question(by=("optimizer.lr",)))
-    with styled():
-        figure = PICTURES["learning_curves"][1](many)
-    assert len(figure.axes[1].get_legend_handles_labels()[1]) in (12, 13)
-    assert "the best 12 of 19 groups" in figure._supxlabel.get_text().replace("\n", " ")
+    drawing = drawn(many, "learning_curves")
+    assert len(drawing.figure.axes[1].get_legend_handles_labels()[1]) in (12, 13)
+    assert "the best 12 of 19 groups" in drawing.caption
 
 
 def test_heat_map_and_drift_of_transfer(transfers):
     found = compare(collect([transfers]), Question(by=("source.head", "protocol")))
-    drawn = dict(figures(found))
+    drawn = figures(found)
     axes = drawn["transfer"].axes[0]
     assert [t.get_text() for t in axes.get_xticklabels()] == ["scratch", "linear probe", "lp ft",
                                                               "finetune"]  # fmt: skip
@@ -167,7 +160,7 @@ def test_a_cell_of_the_heat_map_holds_seeds_alone(tmp_path):
                 run = write_transfer(tmp_path / str(shots), "gap", protocol, seed)
                 change(run, {"dataset.shots": shots}, {"test.accuracy": accuracy})
     found = compare(collect([tmp_path]), Question(by=("protocol", "dataset.shots")))
-    drawn = dict(figures(found))
+    drawn = figures(found)
     panels = [axes for axes in drawn["transfer"].axes if axes.get_title(loc="left")]
     assert [axes.get_title(loc="left") for axes in panels] == [
         f"Target: mnist, shots {shots}" for shots in (5, 10, "null")
@@ -183,7 +176,7 @@ def test_pretrained_weights_under_several_heads_are_rows(tmp_path):
         for protocol in ("scratch", "finetune"):
             run = write_transfer(tmp_path, head, protocol, 0)
             change(run, {}, {"transfer.source.head": "pretrained"})
-    drawn = dict(figures(compare(collect([tmp_path]), Question(by=("head", "protocol")))))
+    drawn = figures(compare(collect([tmp_path]), Question(by=("head", "protocol"))))
     axes = drawn["transfer"].axes[0]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["gap", "spp"]
     assert axes.get_ylabel() == "head"
@@ -197,10 +190,90 @@ def test_another_backbone_has_layers_of_its_own_in_the_drift(tmp_path):
         block = {"transfer.cka": {"stem": 0.5}, "transfer.source.backbone": "other"}
         change(run, {"backbone.name": "other"}, {"backbone": "other"} | block)
     by = ("source.head", "protocol", "backbone", "source.backbone")
-    drawn = dict(figures(compare(collect([tmp_path]), Question(by=by))))
+    drawn = figures(compare(collect([tmp_path]), Question(by=by)))
     axes = drawn["drift"].axes[0]
     names = [tick.get_text() for tick in axes.get_xticklabels()]
     other = next(line for line in axes.lines if "other" in line.get_label())
     assert names.index("stem") == 4
     assert other.get_ydata()[4] == 0.5
     assert np.isnan(other.get_ydata()[:4]).all()
+
+
+def test_files_carry_title_and_caption_and_the_page_shows_them_itself(found, tmp_path):
+    with styled():
+        drawing = PICTURES["differences"][1](found, WIDE)
+        assert drawing.figure.get_suptitle() == ""
+        height = drawing.figure.get_figheight()
+        figure = drawing.with_words()
+    assert figure.get_suptitle().replace("\n", " ") == drawing.title
+    assert drawing.title == "Difference to fc, paired by seed: right of the line is better"
+    assert figure.get_supxlabel().replace("\n", " ") == drawing.caption
+    assert figure.get_figheight() > height
+    assert all(not axes.get_title(loc="left") for axes in figure.axes)
+
+
+def test_every_picture_is_drawn_for_a_telephone(found):
+    for name, figure in figures(found, NARROW).items():
+        assert figure.get_figwidth() == NARROW.width, name
+        shown = [axes for axes in figure.axes if axes.get_visible()]
+        # One panel below the other: none is beside another.
+        assert len({round(axes.get_position().x0, 2) for axes in shown}) == 1, name
+
+
+@pytest.mark.parametrize("sheet", [WIDE, NARROW])
+@pytest.mark.parametrize("name", ["differences", "against_parameters", "convergence"])
+def test_no_letter_is_cut_off(found, name, sheet):
+    drawing = drawn(found, name, sheet)
+    axes = drawing.figure.axes[0]
+    texts = [*axes.texts, *axes.get_yticklabels(), axes.xaxis.label]
+    texts += [text for legend in drawing.figure.legends for text in legend.get_texts()]
+    placed = boxes(drawing.figure, texts)
+    whole = drawing.figure.bbox
+    assert placed
+    for box in placed:
+        assert whole.x0 <= box.x0 and box.x1 <= whole.x1
+        assert whole.y0 <= box.y0 and box.y1 <= whole.y1
+
+
+def test_parameters_of_heads_are_told_apart_by_eye(found):
+    axes = drawn(found, "against_parameters").figure.axes[0]
+    assert axes.get_xscale() == "log"
+    at = {text.get_text(): axes.transAxes.inverted().transform(axes.transData.transform(text.xy))[0]
+          for text in axes.texts if text.get_text()}  # fmt: skip
+    assert at["fc (baseline)"] - at["gap"] > 0.6  # of the axis: 4.2M and 5.13k
+    assert 0.2 < at["spp"] - at["gap"] < 0.6
+
+
+def test_a_head_without_parameters_has_its_place(tmp_path):
+    for seed in range(2):
+        write_run(tmp_path, "gap", seed)
+        write_run(tmp_path, "fc", seed)
+        change(write_run(tmp_path, "nin", seed), {}, {"parameters.head": 0})
+    figure = drawn(compare(collect([tmp_path]), Question()), "against_parameters").figure
+    boxes(figure, [])
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()][0] == "0"
+
+
+def test_equal_costs_are_no_picture(tmp_path):
+    for rate in (0.1, 0.2):
+        write_run(tmp_path, "gap", 0, config={"optimizer.lr": rate})
+    found = compare(collect([tmp_path]), Question(by=("optimizer.lr",)))
+    assert drawn(found, "against_parameters") is None
+    assert drawn(found, "against_macs") is None
+
+
+def test_bands_are_of_one_kind_and_each_caption_says_so(found):
+    told = {name: drawing.caption for name, drawing in drawings(found, WIDE)}
+    for name in ("learning_curves", "accuracy_over_seconds"):
+        assert told[name].startswith("Line: mean over seeds. Band: 95% interval over seeds.")
+    for name in ("against_parameters", "against_macs"):
+        assert "Bar: 95% interval over seeds, on these test images." in told[name]
+    assert told["differences"].startswith("Bar: 95% interval over seeds, on these test images.")
+    axes = drawn(found, "learning_curves").figure.axes[1]
+    runs = found.row("gap").runs.values()
+    last = [100 * found.curves.of(run)["val_accuracy"][-1] for run in runs]
+    interval = seeds_alone(last).student(0.95)
+    index = [line.get_label() for line in axes.lines if len(line.get_xdata()) > 2].index("gap")
+    path = axes.collections[index].get_paths()[0].vertices
+    ends = path[path[:, 0] == 12][:, 1]
+    assert (ends.min(), ends.max()) == pytest.approx((interval.low, min(interval.high, 100)))

@@ -12,7 +12,8 @@ from gapfc.compare.answer import compare
 from gapfc.compare.collect import collect
 from gapfc.compare.output.page import html_text
 from gapfc.compare.output.plots import PICTURES, draw
-from gapfc.compare.output.plots.style import looks, styled
+from gapfc.compare.output.plots.look import looks
+from gapfc.compare.output.plots.sheet import NARROW, WIDE, styled
 from gapfc.compare.question import Question
 
 SEEDS, CLEAN = 3, 0.95
@@ -60,7 +61,7 @@ def found(tmp_path):
 
 def drawn(found, name):
     with styled():
-        return PICTURES[name][1](found)
+        return PICTURES[name][1](found, WIDE)
 
 
 def lines(axes):
@@ -68,8 +69,8 @@ def lines(axes):
 
 
 def test_accuracy_over_shift(found):
-    figure = drawn(found, "shift")
-    zero, circular = figure.axes
+    drawing = drawn(found, "shift")
+    zero, circular = drawing.figure.axes
     assert zero.get_title(loc="left") == "Shifted, with black moving in"
     assert (zero.get_xlabel(), zero.get_ylabel()) == ("shift (pixels)", "accuracy (%)")
     for head, at in ACCURACY.items():
@@ -80,11 +81,12 @@ def test_accuracy_over_shift(found):
         assert line.get_color() == looks(found)[head].colour
     assert list(lines(circular)["gap"].get_xdata()) == [0, 1]
     assert [tick.get_text() for tick in zero.get_xticklabels()] == ["4", "1", "0"]
-    assert "At 0: unchanged images." in figure.get_supxlabel()
+    assert "At 0: unchanged images." in drawing.caption
+    assert "Band: 95% interval over seeds." in drawing.caption
 
 
 def test_the_band_is_students_interval(found):
-    axes = drawn(found, "shift").axes[0]
+    axes = drawn(found, "shift").figure.axes[0]
     half = stats.t.ppf(0.975, SEEDS - 1) * np.std([0.0, 0.1, 0.2], ddof=1) / math.sqrt(SEEDS)
     band = axes.collections[0].get_paths()[0].vertices
     mean = lines(axes)[found.rows[0].label].get_ydata()[1]
@@ -93,24 +95,24 @@ def test_the_band_is_students_interval(found):
 
 
 def test_a_head_that_takes_one_size_has_no_line_and_this_is_told(found):
-    figure = drawn(found, "size")
-    native, back = figure.axes
+    drawing = drawn(found, "size")
+    native, back = drawing.figure.axes
     assert set(lines(native)) == {"gap"}
     assert set(lines(back)) == {"fc", "gap"}
     assert list(lines(native)["gap"].get_xdata()) == [0.5, 1, 2]
-    assert "Seen at that size: not measured of fc." in figure.get_supxlabel().replace("\n", " ")
-    assert "At 0" not in figure.get_supxlabel()
+    assert "Seen at that size: not measured of fc." in drawing.caption
+    assert "At 0" not in drawing.caption
 
 
 def test_a_panel_for_each_corruption(found):
-    axes = [axes for axes in drawn(found, "corruption").axes if axes.get_visible()]
+    axes = [axes for axes in drawn(found, "corruption").figure.axes if axes.get_visible()]
     assert [a.get_title(loc="left") for a in axes] == ["Noise", "Blur", "Contrast"]
     assert list(lines(axes[0])["fc"].get_xdata()) == [0, 1, 5]
     assert list(lines(axes[0])["fc"].get_ydata()) == pytest.approx([95, 80, 30])
 
 
 def test_a_reliability_diagram_for_each_head(found):
-    axes = drawn(found, "reliability").axes
+    axes = drawn(found, "reliability").figure.axes
     labels = looks(found)
     assert [a.get_title(loc="left") for a in axes] == [labels[r.label].label for r in found.rows]
     (at,) = axes[0].collections[-1].get_offsets()
@@ -118,7 +120,7 @@ def test_a_reliability_diagram_for_each_head(found):
 
 
 def test_they_are_on_the_page_only_if_there_is_something(found, sweep):
-    page = html_text(found, draw(found, png=False))
+    page = html_text(found, draw(found, files=False))
     for title in ("images are shifted", "other image sizes", "corrupted images", "calibrated"):
         assert f"{title}</h3>" in page
         assert f'{title}"' in page  # in words, for those who cannot see it

@@ -1,4 +1,4 @@
-"""The pictures of a comparison, each a function from `Comparison` to a matplotlib figure."""
+"""The pictures of a comparison, each a function from `Comparison` and `Sheet` to a `Drawing`."""
 
 from __future__ import annotations
 
@@ -10,39 +10,60 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from gapfc.compare.answer import Comparison
-from gapfc.compare.output.plots import curves, forest, probes, scatter, transfer
-from gapfc.compare.output.plots.style import DPI, styled
+from gapfc.compare.output.plots import classes, curves, forest, probes, scatter, transfer
+from gapfc.compare.output.plots.sheet import DPI, NARROW, WIDE, Drawing, Sheet, styled
 from gapfc.records.atomic import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# File name: its title on the page, and the function that draws it; in order of appearance.
-PICTURES: dict[str, tuple[str, Callable[[Comparison], Figure | None]]] = {
-    "differences": (
-        "How far each group is from the baseline, paired by seed", forest.differences,
-    ),
-    "transfer": ("Transfer: source head by protocol", transfer.heat_map),
-    "drift": ("Transfer: how far the features moved", transfer.drift),
-    "learning_curves": ("Accuracy by epoch, in training and validation", curves.learning_curves),
-    "accuracy_over_seconds": ("Accuracy by time of training", curves.accuracy_over_seconds),
-    "convergence": ("Runs that have reached the target", curves.convergence),
-    "shift": ("Accuracy when images are shifted", probes.shift),
-    "size": ("Accuracy at other image sizes", probes.size),
-    "corruption": ("Accuracy on corrupted images", probes.corruption),
-    "reliability": ("Accuracy by confidence: how well calibrated", probes.reliability),
-    "against_parameters": ("The metric against parameters", scatter.against_parameters),
-    "against_macs": ("The metric against compute", scatter.against_macs),
-}  # fmt: skip
+ANSWER, BY_CLASS = "The answer", "Class by class"
+# File name: the section of the page that it stands in, and what draws it; in order of appearance.
+PICTURES: dict[str, tuple[str, Callable[[Comparison, Sheet], Drawing | None]]] = {
+    "differences": (ANSWER, forest.differences),
+    "transfer": ("Transfer", transfer.heat_map),
+    "drift": ("Transfer", transfer.drift),
+    "learning_curves": ("Convergence", curves.learning_curves),
+    "accuracy_over_seconds": ("Convergence", curves.accuracy_over_seconds),
+    "convergence": ("Convergence", curves.convergence),
+    "against_parameters": ("Size and compute", scatter.against_parameters),
+    "against_macs": ("Size and compute", scatter.against_macs),
+    "shift": ("Robustness and calibration", probes.shift),
+    "size": ("Robustness and calibration", probes.size),
+    "corruption": ("Robustness and calibration", probes.corruption),
+    "reliability": ("Robustness and calibration", probes.reliability),
+    "recall": (BY_CLASS, classes.recall),
+    "confusion": (BY_CLASS, classes.confusion),
+    "confused": (BY_CLASS, classes.confused),
+}
 
 
-def figures(comparison: Comparison) -> Iterator[tuple[str, Figure]]:
+@dataclass(frozen=True)
+class Picture:
+    """A finished picture.
+
+    name: its file name without extension. section: of the page.
+    wide, narrow: SVG for a page, which shows title and caption itself; empty if not asked for.
+    svg, png: for files of their own, with both; None if not asked for.
+    """
+
+    name: str
+    section: str
+    title: str
+    caption: str
+    wide: str = ""
+    narrow: str = ""
+    svg: str | None = None
+    png: bytes | None = None
+
+
+def drawings(comparison: Comparison, sheet: Sheet) -> Iterator[tuple[str, Drawing]]:
     """Every picture that this comparison has data for, with its name."""
     with styled():
         for name, (_, draw_one) in PICTURES.items():
-            figure = draw_one(comparison)
-            if figure is not None:
-                yield name, figure
+            drawing = draw_one(comparison, sheet)
+            if drawing is not None:
+                yield name, drawing
 
 
 def svg(figure: Figure, name: str) -> str:
@@ -55,25 +76,29 @@ def svg(figure: Figure, name: str) -> str:
     return out.getvalue()
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A finished picture: its file name without extension, what it shows, SVG, PNG if wanted."""
-
-    name: str
-    title: str
-    svg: str
-    png: bytes | None
-
-
-def draw(comparison: Comparison, png: bool = True) -> list[Picture]:
-    """Every picture as SVG, and as PNG (200 dpi), which a page does not need."""
+def draw(comparison: Comparison, page: bool = True, files: bool = True) -> list[Picture]:
+    """Every picture: for a page, and as files of SVG and PNG (200 dpi), as asked for."""
+    narrow = {}
+    if page:
+        narrow = {
+            name: svg(drawing.figure, f"{name}-narrow")
+            for name, drawing in drawings(comparison, NARROW)
+        }
     made = []
-    for name, figure in figures(comparison):
-        image = io.BytesIO()
-        if png:
-            figure.savefig(image, format="png", dpi=DPI)
-        drawing = svg(figure, name)
-        made.append(Picture(name, PICTURES[name][0], drawing, image.getvalue() if png else None))
+    for name, drawing in drawings(comparison, WIDE):
+        wide = svg(drawing.figure, name) if page else ""
+        own, image = None, None
+        if files:
+            figure, out = drawing.with_words(), io.BytesIO()
+            figure.savefig(out, format="png", dpi=DPI)
+            own, image = svg(figure, name), out.getvalue()
+        section = PICTURES[name][0]
+        made.append(
+            Picture(
+                name, section, drawing.title, drawing.caption, wide, narrow.get(name, ""), own,
+                image,
+            )
+        )  # fmt: skip
     return made
 
 
@@ -86,8 +111,8 @@ def save_all(pictures: Sequence[Picture], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for picture in pictures:
-        files = {".svg": picture.svg.encode(), ".png": picture.png}
-        for ending, content in files.items():
+        own = None if picture.svg is None else picture.svg.encode()
+        for ending, content in ((".svg", own), (".png", picture.png)):
             if content is not None:
                 path = folder / f"{picture.name}{ending}"
                 atomic_write(path, partial(_put, content))

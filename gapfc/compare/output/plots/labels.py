@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
-from gapfc.compare.output.plots.style import MUTED
+from gapfc.compare.output.plots.look import MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,39 +10,40 @@ import numpy as np
 
 from gapfc.compare.answer import Comparison
 from gapfc.compare.choose import size_of
-from gapfc.compare.estimate import seeds_alone
 from gapfc.compare.fields import number, part_of
-from gapfc.compare.output.plots.style import (
-    MUTED,
-    caption,
-    drawn_name,
+from gapfc.compare.output.plots.look import MUTED, Look, drawn_name, looks
+from gapfc.compare.output.plots.sheet import (
+    Drawing,
+    Sheet,
+    band,
     legend_above,
-    looks,
-    new_figure,
+    line_with_band,
+    name_left,
+    panels,
     shown_rows,
 )
-from gapfc.formatting import listed, percent
+from gapfc.formatting import listed
 from gapfc.records.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-# Two side by side can still be read on a telephone.
-COLUMNS, MOST_PANELS, MOST_POINTS = 2, 12, 40
+MOST_PANELS, MOST_POINTS = 12, 40
 SHIFTS = {"zero": "Shifted, with black moving in", "circular": "Shifted, wrapped around"}
 SIZES = {"native": "Seen at that size", "resized_back": "Resized back to training size"}
 
 Curve = dict[float, float]  # x -> accuracy, of one run
 
 
-def shift(comparison: Comparison) -> Figure | None:
+def shift(comparison: Comparison, sheet: Sheet) -> Drawing | None:
     """Accuracy over the shift in pixels, zeros and circular; None where none was measured."""
     curves = _by_panel(comparison, "shift", SHIFTS)
-    return _over(comparison, curves, SHIFTS, "shift (pixels)")
+    return _over(
+        comparison, sheet, curves, SHIFTS, "shift (pixels)", "Accuracy when images are shifted"
+    )
 
 
-def size(comparison: Comparison) -> Figure | None:
+def size(comparison: Comparison, sheet: Sheet) -> Drawing | None:
     """Accuracy over the size of images, native and resized back; None where none was measured."""
 
     def curve(run: Run, way: str) -> Curve:
@@ -53,25 +54,26 @@ def size(comparison: Comparison) -> Figure | None:
         way: {row.label: [curve(run, way) for run in row.runs.values()] for row in comparison.rows}
         for way in SIZES
     }
-    return _over(comparison, curves, SIZES, "side of the image / side in training")
+    axis = "side of the image / side in training"
+    return _over(comparison, sheet, curves, SIZES, axis, "Accuracy at other image sizes")
 
 
-def corruption(comparison: Comparison) -> Figure | None:
+def corruption(comparison: Comparison, sheet: Sheet) -> Drawing | None:
     """Accuracy over severity, a panel for each corruption; None where none was measured."""
     runs = [run for row in comparison.rows for run in row.runs.values()]
     names = dict.fromkeys(name for run in runs for name in _probe(run, "corruption"))
     titles = {name: drawn_name(name).capitalize() for name in names}
     curves = _by_panel(comparison, "corruption", titles)
-    return _over(comparison, curves, titles, "severity")
+    return _over(comparison, sheet, curves, titles, "severity", "Accuracy on corrupted images")
 
 
-def reliability(comparison: Comparison) -> Figure | None:
+def reliability(comparison: Comparison, sheet: Sheet) -> Drawing | None:
     """Accuracy over confidence, a panel for each group; None where none was measured."""
     rows, left_out = shown_rows(comparison)
     bins = {row.label: found for row in rows if (found := _bins(row.runs.values()))}
     if not bins:
         return None
-    figure, grid = _panels(min(len(bins), MOST_PANELS), height=3.3)
+    figure, grid = panels(sheet, min(len(bins), MOST_PANELS))
     style = looks(comparison)
     for axes, (label, found) in zip(grid, bins.items(), strict=False):
         look = style[label]
@@ -81,67 +83,67 @@ def reliability(comparison: Comparison) -> Figure | None:
         axes.plot(100 * confidence, 100 * accuracy, color=look.colour, lw=1, ls=look.dash, zorder=3)
         axes.scatter(
             100 * confidence, 100 * accuracy, s=14 + 120 * share, color=look.colour,
-            marker=look.marker, zorder=4,
+            marker=look.marker, facecolor=look.face, zorder=4,
         )  # fmt: skip
         axes.set_title(look.label)
         axes.set_xlim(-3, 103)
         axes.set_ylim(-3, 103)
         axes.set_xlabel("confidence (%)")
-    _name_left(grid, "accuracy (%)")
-    caption(
+    name_left(grid, sheet, "accuracy (%)")
+    return Drawing(
         figure,
+        "Accuracy by confidence: how well calibrated",
         "A marker for each bin of confidence, the larger the more test images, over all seeds. "
         "Below the dotted line: more confident than right." + left_out,
     )
-    return figure
 
 
 def _over(
     comparison: Comparison,
+    sheet: Sheet,
     curves: Mapping[str, Mapping[str, Sequence[Curve]]],
     titles: Mapping[str, str],
     axis: str,
-) -> Figure | None:
-    """Accuracy over `axis`; curves: by panel and row."""
+    title: str,
+) -> Drawing | None:
+    """Accuracy over `axis`; curves: by panel and row. titles: of the panels."""
     rows, left_out = shown_rows(comparison)
-    panels = [key for key, by_row in curves.items() if any(any(by_row[row.label]) for row in rows)]
-    panels = panels[:MOST_PANELS]
-    if not panels:
+    shown = [key for key, by_row in curves.items() if any(any(by_row[row.label]) for row in rows)]
+    shown = shown[:MOST_PANELS]
+    if not shown:
         return None
-    figure, grid = _panels(len(panels))
+    figure, grid = panels(sheet, len(shown))
     style, confidence = looks(comparison), comparison.question.confidence
     lowest = 100.0
-    for axes, key in zip(grid, panels, strict=True):
+    for axes, key in zip(grid, shown, strict=True):
         for row in rows:
-            look = style[row.label]
             least = _line(
-                axes, curves[key][row.label], confidence, color=look.colour, ls=look.dash,
-                marker=look.marker, label=look.label, zorder=4 if row.is_baseline else 3,
+                axes, curves[key][row.label], confidence, style[row.label],
+                4 if row.is_baseline else 3,
             )  # fmt: skip
             lowest = min(lowest, least)
         axes.set_title(titles[key])
         axes.set_xlabel(axis)
         _ticks(axes, {x for by_row in curves[key].values() for curve in by_row for x in curve})
     for axes in grid:
-        axes.set_ylim(max(lowest, 0) - 2, 101.5)
-    _name_left(grid, "accuracy (%)")
+        axes.set_ylim(max(lowest, 0) - 4, 101.5)
+    name_left(grid, sheet, "accuracy (%)")
     legend_above(figure, max(grid, key=lambda axes: len(axes.lines)))
     absent = {
         titles[key]: [drawn_name(row.label) for row in rows if not any(curves[key][row.label])]
-        for key in panels
+        for key in shown
     }
     without = [
-        f" {title}: not measured of {listed(names)}." for title, names in absent.items() if names
+        f" {panel}: not measured of {listed(names)}." for panel, names in absent.items() if names
     ]
-    band = f"Line: mean over seeds. Band: its {percent(confidence)} interval over seeds."
-    drawn = (curve for key in panels for each in curves[key].values() for curve in each)
+    told = band(confidence)
+    drawn = (curve for key in shown for each in curves[key].values() for curve in each)
     if any(0 in curve for curve in drawn):
-        band += " At 0: unchanged images."
-    caption(figure, band + "".join(without) + left_out)
-    return figure
+        told += " At 0: unchanged images."
+    return Drawing(figure, title, told + "".join(without) + left_out)
 
 
-def _line(axes: Axes, curves: Sequence[Curve], confidence: float, **look: Any) -> float:
+def _line(axes: Axes, curves: Sequence[Curve], confidence: float, look: Look, zorder: int) -> float:
     """Draw the mean over `curves` and its interval; the lowest mean, in %, or 100 without any."""
     at: dict[float, list[float]] = defaultdict(list)
     for curve in curves:
@@ -150,13 +152,9 @@ def _line(axes: Axes, curves: Sequence[Curve], confidence: float, **look: Any) -
     if not at:
         return 100.0
     xs = sorted(at)
-    means = [sum(at[x]) / len(at[x]) for x in xs]
-    axes.plot(xs, means, ms=5, **look)
-    intervals = [seeds_alone(at[x]).student(confidence) for x in xs]
-    bands = [(i.low, i.high) if i else (m, m) for i, m in zip(intervals, means, strict=True)]
-    low, high = np.clip(bands, 0, 100).T
-    axes.fill_between(xs, low, high, color=look["color"], alpha=0.13, lw=0)
-    return min(means)
+    values = [at[x] for x in xs]
+    line_with_band(axes, xs, values, confidence, (0, 100), zorder=zorder, **look.line)
+    return min(sum(each) / len(each) for each in values)
 
 
 def _by_panel(
@@ -216,23 +214,6 @@ def _bins(runs: Iterable[Run]) -> list[tuple[float, float, float]]:
                 sums[index] = [s + w for s, w in zip(sums[index], weighted, strict=True)]
     total = sum(count for _, _, count in sums.values())
     return [(c / n, a / n, n / total) for _, (c, a, n) in sorted(sums.items())]
-
-
-def _panels(number: int, height: float = 3.0) -> tuple[Figure, list[Any]]:
-    columns = min(COLUMNS, number)
-    rows = -(-number // columns)
-    figure, grid = new_figure(
-        3.9 * columns if columns > 1 else 5.6, height * rows + 0.5, columns, rows
-    )
-    every = [axes for row in grid for axes in row]
-    for axes in every[number:]:
-        axes.set_visible(False)
-    return figure, every[:number]
-
-
-def _name_left(grid: Sequence[Any], name: str) -> None:
-    for axes in grid[::COLUMNS]:
-        axes.set_ylabel(name)
 
 
 def _ticks(axes: Axes, xs: Iterable[float]) -> None:

@@ -11,26 +11,30 @@ import numpy as np
 
 from gapfc.compare.answer import Comparison
 from gapfc.compare.fields import metric_of, number, part_of, value_of
-from gapfc.compare.output.plots.style import (
+from gapfc.compare.output.plots.look import (
     GRID,
     INK,
-    MOST_LINES,
-    caption,
+    ON_DARK,
+    ON_LIGHT,
+    Look,
     drawn_name,
+    looks_of,
+)
+from gapfc.compare.output.plots.sheet import (
+    MOST_LINES,
+    Drawing,
+    Sheet,
+    band,
     legend_above,
     line_with_band,
     new_figure,
-    ordinary_look,
 )
 from gapfc.formatting import decimals
 from gapfc.records.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-# The cells keep their colours on a dark page, so their text must too: not INK, not PAPER.
-ON_LIGHT, ON_DARK = "#101010", "#fefefe"
 MOST_PANELS = 8  # more in one picture could not be printed on a page
 # From what moves least to what moves most; protocols not named here follow by name.
 PROTOCOLS = ("scratch", "linear_probe", "head_kept", "last_block", "lp_ft", "finetune")
@@ -71,7 +75,7 @@ def _in_order(names: Iterable[str]) -> list[str]:
     ])  # fmt: skip
 
 
-def heat_map(comparison: Comparison) -> Figure | None:
+def heat_map(comparison: Comparison, sheet: Sheet) -> Drawing | None:
     """Mean of the metric by source head and protocol, one panel per target; None without transfer.
 
     Anything else in --by gets its own panels, so that a cell only pools seeds.
@@ -85,7 +89,8 @@ def heat_map(comparison: Comparison) -> Figure | None:
     heads, protocols = sorted({head for _, head, _ in cells}), _protocols(cells)
     metric, scale = comparison.measure, comparison.measure.scale
     height = (1.0 + 0.62 * len(heads)) * len(panels) + 0.6
-    figure, grid = new_figure(max(5.0, 2.2 + 1.25 * len(protocols)), height, 1, len(panels))
+    width = sheet.width if sheet.is_narrow else min(sheet.width, 2.2 + 1.25 * len(protocols))
+    figure, grid = new_figure(width, height, 1, len(panels))
     tables = []
     for panel in panels:
         table = np.full((len(heads), len(protocols), 2), np.nan)
@@ -119,12 +124,16 @@ def heat_map(comparison: Comparison) -> Figure | None:
                     continue
                 share = (mean - low) / (high - low) if high > low else 0.0
                 light = share > 0.55 if metric.better > 0 else share < 0.45
-                told = f"{mean:.{places}f}" + (f"\n± {sd:.{places}f}" if np.isfinite(sd) else "")
+                told = f"{mean:.{places}f}" + (f"\n({sd:.{places}f})" if np.isfinite(sd) else "")
                 axes.text(
                     column, row, told, ha="center", va="center", fontsize=9,
                     color=ON_LIGHT if light else ON_DARK,
                 )  # fmt: skip
-        axes.set_xticks(range(len(protocols)), [drawn_name(p.replace("_", " ")) for p in protocols])
+        names = [drawn_name(p.replace("_", " ")) for p in protocols]
+        axes.set_xticks(
+            range(len(protocols)),
+            [name.replace(" ", "\n") for name in names] if sheet.is_narrow else names,
+        )
         axes.set_yticks(range(len(heads)), map(drawn_name, heads))
         axes.grid(visible=False)
         axes.tick_params(length=0)
@@ -133,14 +142,18 @@ def heat_map(comparison: Comparison) -> Figure | None:
         axes.set_ylabel(_rows(comparison).replace(".", " "))
     grid[-1][0].set_xlabel("protocol")
     assert image is not None
-    bar = figure.colorbar(image, ax=list(grid[:, 0]), shrink=0.9, aspect=6 * height)
-    bar.set_label(metric.axis)
-    bar.outline.set_visible(False)
-    caption(figure, f"Mean ± standard deviation over seeds ({metric.direction}).{left_out}")
-    return figure
+    if not sheet.is_narrow:
+        bar = figure.colorbar(image, ax=list(grid[:, 0]), shrink=0.9, aspect=6 * height)
+        bar.set_label(metric.axis)
+        bar.outline.set_visible(False)
+    return Drawing(
+        figure,
+        f"{metric.axis} by source and protocol: {metric.direction}",
+        f"Mean (standard deviation) over seeds.{left_out}",
+    )
 
 
-def drift(comparison: Comparison) -> Figure | None:
+def drift(comparison: Comparison, sheet: Sheet) -> Drawing | None:
     """CKA by stage and relative weight change by layer, one row per protocol that trains features.
 
     None when no run recorded either.
@@ -148,16 +161,22 @@ def drift(comparison: Comparison) -> Figure | None:
     cells = _cells(comparison)
     several = len({panel for panel, _, _ in cells}) > 1
     moved: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    heads: dict[str, str | None] = {}
     for (panel, head, protocol), runs in cells.items():
         for run in runs:
             if part_of(run.results, "transfer", "cka") or part_of(run.results, "transfer", "drift"):
-                moved[protocol][f"{head} → {panel}" if several else head].append(run)
+                line = f"{head} → {panel}" if several else head
+                moved[protocol][line].append(run)
+                heads[line] = head
     protocols = [protocol for protocol in _protocols(cells) if protocol in moved]
     if not protocols:
         return None
     lines = _in_order({line for groups in moved.values() for line in groups})
     left_out = f" Shown: {MOST_LINES} of {len(lines)} lines." if len(lines) > MOST_LINES else ""
-    figure, grid = new_figure(9.2, 1.4 + 2.2 * len(protocols), 2, len(protocols), share="x")
+    lines, style = lines[:MOST_LINES], looks_of(heads)
+    confidence = comparison.question.confidence
+    height = (1.7 if sheet.is_narrow else 2.0) * len(protocols) + 1.0
+    figure, grid = new_figure(sheet.width, height, 2, len(protocols), share="x")
     for column, (what, along) in enumerate((("cka", "stage"), ("drift", "layer"))):
         names = list(
             dict.fromkeys(
@@ -170,42 +189,41 @@ def drift(comparison: Comparison) -> Figure | None:
         )
         for row, protocol in enumerate(protocols):
             axes = grid[row][column]
-            for index, line in enumerate(lines[:MOST_LINES]):
-                _line(axes, moved[protocol].get(line, []), what, names, line, index)
+            for line in lines:
+                runs = moved[protocol].get(line, [])
+                _line(axes, runs, what, names, style[line], confidence)
             axes.set_title(drawn_name(protocol.replace("_", " ")))
-        few = max(1, -(-len(names) // 12))
+        few = max(1, -(-len(names) // (6 if sheet.is_narrow else 12)))
         axes = grid[-1][column]
         axes.set_xticks(
             range(0, len(names), few), _short(names)[::few], rotation=45, ha="right",
             rotation_mode="anchor", fontsize=8,
         )  # fmt: skip
-        axes.set_xlabel(f"{along}, from the image to the head")
+        axes.set_xlabel(along)
     for above, below in grid:
         above.axhline(1, color=GRID, lw=1.2, zorder=1)
-        above.set_ylabel("linear CKA,\nbefore and after")
-        below.set_ylabel("‖after − before‖\n/ ‖before‖")
+        above.set_ylabel("linear CKA", fontsize=9)
+        below.set_ylabel("relative change", fontsize=9)
     legend_above(figure, grid[0][0])
     begun = " scratch: before is the random first weights." if "scratch" in protocols else ""
-    caption(
+    return Drawing(
         figure,
+        "How far the features moved",
         "Left: linear CKA of features on the target's images before and after training (1: "
-        "unchanged). Right: relative change of weights. Line: mean over seeds. Band: from the "
-        f"lowest to the highest seed.{begun}{left_out}",
+        "unchanged). Right: relative change of weights, ‖after − before‖ / ‖before‖. Both: from "
+        f"the image to the head. {band(confidence)}{begun}{left_out}",
     )
-    return figure
 
 
 def _line(
-    axes: Axes, runs: Sequence[Run], what: str, names: Sequence[str], line: str, index: int
+    axes: Axes, runs: Sequence[Run], what: str, names: Sequence[str], look: Look, confidence: float
 ) -> None:
     found = [tree for run in runs if (tree := part_of(run.results, "transfer", what))]
     if not found:
         return
     values = np.array([[number(v.get(name)) for name in names] for v in found], float)
-    look, xs = ordinary_look(index, line), np.arange(float(len(names)))
-    line_with_band(
-        axes, xs, values, color=look.colour, ls=look.dash, marker=look.marker, label=look.label
-    )
+    within = (0.0, 1.0) if what == "cka" else (0.0, np.inf)
+    line_with_band(axes, np.arange(len(names)), values.T, confidence, within, **look.line)
 
 
 def _short(names: list[str]) -> list[str]:

@@ -1,0 +1,113 @@
+"""A trained model that takes images as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from gapfc.data.normalize import Normalize
+from gapfc.data.prepare import prepare_image, prepare_tensor
+from gapfc.errors import UserError
+from gapfc.records.inputs import Inputs
+
+Images: TypeAlias = Tensor | Image.Image | Sequence[Tensor | Image.Image]
+
+TAKES = (
+    "a model takes uint8 tensors [B, 3, h, w] or [3, h, w], PIL images, lists of either, or "
+    "normalised floating tensors [B, 3, h, w]"
+)
+
+
+class TrainedModel(nn.Module):
+    """Backbone and head of a run, with what turns an image into their input; in evaluation mode.
+
+    Attributes:
+        backbone: images [B, 3, h, w], normalised -> features [B, C, H, W].
+        head: features -> logits [B, K].
+        inputs: what is done to an image, and the names of the classes.
+    """
+
+    def __init__(self, backbone: nn.Module, head: nn.Module, inputs: Inputs) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.inputs = inputs
+        self.eval()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the K classes, in the order of the logits."""
+        return self.inputs.classes
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def forward(self, images: Images) -> Tensor:
+        """Logits [B, K] of B images.
+
+        What has pixels of 0..255 is resized and normalised as the run's own test images were:
+        uint8 tensors [B, 1 or 3, h, w] or [1 or 3, h, w], PIL images of any mode and size, lists
+        of these. Floating tensors [B, 3, h, w] are taken for normalised, and for the size that is
+        meant: any if the head accepts any.
+
+        Raises UserError for anything else, and for a size that the head does not accept.
+        """
+        if isinstance(images, Tensor) and images.is_floating_point():
+            if images.ndim != 4 or images.shape[1] != 3:
+                raise UserError(f"{TAKES}; got {images.dtype} {list(images.shape)}")
+            logits: Tensor = self.head(self.backbone(images))
+            return logits
+        if isinstance(images, Tensor) and images.ndim == 4:
+            return self._logits(self.prepare(images))
+        each = [images] if isinstance(images, Tensor | Image.Image) else images
+        prepared = [self.prepare(image) for image in each]
+        if not prepared:
+            raise UserError(f"{TAKES}; got no image")
+        return self._of_any_sizes(prepared)
+
+    def prepare(self, image: Tensor | Image.Image) -> Tensor:
+        """An image, resized as for evaluation: uint8 [3, h, w].
+
+        image: of PIL, or uint8 [1 or 3, h, w]; a batch [B, 1 or 3, h, w] gives [B, 3, h, w].
+        """
+        if isinstance(image, Image.Image):
+            return prepare_image(image, self.inputs)
+        batch = image[None] if isinstance(image, Tensor) and image.ndim == 3 else image
+        if (
+            not isinstance(batch, Tensor)
+            or batch.dtype != torch.uint8
+            or batch.ndim != 4
+            or batch.shape[1] not in (1, 3)
+            or not batch.numel()
+        ):
+            said = type(image).__name__
+            if isinstance(image, Tensor):
+                said = f"{image.dtype} {list(image.shape)}".removeprefix("torch.")
+            raise UserError(f"{TAKES}; got {said}")
+        prepared = prepare_tensor(batch, self.inputs)
+        return prepared[0] if image.ndim == 3 else prepared
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """uint8 [..., 3, h, w] -> float32, on the model's device: (pixel / 255 - mean) / std."""
+        normalize = Normalize(self.inputs.mean, self.inputs.std, self.device, channels_last=False)
+        batch = images.to(self.device).reshape(-1, *images.shape[-3:])
+        return normalize(batch).reshape(*images.shape[:-3], 3, *images.shape[-2:])
+
+    def _logits(self, prepared: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.backbone(self.normalize(prepared)))
+        return logits
+
+    def _of_any_sizes(self, prepared: Sequence[Tensor]) -> Tensor:
+        """Logits of images uint8 [3, h, w], in their order; those of one size are one batch."""
+        rows: dict[torch.Size, list[int]] = {}
+        for row, image in enumerate(prepared):
+            rows.setdefault(image.shape, []).append(row)
+        logits = [self._logits(torch.stack([prepared[row] for row in of])) for of in rows.values()]
+        order = torch.tensor([row for of in rows.values() for row in of])
+        return torch.cat(logits)[order.argsort().to(logits[0].device)]
