@@ -46,6 +46,11 @@ COMMANDS = {
         example="gapfc evaluate outputs --probe shift,size",
         module="gapfc.cli.commands.evaluate",
     ),
+    "export": Command(
+        summary="write a trained model for other programs: ONNX, torch.export, safetensors",
+        example="gapfc export outputs/train/… model.onnx",
+        module="gapfc.cli.commands.export",
+    ),
     "claims": Command(
         summary="what people say of GAP and fc, each with a verdict from runs made for it",
         example="gapfc claims preset=quick",

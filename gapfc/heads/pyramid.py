@@ -3,7 +3,7 @@
 torch's adaptive pools have the same bins, but their CUDA backward adds atomically.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -86,7 +86,7 @@ def _two_sided_mean(features: Tensor, levels: Sequence[int]) -> Tensor:
 
 
 def _inside(n: int, length: int, device: torch.device) -> Tensor:
-    """bool `[n, length]`: whether a place lies in a bin. [p, p+1) and [i·a/n, (i+1)·a/n) overlap."""
+    """bool `[n, length]`: whether a place is in a bin: [p, p+1) overlaps [i·a/n, (i+1)·a/n)."""
     place = torch.arange(length, device=device)
     i = torch.arange(n, device=device)[:, None]
     return (n * (place + 1) > i * length) & (n * place < (i + 1) * length)
