@@ -66,6 +66,11 @@ COMMANDS = {
         example="gapfc evaluate outputs --probe shift,size",
         module="gapfc.cli.commands.evaluate",
     ),
+    "export": Command(
+        summary="write a trained model for other programs: ONNX, torch.export, safetensors",
+        example="gapfc export outputs/train/… model.onnx",
+        module="gapfc.cli.commands.export",
+    ),
     "claims": Command(
         summary="what people say of GAP and fc, tested by runs made for it",
         example="gapfc claims preset=quick",
