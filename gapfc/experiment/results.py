@@ -69,6 +69,7 @@ def _model(experiment: Experiment) -> dict[str, Any]:
         "macs": experiment.macs,
         "feature_map": list(experiment.feature_map),
         "input": [3, *experiment.input_size],
+        "classes": list(experiment.dataset.classes),
     }
 
 
