@@ -212,10 +212,9 @@ def _explain(mixed: Mapping[str, Mapping[str, int]], runs: Sequence[Run], by: Se
 def _keep(runs: Sequence[Run], by: Sequence[str]) -> list[Condition]:
     """What leaves only runs that may be compared, those of the most common values; empty if none.
 
-    Where a group would have to go for that, as gap has no `head.hidden=[512]`, there is none.
+    None keeps fc alone of a sweep, as `head.hidden=[512]` would, which gap has not.
     """
     kept: list[Condition] = []
-    groups = len({_group(run, by) for run in runs})
     left = list(runs)
     while mixed := _mixed(left, by):
         key = next(iter(mixed))
@@ -223,8 +222,9 @@ def _keep(runs: Sequence[Run], by: Sequence[str]) -> list[Condition]:
         common = counts.most_common(1)[0][0]
         values = {value for run in left if _or_null(value := value_of(run, key)) == common}
         kept.append(Condition(key, tuple(sorted(values)), negated=False))
-        before, left = len(left), [run for run in left if kept[-1].holds(run)]
-        if len(left) == before or len({_group(run, by) for run in left}) < min(2, groups):
+        before, left = left, [run for run in left if kept[-1].holds(run)]
+        groups, others = (len({_group(run, by) for run in some}) for some in (left, before))
+        if len(left) == len(before) or groups < (others if _owned(key, by) else min(2, others)):
             return []
     return kept
 

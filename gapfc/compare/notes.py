@@ -48,9 +48,7 @@ def notes(
     runs = [run for group in groups for run in group.runs.values()]
     told = execution_notes(runs)
     if len(rows) == 1:
-        told.append(
-            "one group, and nothing to compare it with: other runs, as of another head, would"
-        )
+        told.append("there is one group: train another head to compare it with")
     if any(splits_vary(group.runs.values()) for group in groups):
         told.append("each seed has its own split (dataset.split_seed)")
     if metric.assumed:

@@ -28,9 +28,9 @@ APART = {
     "dataset": ("dataset",),
     "dataset.classes": ("dataset", "dataset.classes"),
     "backbone": ("backbone",),
-    "source.dataset": ("source.dataset",),
-    "transfer.source.classes": ("source.dataset", "transfer.source.classes"),
-    "source.backbone": ("source.backbone",),
+    "source.dataset": ("command", "source.dataset"),
+    "transfer.source.classes": ("command", "source.dataset", "transfer.source.classes"),
+    "source.backbone": ("command", "source.backbone"),
 }
 OF_TRAINING, OF_TRANSFER = ("head",), ("source.head", "protocol")
 FIRST = "train"  # sources come before what was made of them

@@ -1,5 +1,7 @@
 """Which runs `gapfc compare` puts into one group, and which it refuses to mix."""
 
+import shlex
+
 import pytest
 from asked import answer, row
 from synthetic import write_run
@@ -32,7 +34,9 @@ def test_groups_that_differ_in_more_are_refused_until_filtered(sweep, tmp_path):
         main([str(sweep)])
     assert "optimizer.lr: 0.05 (12 runs), 0.3 (1 run)" in str(error.value)
     assert "trainer.epochs: 12 (12 runs), 3 (1 run)" in str(error.value)
-    assert "--where" in str(error.value)
+    keep, apart = str(error.value).splitlines()[-2:]
+    assert keep == "Keep some of them: --where optimizer.lr=0.05"
+    assert apart == "Tell them apart: --by head,optimizer.lr,trainer.epochs"
     found = answer(sweep, "--where", "optimizer.lr=0.05", tmp=tmp_path)
     assert found["runs_compared"] == 12
     apart = answer(sweep, "--by", "head,optimizer.lr,trainer.epochs", "--baseline",
@@ -59,14 +63,50 @@ def test_options_of_the_head_belong_to_the_head_but_not_within_one(sweep):
     )
 
 
-def test_another_data_set_is_told_in_one_line(sweep):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"trainer.epochs": 3},
+        {"trainer.epochs": 3, "optimizer.lr": 0.3, "augment.shift": 4},
+        {"trainer.clip_norm": 1.0, "schedule.name": "step", "dataset.image_size": 64},
+        {"head.hidden": [7], "trainer.epochs": 3},
+    ],
+)
+def test_every_hint_answers_when_it_is_typed(sweep, changes):
+    for head in ("gap", "fc"):
+        write_run(sweep, head, 0, config=changes)
+        write_run(sweep, head, 1, config=dict(list(changes.items())[:1]))
+    with pytest.raises(UserError) as error:
+        main([str(sweep)])
+    hints = [line.partition(": ")[2] for line in str(error.value).splitlines() if ": --" in line]
+    assert any(hint.startswith("--by") for hint in hints)
+    for hint in hints:
+        assert main([str(sweep), *shlex.split(hint)]) == 0
+
+
+def test_a_lone_learning_rate_may_be_chosen(sweep):
+    write_run(sweep, "gap", 0, config={"optimizer.lr": 0.3})
+    with pytest.raises(UserError) as error:
+        main([str(sweep)])
+    assert str(error.value).endswith("its best on validation: --choose optimizer.lr")
+
+
+def test_a_hint_keeps_no_condition_that_a_head_cannot_meet(sweep):
+    write_run(sweep, "fc", 9, config={"head.hidden": []})
+    with pytest.raises(UserError) as error:
+        main([str(sweep)])
+    assert "Keep" not in str(error.value)  # gap has no head.hidden=[512]
+    assert str(error.value).endswith("Tell them apart: --by head,head.hidden")
+
+
+def test_two_schedules_are_told_in_one_line(sweep):
     write_run(sweep, "gap", 0, config={
-        "dataset.name": "cifar10", "dataset._target_": "gapfc.data.cifar", "dataset.image_size": 8,
+        "schedule.name": "step", "schedule._target_": "gapfc.Step", "schedule.size": 8,
     })  # fmt: skip
     with pytest.raises(UserError) as error:
         main([str(sweep)])
-    assert "  dataset: digits (12 runs), cifar10 (1 run)" in str(error.value).splitlines()
-    assert "image_size" not in str(error.value)
+    assert "  schedule: cosine (12 runs), step (1 run)" in str(error.value).splitlines()
+    assert "size" not in str(error.value)
 
 
 def test_each_data_set_has_its_own_baseline(tmp_path):

@@ -113,7 +113,8 @@ def test_without_predictions_one_note_says_so(tmp_path):
     for head in ("fc", "gap"):
         for seed in range(2):
             write_run(tmp_path / "o", head, seed)
-    (note,) = answer(tmp_path / "o", tmp=tmp_path)["notes"]
+    few, note = answer(tmp_path / "o", tmp=tmp_path)["notes"]
+    assert few.startswith("2 seeds make wide intervals")
     assert note.startswith("intervals do not cover which images were tested: 4 runs did not")
     assert note.endswith("no predictions.npz; and 3 more)")
 
@@ -247,7 +248,8 @@ def test_verdicts_by_a_margin(tmp_path, capsys):
     assert "gap and fc are equivalent in test.accuracy, within 1 points (difference" in out
     assert "90% interval" in out
     assert "over 6 seeds and 2,000 test images), by less than the margin of 1 points." in out
-    assert "verdict (±1)" in out
+    assert "verdict" in out
+    assert "(±1)" in out
     assert "better, < 1" in out
     assert "equivalent,True" in table.read_text()
     assert "--margin 1" in found["commands"][-1]
@@ -319,3 +321,14 @@ def test_the_page_and_the_picture_say_what_intervals_cover(measured):
         told = differences_drawn(found, WIDE).caption
     assert "Bar: 95% interval over seeds and test images. Ticks: single seeds." in told
     assert "Shaded: the margin of ±2 points." in told
+
+
+def test_two_seeds_are_said_to_make_intervals_wide(sweep, tmp_path):
+    for seed in range(2):
+        for head in ("fc", "gap"):
+            write_run(tmp_path / "two", head, seed)
+    (note,) = (n for n in answer(tmp_path / "two", tmp=tmp_path)["notes"] if "seeds make" in n)
+    half = {n: stats.t.ppf(0.975, n - 1) / n**0.5 for n in (2, 3, 5)}
+    assert f"3 would make one over seeds {half[2] / half[3]:.1f} times narrower" in note
+    assert note.endswith(f"5 would {half[2] / half[5]:.1f} times")
+    assert not any("seeds make" in note for note in answer(sweep, tmp=tmp_path)["notes"])

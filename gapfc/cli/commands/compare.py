@@ -121,7 +121,9 @@ def parser() -> argparse.ArgumentParser:
         help="which way the metric is better; default: what is known of it",
     )
 
-    written = made.add_argument_group("what is written (- for standard output)")
+    written = made.add_argument_group(
+        "what is written", "FILE may be -, standard output, except for a page."
+    )
     written.add_argument("--html", metavar="FILE", help="a self-contained page with pictures")
     written.add_argument("--markdown", metavar="FILE", help="the table, for GitHub")
     written.add_argument("--csv", metavar="FILE", help="the table, numbers in full")
@@ -174,8 +176,9 @@ def main(argv: list[str]) -> int:
             _write_or_print(target, text(), out)
     if options.html is not None or options.out is not None:
         for part, comparison in answered:
-            html, folder = (_own(name, part) for name in (options.html, options.out))
-            _write_pictures(part, comparison, html, folder, out)
+            _write_pictures(
+                part, comparison, _file_of(part, options.html), _folder_of(part, options.out), out
+            )
     for problem in dict.fromkeys(p for _, each in answered for p in each.curves.problems):
         print(f"Note: {printable(problem, 2000)}", file=out)
     return 0
@@ -228,14 +231,17 @@ def _write_tidy(collection: Collection, target: str, out: TextIO) -> None:
     _write_or_print(target, csv_of_runs(rows), out, f" ({said})")
 
 
-def _own(name: str | None, part: Part) -> str | None:
-    """The file or folder of one of several parts: report-transfer.html, comparison/transfer."""
+def _file_of(part: Part, name: str | None) -> str | None:
+    """A file for one of several parts: report-transfer.html."""
     if name is None or not part.name:
         return name
     path = Path(name)
-    if path.suffix:
-        return str(path.with_name(f"{path.stem}-{part.file}{path.suffix}"))
-    return str(path / part.file)
+    return str(path.with_name(f"{path.stem}-{part.file}{path.suffix}"))
+
+
+def _folder_of(part: Part, name: str | None) -> str | None:
+    """A folder for one of several parts: comparison/transfer."""
+    return name if name is None or not part.name else str(Path(name) / part.file)
 
 
 def _write_pictures(
@@ -247,7 +253,8 @@ def _write_pictures(
 
     pictures = draw(comparison, page=html is not None, files=folder is not None)
     if html is not None:
-        _write_or_print(html, html_text(comparison, pictures), out)
+        _write(Path(html), html_text(comparison, pictures))
+        print(f"Wrote {html}", file=out)
     if folder is not None:
         texts = {
             "comparison.json": json_text([(part, comparison)]),

@@ -62,7 +62,7 @@ def test_every_found_run_is_compared_named_or_filtered(sweep, tmp_path):
         (["--where", "optimizr.lr=1"], "near it: optimizer.lr"),
         (["--where", "optimizer.lr=1"], "optimizer.lr is never 1; it takes 0.05"),
         (["--where", "dataset"], "give key=value"),
-        (["--where", "head=fc", "--where", "seed!=0,1,2"], "none of 12 completed runs is left"),
+        (["--where", "head=fc", "--where", "seed!=0,1,2"], "none of 12 runs is left"),
         (["--confidence", "95"], "a share in"),
         (["--target", "90"], "an accuracy in"),
         (["--choose", "head"], "already in --by"),
@@ -110,13 +110,47 @@ def test_standard_output_holds_only_the_file_asked_for(sweep, capsys):
     assert "Baseline: head=fc" in streams.err
 
 
-def test_the_table_fits_and_says_what_it_left_out(sweep, capsys, monkeypatch):
+def test_in_a_pipe_the_table_fits_120_columns_and_sentences_are_lines(sweep, capsys):
     main([str(sweep)])
     lines = capsys.readouterr().out.splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith("head "))
-    assert all(len(line) <= 120 for line in lines[start : start + 6])
-    assert any(line.startswith("Left out to fit 120 columns: ") for line in lines)
+    start = next(i for i, line in enumerate(lines) if line.startswith("──"))
+    assert all(len(line) <= 120 for line in lines[start - 3 : start + 4])
+    assert any("Left out to fit 120 columns: " in line for line in lines)
+    assert any(line.startswith("Bear in mind: heads differ in hidden") and line.endswith("them")
+               for line in lines)  # fmt: skip
     assert "\x1b" not in "".join(lines)
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_in_a_terminal_lines_are_broken_at_words(sweep, capsys, monkeypatch, width):
+    main([str(sweep)])
+    whole = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    main([str(sweep)])
+    out = capsys.readouterr().out
+    assert all(len(line) <= width or str(sweep) in line for line in out.splitlines())
+    sentences = [line for line in whole.splitlines() if line.startswith(("Bear in", "gap "))]
+    assert len(sentences) > 3
+    for sentence in (line for line in sentences if " ± " not in line):
+        assert sentence in " ".join(out.split())  # only spaces were broken
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--baselin", "fc"], "no option --baselin; did you mean --baseline?"),
+        (["--tidi=x"], "no option --tidi; did you mean --tidy?"),
+        (["--margin", "much"], "argument --margin: invalid float value: 'much'"),
+    ],
+)
+def test_a_wrong_option_is_said_in_a_line_and_where_to_look(sweep, options, words):
+    with pytest.raises(UserError) as error:
+        main([str(sweep), *options])
+    assert str(error.value) == f"{words}\ngapfc compare --help lists the options"
+    with pytest.raises(UserError, match="DIR is missing"):
+        main([])
 
 
 def test_in_a_fresh_folder_without_torch(sweep, tmp_path):
@@ -153,8 +187,8 @@ def test_help_shows_examples(capsys):
         main(["--help"])
     assert done.value.code == 0
     out = capsys.readouterr().out
-    assert "gapfc compare outputs --baseline fc" in out
-    assert "--choose KEY" in out
+    for wanted in ("gapfc compare outputs --html report.html", "--choose KEYS", "--tidy FILE"):
+        assert wanted in out
 
 
 @pytest.mark.slow
