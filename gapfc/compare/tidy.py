@@ -96,7 +96,7 @@ def _name(run: Run, part: str) -> str | None:
 
 def _settings(run: Run) -> Row:
     """What config.yaml says, but for places and names, which are among the facts."""
-    names = {f"{part}.name" for part in NAMED}
+    names = {f"{part}.{key}" for part in NAMED for key in ("name", "_target_")}
     return {
         printable(key): _cell(value)
         for key, value in flatten(run.config).items()

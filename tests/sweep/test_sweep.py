@@ -47,6 +47,8 @@ def test_typed_again_a_sweep_does_only_what_is_left(tmp_path):
     assert "[run 1 of 4]: head=gap seed=0 · 3 left after it\n" in out
     assert "[run 4 of 4]: head=fc seed=1 · 0 left after it · ends about " in out
     assert "\n4 runs in " in out
+    assert out.endswith("  differences  gapfc compare out\n  curves       gapfc dashboard out\n")
+    assert out.count("  differences  ") == 1  # not behind each run
     before = results(tmp_path)
     assert [r["status"] for r in before.values()] == ["completed"] * 4
 

@@ -258,9 +258,11 @@ def test_tensorboard_holds_the_same_numbers(done):
 def test_the_terminal_says_what_came_out(done):
     folder, out, directory = done
     results = read_results(directory)
-    where = directory.relative_to(folder)
+    assert f"  run          {directory.relative_to(folder)}\n" in out
+    assert out.endswith(
+        "  differences  gapfc compare outputs\n  curves       gapfc dashboard outputs\n"
+    )
     assert f"{results['test']['accuracy']:.2%}" in out
-    assert f"tensorboard --logdir {where}" in out
     assert len(re.findall(r"^ +\d/6 ", out, re.MULTILINE)) == 6
     assert "\r" not in out
     assert "\x1b" not in out
