@@ -70,7 +70,10 @@ def test_typed_again_a_sweep_does_only_what_is_left(tmp_path):
     assert {r["group"] for r in results(tmp_path).values() if r["head"] == "gap"} == {
         next(r["group"] for r in before.values() if r["head"] == "gap")
     }
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["train"]
+    # Nothing of Hydra's; the means over seeds, for TensorBoard.
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"train", "margins"}
+    assert {path.name for path in (tmp_path / "out").glob("margins/*/*")} == {"gap", "fc"}
+    assert "\n  curves       gapfc dashboard out\n" in out
 
 
 @pytest.mark.slow
