@@ -45,7 +45,7 @@ def test_typed_again_a_sweep_does_only_what_is_left(tmp_path):
     code, out, _ = run(*sweep, folder=tmp_path)
     assert code == 0
     assert "[run 1 of 4]: head=gap seed=0 · 3 left after it\n" in out
-    assert "[run 4 of 4]: head=fc seed=1 · 0 left after it · ends about " in out
+    assert "[run 4 of 4]: head=fc seed=1 · the last · ends about " in out
     assert "\n4 runs in " in out
     before = results(tmp_path)
     assert [r["status"] for r in before.values()] == ["completed"] * 4
