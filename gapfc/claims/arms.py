@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gapfc.claims.claim import NO_RATE, OWN_RATE, Arm, Settings
 from gapfc.claims.preset import Preset
-from gapfc.claims.rates import LR, Rate, choose_rate
+from gapfc.claims.rates import LR, Rate, choose_rate, usual_rate
 from gapfc.claims.runs import Runs, merged
 from gapfc.records.run import Run
 
@@ -37,11 +37,13 @@ class Arms:
             arm, rate = self._arms[name], self.rate(name)
             seeds = self._preset.seeds[: arm.seeds]
             self._made[name] = {seed: self._run(arm, rate.value, seed) for seed in seeds}
+            if arm.rate == NO_RATE:
+                self._rates[name] = usual_rate(self._made[name].values())
         return self._made[name]
 
     def _rate(self, arm: Arm) -> Rate:
         if arm.rate == NO_RATE:
-            return Rate(None, "the usual rate")
+            return usual_rate([])
         if arm.rate != OWN_RATE:
             other = self.rate(arm.rate)
             return replace(other, words=f"as {arm.rate}: {other.words}")

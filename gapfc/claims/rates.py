@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from gapfc.claims.preset import Preset
 from gapfc.compare.choose import Choice, choose
+from gapfc.compare.fields import lookup, number
 from gapfc.records.run import Run
 
 LR = "optimizer.lr"
@@ -53,6 +54,13 @@ def choose_rate(preset: Preset, run: Callable[[float, int], Run]) -> Rate:
         if edge
         else "",
     )
+
+
+def usual_rate(runs: Iterable[Run]) -> Rate:
+    """What the optimiser's config says, with its number where these runs agree on one."""
+    found = {number(lookup(run.config, LR)) for run in runs}
+    value = found.pop() if len(found) == 1 else None
+    return Rate(None, "the usual rate" if value is None else f"the usual rate, {value:g}")
 
 
 def _chosen(

@@ -47,6 +47,10 @@ def notes(
     """What a reader of the table might wrongly take for granted, one sentence each."""
     runs = [run for group in groups for run in group.runs.values()]
     told = execution_notes(runs)
+    if len(rows) == 1:
+        told.append(
+            "one group, and nothing to compare it with: other runs, as of another head, would"
+        )
     if any(splits_vary(group.runs.values()) for group in groups):
         told.append("each seed has its own split (dataset.split_seed)")
     if metric.assumed:

@@ -9,7 +9,7 @@ from typing import Any
 from gapfc.compare.collect import Collection, collect
 from gapfc.compare.fields import flatten, number, typed
 from gapfc.compare.output.export import csv_of
-from gapfc.compare.where import apply, parse_condition
+from gapfc.compare.where import parse_condition, select
 from gapfc.formatting import printable
 from gapfc.records.identity import PLACE, SEED
 from gapfc.records.run import NAMED, Run
@@ -53,22 +53,18 @@ def csv_of_runs(rows: Sequence[Row]) -> str:
 
 
 def results(*directories: str | Path, where: str | Sequence[str] = ()) -> Any:
-    """A row per run below `directories`: settings that differ, and all that was measured.
+    """A row per run below `directories` (default: outputs), as `runs_as_rows` has them.
 
-    A pandas DataFrame where pandas is installed, else a list of dicts. Reads only; runs that are
-    broken are rows with their status. docs/tidy.md says what the columns are.
+    A pandas DataFrame where pandas is installed, else a list of dicts. Only reads. Runs that did
+    not complete, or are broken, are rows with their status.
 
-    Args:
-        directories: "outputs" where none is given.
-        where: conditions as of `gapfc compare --where`, such as "head=gap,nin".
+    where: conditions as of `gapfc compare --where`, such as "head=gap,nin".
 
-    Raises:
-        UserError: for a directory that does not exist or holds no run, and for a key or value that
-            no run has.
+    Raises UserError for a directory that does not exist or holds no run, and for a condition with
+    a key or value that no run has.
     """
-    conditions = [where] if isinstance(where, str) else where
-    runs = apply(collect(directories or ("outputs",)), [parse_condition(c) for c in conditions])
-    rows = runs_as_rows(runs)
+    conditions = [parse_condition(text) for text in ([where] if isinstance(where, str) else where)]
+    rows = runs_as_rows(select(collect(directories or ("outputs",)), conditions))
     try:
         import pandas
     except ImportError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import yaml
 
@@ -77,10 +78,18 @@ def parse_condition(text: str) -> Condition:
 
 
 def apply(collection: Collection, conditions: Sequence[Condition]) -> Collection:
+    """As `select`; raises UserError also if no completed run is left."""
+    selected = select(collection, conditions)
+    if not selected.runs and conditions:
+        _none_left(conditions, f"{len(collection.runs)} completed runs")
+    return selected
+
+
+def select(collection: Collection, conditions: Sequence[Condition]) -> Collection:
     """The runs for which every condition holds.
 
     A broken run stays where nothing readable says otherwise: it may belong with the others.
-    Raises UserError for a key or value that no run has, naming near ones.
+    Raises UserError for a key or value that no run has, naming near ones, and if none is left.
     """
     everything: list[Run] = [*collection.runs, *collection.unusable]
     for condition in conditions:
@@ -91,10 +100,14 @@ def apply(collection: Collection, conditions: Sequence[Condition]) -> Collection
         for run in collection.unusable
         if all(c.holds(run) or _unknown(run, c.key) for c in conditions)
     ]
-    if not runs and conditions:
-        said = " ".join(f"--where {condition}" for condition in conditions)
-        raise UserError(f"{said}: none of {len(collection.runs)} completed runs is left")
+    if not runs and not unusable:
+        _none_left(conditions, f"{len(everything)} runs")
     return replace(collection, runs=runs, unusable=unusable)
+
+
+def _none_left(conditions: Sequence[Condition], of: str) -> NoReturn:
+    said = " ".join(f"--where {condition}" for condition in conditions)
+    raise UserError(f"{said}: none of {of} is left")
 
 
 def _unknown(run: Run, key: str) -> bool:

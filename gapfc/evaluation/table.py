@@ -14,10 +14,11 @@ Column = tuple[str, Callable[[Values], float | None]]
 MIDDLE = "3"  # of the severities
 PARTS = ("dataset", "backbone", "head")
 KEY = """\
-In percent, means over runs. clean: accuracy; shift, rolled: what it loses when
-images move by so many pixels (black comes in; or what leaves comes back at the
-other side); 1.5×: accuracy at that size (–: the head takes one size); corrupt:
-what it loses over five corruptions of severity 3; T: the best temperature."""
+In percent, means over runs. clean: accuracy; shift 4, rolled 4: the points it
+loses when images move by so many pixels, and black comes in, or what leaves
+comes back at the other side; 1.5×: accuracy at that size (–: the head takes one
+size); corrupt: the points it loses, the mean over five corruptions of severity
+3; T: the best temperature."""
 
 
 def table(evaluated: Iterable[Evaluated]) -> str:
@@ -61,7 +62,7 @@ def _columns(values: Values) -> list[Column]:
     n = an_eighth(values)
     if n is not None:
         found.append((f"shift {n}", _share("shift", "zero", n, "drop")))
-        found.append(("rolled", _share("shift", "circular", n, "drop")))
+        found.append((f"rolled {n}", _share("shift", "circular", n, "drop")))
     if "size" in values:
         found += [(f"{f}×", _share("size", f, "native", "accuracy")) for f in ("0.75", "1.5")]
     if "corruption" in values:

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.results import parameter_counts
 from gapfc.formatting import from_here, plural, times
+from gapfc.records.next_commands import USUAL, next_commands
 from gapfc.settings.compose import config_dirs
 
 log = logging.getLogger(__name__)
@@ -55,7 +59,7 @@ def beginning(experiment: Experiment, folder: Path) -> None:
 
 
 def ending(results: Mapping[str, Any], folder: Path) -> None:
-    """Log the outcome: the scores, where the run is, and how to view it."""
+    """Log the outcome: the scores, where the run is, and what to type next."""
     where = from_here(folder)
     if results["status"] == "failed":
         log.error("failed: %s\n  run       %s", results["error"], where)
@@ -95,7 +99,19 @@ def ending(results: Mapping[str, Any], folder: Path) -> None:
         results["images_per_second"],
     )
     log.info("  run          %s", where)
-    log.info("  TensorBoard  tensorboard --logdir %s", where)
+    if not _in_a_sweep():  # which says it once, at its end
+        for line in next_commands(_root(folder), results["command"]).split("\n"):
+            log.info("%s", line)
+
+
+def _root(folder: Path) -> Path:
+    """The output_root of a run's folder; what it is in if it was moved elsewhere."""
+    in_place = len(folder.parts) > 5 and folder.parents[3].name in USUAL
+    return folder.parents[4] if in_place else folder.parent
+
+
+def _in_a_sweep() -> bool:
+    return HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
 
 
 def _config_dir() -> str:

@@ -1,7 +1,6 @@
 """The sweep: every combination of `a=1,2 b=3,4`, to the end, even if some fail."""
 
 import os
-import shlex
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gapfc.errors import UserError
 from gapfc.formatting import duration, from_here, plural
+from gapfc.records.next_commands import next_commands
 from gapfc.records.probes import missing_probes
 from gapfc.records.run import earlier_run
 from gapfc.sweep import launchers
@@ -55,7 +55,8 @@ class Sweeper(BasicSweeper):
         assert self.config is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
-        swept = tuple(f"{o.get_key_element()}=" for o in overrides if o.is_sweep_override())
+        self.swept = [o.get_key_element() for o in overrides if o.is_sweep_override()]
+        swept = tuple(f"{key}=" for key in self.swept)
         (combinations,) = self.split_arguments(overrides, None)
         self.words = {  # a combination typed twice is one run
             tuple(run): " ".join(word for word in run if word.startswith(swept)) or "one run"
@@ -242,12 +243,11 @@ class Sweeper(BasicSweeper):
             sys.exit(code)
         root = str(self.config.output_root)
         self.worker.task.after_sweep(root)
-        shown = shlex.quote(from_here(root))
         if completed:
             took = duration(time.monotonic() - self.start)
             print(f"\n{plural(completed, 'run')} in {took}.")
         if len(failed) < len(self.runs):
-            print(f"  differences  gapfc compare {shown}\n  curves       gapfc dashboard {shown}")
+            print(next_commands(root, self.worker.task.command, self.swept))
         sys.stdout.flush()
         if failed:
             sys.exit(1)

@@ -119,13 +119,11 @@ class Transfer(Experiment):
         """Solve for the probe if the protocol has one, and train if it trains."""
         facts, progress = self.source.facts, self.training.progress
         accuracy = facts["test_accuracy"]
-        log.info(
-            "  protocol  %s, from %s under %s%s",
-            self.protocol.name,
-            facts["dataset"],
-            facts["head"],
-            "" if accuracy is None else f" ({accuracy:.2%} there)",
-        )
+        there = "" if accuracy is None else f" ({accuracy:.2%} there)"
+        source = f"features of {facts['dataset']} under {facts['head']}{there}"
+        if not self.protocol.transfers:
+            source = "new weights, nothing is taken from the source"
+        log.info("  protocol  %s: %s", self.protocol.name, source)
         if not self.protocol.trains:
             log.info("  epochs    none: its Linear is solved for, whatever trainer.epochs says")
         if self.protocol.probes and not progress.step:

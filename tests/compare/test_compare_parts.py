@@ -175,8 +175,8 @@ def test_an_ambiguous_baseline_is_asked_back():
 def test_medians_of_censored_times():
     inf = math.inf
     told = {
-        (1.0, 2.0, 3.0): "2.0", (1.0, 2.0): "1.5", (1.0, 2.0, inf): "2.0 (2/3 reached)",
-        (1.0, inf): ">12 (1/2 reached)", (inf, inf, inf): ">12 (0/3 reached)", (): "–",
+        (1.0, 2.0, 3.0): "2.0", (1.0, 2.0): "1.5", (1.0, 2.0, inf): "2.0 (2/3)",
+        (1.0, inf): ">12 (1/2)", (inf, inf, inf): ">12 (0/3)", (): "–",
     }  # fmt: skip
     for times, text in told.items():
         assert TimeToTarget(dict(enumerate(times)), 12.0).text() == text

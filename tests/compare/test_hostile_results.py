@@ -148,7 +148,7 @@ def test_targets_and_times_that_are_none_are_left_out(tmp_path):
     table = {"0.90": {"epochs": "3", "seconds": []}, "nan": {}, "7": {}, "x": 3, "0.5": None}
     change(run, {}, {"convergence": {"to_accuracy": table}, "epochs": None})
     found = compare(collect([tmp_path]), Question(target=0.9))
-    assert found.row("gap").epochs.text().endswith("(1/2 reached)")
+    assert found.row("gap").epochs.text().endswith("(1/2)")
 
 
 @pytest.mark.parametrize(

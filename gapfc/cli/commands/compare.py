@@ -20,9 +20,9 @@ from gapfc.compare.output.table import markdown, markdown_text
 from gapfc.compare.parts import OF_TRAINING, Part, Refused, answers
 from gapfc.compare.question import Question
 from gapfc.compare.tidy import csv_of_runs, runs_as_rows
-from gapfc.compare.where import apply, parse_condition, split_outside_brackets
+from gapfc.compare.where import apply, parse_condition, select, split_outside_brackets
 from gapfc.errors import UserError
-from gapfc.formatting import plural, printable
+from gapfc.formatting import plural, printable, wrapped
 from gapfc.records.atomic import atomic_write_text
 from gapfc.system.terminal import print_error
 
@@ -150,18 +150,18 @@ def main(argv: list[str]) -> int:
     conditions = [parse_condition(text) for text in question.where]
     collection = collect(options.directories)
     found = len(collection.runs) + len(collection.unusable)
-    collection = apply(collection, conditions)
 
     to_stdout = "-" in (options.json, options.csv, options.markdown, options.tidy)
     out = sys.stderr if to_stdout else sys.stdout
     if options.tidy is not None:
-        _write_tidy(collection, options.tidy, out)
+        _write_tidy(select(collection, conditions), options.tidy, out)
     try:
-        answered, refused = answers(collection, question, found, usual=options.by is None)
+        chosen = apply(collection, conditions)
+        answered, refused = answers(chosen, question, found, usual=options.by is None)
     except UserError as error:
         if options.tidy is None:
             raise
-        # Rows of runs are asked for, whether or not those can be compared.
+        # Rows of runs were asked for, whether or not those can be compared.
         print_error(error)
         return 0
     _print(answered, refused, out)
@@ -206,8 +206,11 @@ def _print(
     bold = out.isatty() and "NO_COLOR" not in os.environ
     width = _width(out)
     if len(answered) + len(refused) > 1:
-        names = [printable(part.name) for part, _ in answered]
-        print(f"{plural(len(names), 'table')}: {' · '.join(names)}\n", file=out)
+        names = " · ".join(part.name for part, _ in answered)
+        others = " · ".join(each.part.name for each in refused)
+        told = f"{plural(len(answered), 'table')}: {names}"
+        told += f"; not compared: {others}" if others else ""
+        print(f"{wrapped(printable(told, 2000), width)}\n", file=out)
     for number, (part, comparison) in enumerate(answered):
         print("\n" * bool(number) + summary(comparison, part.name, width, bold), file=out)
     for each in refused:
@@ -215,10 +218,8 @@ def _print(
 
 
 def _width(out: TextIO) -> int | None:
-    """Of the terminal that `out` is, or that COLUMNS says; None for a file or a pipe."""
-    if not out.isatty() and not os.environ.get("COLUMNS", "").isdecimal():
-        return None
-    return shutil.get_terminal_size((120, 40)).columns
+    """Of the terminal that `out` is; None for a file or a pipe."""
+    return shutil.get_terminal_size((120, 40)).columns if out.isatty() else None
 
 
 def _write_tidy(collection: Collection, target: str, out: TextIO) -> None:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from gapfc.cli.options import Options
 from gapfc.errors import UserError
 from gapfc.system.interruption import stop_signals
 from gapfc.system.terminal import leave_if_gone
@@ -38,12 +39,7 @@ class _Terminated(Exception):
 
 def parser() -> argparse.ArgumentParser:
     """The options of `gapfc dashboard`."""
-    made = argparse.ArgumentParser(
-        prog="gapfc dashboard",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = Options("dashboard", DESCRIPTION, EXAMPLES)
     made.add_argument(
         "directories", nargs="*", metavar="DIR", default=["outputs"],
         help="where to look for runs; default: outputs",

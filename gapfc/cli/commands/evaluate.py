@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from gapfc.cli.options import Options
 from gapfc.errors import UserError
 from gapfc.formatting import from_here, plural, printable_lines
 from gapfc.records.identity import MACHINE
@@ -58,13 +59,8 @@ examples:
 
 def parser() -> argparse.ArgumentParser:
     """The options of `gapfc evaluate`."""
-    made = argparse.ArgumentParser(
-        prog="gapfc evaluate",
-        usage="gapfc evaluate RUN… [--probe a,b] [--data FOLDER | dataset=NAME] [key=value …]",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    usage = "gapfc evaluate RUN… [--probe a,b] [--data FOLDER | dataset=NAME] [key=value …]"
+    made = Options("evaluate", DESCRIPTION, EXAMPLES, usage)
     made.add_argument(
         "words", nargs="+", metavar="RUN", help="run directories, or folders of them; settings"
     )
@@ -185,7 +181,7 @@ def _show(
     if other is not None:
         print(f"In each run directory: probes-{other.name}.json")
     elif shift is not None:
-        print(f"gapfc compare {shlex.join(paths)} --metric probe.shift.zero.{shift}.accuracy")
+        print(f"gapfc compare {shlex.join(paths)} --metric probe.shift.zero.{shift}.drop")
     else:
         print("In each run directory: probes.json")
 

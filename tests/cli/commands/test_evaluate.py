@@ -90,7 +90,7 @@ def test_a_folder_of_runs(folder):
     clean = 100 * read_results(of(folder, "fc"))["test"]["accuracy"]
     assert row[:3] == ["fc", "1", f"{clean:.1f}"]
     assert max(map(len, out.splitlines()[-12:])) <= 80
-    assert out.splitlines()[-1] == ("gapfc compare outputs --metric probe.shift.zero.1.accuracy")
+    assert out.splitlines()[-1] == ("gapfc compare outputs --metric probe.shift.zero.1.drop")
     # Again: nothing to do. A probe more: added to the others.
     code, out, _ = evaluate(folder, "outputs", "--probe", "size")
     assert code == 0
