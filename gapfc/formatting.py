@@ -3,6 +3,7 @@
 import hashlib
 import math
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,25 @@ def printable(text: str, longest: int = 200) -> str:
 def printable_lines(text: str, longest: int = 2000) -> str:
     """The same for each line of `text`, which ends only where \\n says so."""
     return "\n".join(printable(line, longest) for line in text.split("\n"))
+
+
+def wrapped(line: str, width: int | None, hang: str = "  ") -> str:
+    """A line broken at spaces where it is wider than `width`; None: not at all.
+
+    Nothing else is broken, such as a number, a path or a setting; further lines begin with `hang`.
+
+    >>> print(wrapped("fc is 2.2 points better", 12))
+    fc is 2.2
+      points
+      better
+    """
+    if width is None or len(line) <= width:
+        return line
+    inside = len(line) - len(line.lstrip(" "))
+    return textwrap.fill(
+        line.strip(" "), width, break_long_words=False, break_on_hyphens=False,
+        initial_indent=" " * inside, subsequent_indent=" " * inside + hang,
+    )  # fmt: skip
 
 
 def no_formula(cell: Any) -> Any:

@@ -128,10 +128,13 @@ def as_typed(value: Any) -> str:
     """`value` as typed on a command line, in one line, its end left out if it is long."""
     if value is None:
         return "null"
-    if isinstance(value, tuple):
-        value = list(value)
+    if value == "":
+        return "nothing"
     try:
-        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if isinstance(value, list | tuple):
+            text = f"[{', '.join(map(as_typed, value))}]"
+        else:
+            text = str(value).lower() if isinstance(value, bool) else str(value)
     except (ValueError, RecursionError):  # Python writes no int of more than 4,300 digits
         return f"a very large {type(value).__name__}"
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: _SHOWN + 1])

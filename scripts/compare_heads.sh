@@ -5,5 +5,5 @@
 set -eu
 out=${OUT:-outputs/compare_heads}
 
-gapfc train +sweep=heads head=fc,gap,nin,spp,sppf output_root="$out" "$@"
+gapfc train sweep=heads head=fc,gap,nin,spp,sppf output_root="$out" "$@"
 gapfc compare "$out" --baseline fc --out "$out/comparison" --html "$out/comparison/report.html"

@@ -6,6 +6,6 @@
 set -eu
 out=${OUT:-outputs/compare_heads_fashion}
 
-gapfc train +sweep=heads head=fc,gap,nin,spp,sppf seed=0,1,2 dataset=fashion_mnist \
+gapfc train sweep=heads head=fc,gap,nin,spp,sppf seed=0,1,2 dataset=fashion_mnist \
     dataset.train_limit=4000 dataset.test_limit=2000 trainer.epochs=4 output_root="$out" "$@"
 gapfc compare "$out" --baseline fc --out "$out/comparison" --html "$out/comparison/report.html"

@@ -20,7 +20,7 @@ rates=${LRS:-3e-4,1e-3,3e-3,1e-2}
 out=${OUT:-outputs/transfer_matrix}
 
 matrix() {
-    gapfc transfer -m +experiment=transfer_fashion_to_mnist output_root="$out" \
+    gapfc transfer -m experiment=transfer_fashion_to_mnist output_root="$out" \
         source.head="$heads" protocol="$protocols" seed="$seeds" optimizer.lr="$rates" "$@"
 }
 

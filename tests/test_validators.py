@@ -28,9 +28,11 @@ from gapfc.validators import flag, is_whole, list_of, number, one_of, whole
         (lambda: flag("a", 1), "a takes true or false; got 1"),
         (lambda: one_of("a", "d", ("b", "c")), "a takes b or c; got d"),
         (lambda: one_of("a", 1, ("auto", True, False)), "a takes auto, true or false; got 1"),
-        (lambda: list_of("a", (1, True), is_whole, "numbers"), "a takes numbers; got [1, True]"),
+        (lambda: list_of("a", (1, True), is_whole, "numbers"), "a takes numbers; got [1, true]"),
         (lambda: list_of("a", "1", str.isdigit, "numbers"), "a takes numbers; got 1"),
         (lambda: list_of("a", [], is_whole, "numbers"), "a takes numbers; got []"),
+        (lambda: whole("a", ""), "a takes a whole number; got nothing"),
+        (lambda: whole("a", ["b", [None]]), "a takes a whole number; got [b, [null]]"),
         (lambda: list_of("a", 3, is_whole, "numbers"), "a takes numbers; got 3"),
     ],
 )

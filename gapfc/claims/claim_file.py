@@ -12,6 +12,7 @@ from gapfc.claims.claim import NO_RATE, OWN_RATE, Arm, Claim, Contrast, Says, Un
 from gapfc.errors import UserError
 from gapfc.formatting import printable
 from gapfc.records.stored_text import parse_yaml
+from gapfc.settings.compose import CLAIM, Composer
 from gapfc.validators import is_number, is_whole
 
 _KEYS = (
@@ -22,6 +23,17 @@ _CONTRAST_KEYS = (
     "name", "metric", "of", "against", "against_metric", "says", "unit", "shows",
 )  # fmt: skip
 _ARM_KEYS = ("data", "rate", "source", "seeds")
+
+
+def read_claims(composer: Composer) -> list[Claim]:
+    """gapfc's, and those in `claim/` below the user's --config-dir, by number.
+
+    Raises UserError as `parse_claim`.
+    """
+    claims = [
+        parse_claim(name, composer.text(f"{CLAIM}/{name}")) for name in composer.choices(CLAIM)
+    ]
+    return sorted(claims, key=lambda claim: (claim.number, claim.name))
 
 
 def parse_claim(name: str, text: str) -> Claim:

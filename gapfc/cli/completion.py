@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable
 
-from gapfc.cli.registry import COMMANDS
+from gapfc.cli.registry import COMMANDS, Command
 from gapfc.errors import UserError
 
 ACTIONS = ("install", "uninstall", "query")
@@ -62,7 +62,7 @@ UNINSTALL = {
 }
 
 OPTIONS = [
-    "--help", "--multirun", "--cfg", "--resolve", "--package", "--info", "--hydra-help",
+    "--help", "--cfg", "--resolve", "--package", "--info", "--hydra-help",
     "--config-dir", "--config-name",
 ]  # fmt: skip
 VALUES = {
@@ -106,11 +106,12 @@ def candidates(line: str) -> list[str]:
     if words[-1] in VALUES:
         return _starting(word, VALUES[words[-1]])
     if word.startswith("-"):
-        return _starting(word, [*OPTIONS, *command.options])
-    return settings(command.config, words[1:], word)
+        sweeping = ("--multirun",) if command.sweeps else ()
+        return _starting(word, sorted([*OPTIONS, *sweeping, *command.options]))
+    return settings(command, words[1:], word)
 
 
-def settings(config_name: str, before: list[str], word: str) -> list[str]:
+def settings(command: Command, before: list[str], word: str) -> list[str]:
     """Groups, choices, keys and current values that `word` can become, after the words `before`."""
     from gapfc.settings.compose import Composer, CompositionError
 
@@ -118,14 +119,19 @@ def settings(config_name: str, before: list[str], word: str) -> list[str]:
     key, equals, value = word.partition("=")
     name = key.lstrip("+~")
     prefix = key[: len(key) - len(name)]
-    groups = composer.offered(config_name)
+    assert command.config is not None
+    groups = composer.offered(command.config, command.settles)
     if equals and name in groups:
         done, comma, last = value.rpartition(",")
         begun, taken = f"{key}={done}{comma}", done.split(",")
         return [f"{begun}{one}" for one in _starting(last, groups[name]) if one not in taken]
     found = [] if equals else [f"{group}=" for group in _starting(name, groups)]
     with contextlib.suppress(*CompositionError):  # an earlier word is wrong: offer groups alone
-        found += composer.matches(config_name, name + equals + value)
+        found += [
+            match
+            for match in composer.matches(command.config, name + equals + value)
+            if match.partition("=")[0] not in command.settles
+        ]
     return sorted(f"{prefix}{match}" for match in found)
 
 

@@ -6,33 +6,39 @@ from collections.abc import Iterator
 
 from omegaconf import DictConfig, OmegaConf
 
+from gapfc.cli.registry import COMMANDS
 from gapfc.cli.yaml_comments import heading, key_comments
 from gapfc.errors import UserError
+from gapfc.formatting import printable
 from gapfc.settings.compose import Composer, CompositionError
 from gapfc.settings.explain import explain
 
+SWEEP = """\
+  -m, --multirun     run every combination of comma-separated values, as above
+"""
 FOOTER = """\
-Options of Hydra, which reads the settings (gapfc {command} --hydra-help):
-  -m, --multirun     run every combination of comma-separated values: -m head=fc,gap seed=0,1,2
-  --cfg job          print the settings instead of running; with --resolve, resolved;
-                     with -p head, those of one group
+  --cfg job          print the settings instead of running; with -p optimizer,
+                     those of one group; with --resolve, resolved
   --info defaults    where each setting comes from
-  --config-dir DIR   a folder with groups of your own, such as DIR/head/mine.yaml
-  +key=value         a key that is not listed; ~key drops one"""
+  --config-dir DIR   a folder with choices of your own, as DIR/head/mine.yaml
+  +key=value         a key that is not listed; ~key drops one
+  gapfc {name} --hydra-help tells of Hydra, which reads the settings"""
+# Settings of runs, below keys that say what they are.
+_OF_RUNS = ("preset.settings", "preset.data")
 
 
-def help_text(
-    command: str, summary: str, example: str, config_name: str, arguments: list[str]
-) -> str:
+def help_text(name: str, arguments: list[str]) -> str:
     """The help of a command, for the choices in `arguments`. Raises UserError for wrong ones."""
+    command = COMMANDS[name]
+    assert command.config is not None
     width = max(60, min(110, shutil.get_terminal_size((100, 24)).columns))
     composer = Composer(arguments)
     try:
-        config = composer.compose(config_name)
-        defaults = composer.files(config_name)
+        config = composer.compose(command.config)
+        defaults = composer.files(command.config)
     except CompositionError as error:
-        raise UserError(explain(error, command, config_name, arguments)) from error
-    choices = composer.offered(config_name)
+        raise UserError(explain(error, name, command.config, arguments)) from error
+    choices = composer.offered(command.config, command.settles)
     comments: dict[str, str] = {}
     headings: dict[str, str] = {}
     chosen: dict[str, str] = {}
@@ -40,34 +46,48 @@ def help_text(
         text = composer.text(path)
         comments |= {_join(package, key): comment for key, comment in key_comments(text).items()}
         if "/" in path and not path.startswith("hydra/"):
-            group, _, name = path.rpartition("/")
-            chosen[group] = name
+            group, _, choice = path.rpartition("/")
+            chosen[group] = choice
             headings[package] = heading(text)
+    longest = max(len(typed) for typed, _ in command.more)
     lines = [
-        f"gapfc {command}: {summary}",
+        *textwrap.wrap(f"gapfc {name}: {command.summary}", width),
         "",
-        f"usage: gapfc {command} [group=choice] [key=value] [options]",
-        f"  $ {example}",
+        f"usage: gapfc {name} [group=choice] [key=value] [options]",
+        f"  $ {command.example}",
+        *(f"  $ {typed:<{longest}}  {does}" for typed, does in command.more),
         "",
-        "Groups: each choice is a settings file (group=choice; * is in use, + before the others)",
     ]
+    if name == "claims":
+        lines += [*_claims(composer, width), ""]
+    lines += ["Groups of settings (group=choice; * marks the choice in use)"]
     for group, names in choices.items():
-        label = f"  {'' if group in chosen else '+'}{group}="
-        marked = [f"{name}*" if name == chosen.get(group) else name for name in names]
-        lines += _wrapped(f"{label:<14}", "  ".join(marked), width)
+        marked = [f"{choice}*" if choice == chosen.get(group) else choice for choice in names]
+        lines += _wrapped(f"  {group + '=':<12}", "  ".join(marked), width)
     lines += ["", "Keys, with their values under these choices (key=value)"]
     section = ""
     for key, value in _rows(config):
-        if key.endswith(".name") and key not in comments:
-            continue  # the label of a choice, which its group names already
+        if key in command.settles or (key.endswith(".name") and key not in comments):
+            continue  # a name is the label of a choice, which its group names already
         top = key.rpartition(".")[0]
         if top.split(".")[0] != section:
             section = top.split(".")[0]
             title = headings.get(section, "")
-            label = f"{section}={chosen[section]}" if section in chosen else section
+            label = f"{section}={chosen[section]}" if section in choices else section
             lines += ["", *(_wrapped(f"  {label}: ", title, width) if title else [f"  {label}"])]
         lines += _wrapped(f"    {f'{key}={value}':<38} ", comments.get(key, ""), width)
-    return "\n".join([*lines, "", FOOTER.format(command=command)])
+    options = (SWEEP if command.sweeps else "") + FOOTER.format(name=name)
+    return "\n".join([*lines, "", "Options", options])
+
+
+def _claims(composer: Composer, width: int) -> list[str]:
+    from gapfc.claims.claim_file import read_claims
+
+    lines = ["Claims (only=number, or only=name), tested by runs that are made as needed"]
+    for claim in read_claims(composer):
+        label = f"  {claim.number:>2}  {printable(claim.name):<20} "
+        lines += _wrapped(label, printable(claim.sentence), width)
+    return lines
 
 
 def _rows(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -76,7 +96,8 @@ def _rows(config: DictConfig, prefix: str = "") -> Iterator[tuple[str, str]]:
     deeper = {
         key: node
         for key, node in nodes.items()
-        if isinstance(node, DictConfig) and not node._is_none() and not node._is_interpolation()
+        if isinstance(node, DictConfig)
+        and not (node._is_none() or node._is_interpolation() or _join(prefix, key) in _OF_RUNS)
     }
     raw = OmegaConf.to_container(config, resolve=False)
     assert isinstance(raw, dict)
@@ -91,6 +112,8 @@ def _typed(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return "…"
     if isinstance(value, list):
         return "[" + ", ".join(map(_typed, value)) + "]"
     return str(value)

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import hydra
 from hydra.core.plugins import Plugins
@@ -13,6 +14,7 @@ from omegaconf import DictConfig
 
 from gapfc.formatting import first_line, printable
 from gapfc.records.identity import check_changeable
+from gapfc.records.run_directory import CONFIG
 from gapfc.settings.arguments import check_arguments
 from gapfc.settings.compose import Composer, CompositionError
 from gapfc.settings.explain import explain, explain_in_run
@@ -67,9 +69,12 @@ def launch(name: str, config_name: str, module: str, arguments: list[str]) -> in
 
 def _check_resumed(overrides: list[str]) -> None:
     """A run is resumed with its own settings: what it is, those composed here cannot tell."""
-    keys = [word.partition("=")[0].lstrip("+~") for word in overrides if word != "resume=null"]
-    for key in keys if "resume" in keys else ():
-        if key not in ("resume", "trust"):
+    typed = dict(word.lstrip("+~").partition("=")[::2] for word in overrides)
+    run = typed.pop("resume", None)
+    if not run or not Path(run).expanduser().joinpath(CONFIG).is_file():
+        return  # of what is no run, the command itself will say so
+    for key in typed:
+        if key != "trust":
             check_changeable(key)
 
 

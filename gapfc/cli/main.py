@@ -68,7 +68,7 @@ def dispatch(argv: list[str]) -> int:
     if command.config is not None and {"-h", "--help"} & set(arguments):
         from gapfc.cli.help import help_text
 
-        print(help_text(name, command.summary, command.example, command.config, arguments))
+        print(help_text(name, arguments))
         return 0
     if not command.sweeps and {"-m", "--multirun"} & set(arguments):
         raise UserError(f"gapfc {name} makes its own sweeps: leave out -m")
@@ -104,6 +104,11 @@ def unknown_command(name: str) -> str:
     """Say what was probably meant by `name`, which is not a command."""
     if "=" in name:
         return f"{name} is a setting and needs a command before it: gapfc train {name}"
-    near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"no command '{name}'; {hint}There are {', '.join(COMMANDS)} (gapfc --help)"
+    is_option = name.startswith("-")
+    near = difflib.get_close_matches(
+        name, ("--help", "--version") if is_option else COMMANDS, n=1, cutoff=0.5
+    )
+    hint = f"; did you mean {near[0]}?" if near else ""
+    if is_option:
+        return f"no option {name}{hint} (gapfc --help)"
+    return f"no command '{name}'{hint or '.'} There are {', '.join(COMMANDS)} (gapfc --help)"

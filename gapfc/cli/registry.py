@@ -13,30 +13,50 @@ class Command:
     summary: str
     example: str
     module: str
+    # Other commands that a newcomer may want next, each with what it does.
+    more: tuple[tuple[str, str], ...] = ()
     config: str | None = None  # primary config, for its settings' help and completion
     under_hydra: bool = False
     options: tuple[str, ...] = ()  # of its own, beside Hydra's
     sweeps: bool = True  # whether -m runs it once for each combination
+    # Groups and keys of its config that the command settles itself.
+    settles: tuple[str, ...] = ()
 
 
 COMMANDS = {
     "train": Command(
-        summary="train one head on one backbone and measure it; -m sweeps over several",
+        summary="train a head on a backbone and measure it; -m sweeps over several",
         example="gapfc train head=gap",
+        more=(
+            ("gapfc train head=fc dataset=mnist", "another head, other images"),
+            ("gapfc train -m head=fc,gap seed=0,1,2", "a sweep: six runs"),
+            ("gapfc train sweep=heads", "a sweep from a file: every head"),
+            ("gapfc train resume=outputs/train/…", "go on with a run that was stopped"),
+        ),
         module="gapfc.cli.commands.train",
         config="train",
         under_hydra=True,
     ),
     "transfer": Command(
-        summary="take a source's features to a target (probe, fine-tune, …) and measure what moves",
-        example="gapfc transfer source=outputs/train/… dataset=mnist protocol=linear_probe",
+        summary="take trained features to other images: probe, fine-tune, …",
+        example="gapfc transfer source=outputs/train/… dataset=mnist",
+        more=(
+            ("gapfc transfer source=… dataset=mnist protocol=linear_probe", "in seconds"),
+            ("gapfc transfer source.dataset=digits dataset=mnist", "trains it first"),
+            ("gapfc transfer experiment=transfer_digits", "bundled images"),
+            ("gapfc transfer -m source=… protocol=scratch,finetune", "two runs"),
+        ),
         module="gapfc.cli.commands.transfer",
         config="transfer",
         under_hydra=True,
     ),
     "inspect": Command(
-        summary="feature map, parameters, compute and time of heads, without training",
+        summary="feature map, parameters, compute, time of heads, without training",
         example="gapfc inspect head=fc,gap,nin,spp,sppf",
+        more=(
+            ("gapfc inspect head=fc backbone=resnet18,vgg16_bn", "other backbones"),
+            ("gapfc inspect sweep=heads --json", "every head, as JSON"),
+        ),
         module="gapfc.cli.commands.inspect",
         config="inspect",
         options=("--json",),
@@ -46,16 +66,26 @@ COMMANDS = {
         example="gapfc evaluate outputs --probe shift,size",
         module="gapfc.cli.commands.evaluate",
     ),
+    "export": Command(
+        summary="write a trained model for other programs: ONNX, torch.export, safetensors",
+        example="gapfc export outputs/train/… model.onnx",
+        module="gapfc.cli.commands.export",
+    ),
     "claims": Command(
-        summary="what people say of GAP and fc, each with a verdict from runs made for it",
+        summary="what people say of GAP and fc, tested by runs made for it",
         example="gapfc claims preset=quick",
+        more=(
+            ("gapfc claims only=3", "one claim, by number or name"),
+            ("gapfc claims 'only=[3,8]' dataset=cifar10", "two claims, on other images"),
+        ),
         module="gapfc.cli.commands.claims",
         config="claims",
         under_hydra=True,
         sweeps=False,
+        settles=("head", "seed", "optimizer.lr", "resume", "rerun"),
     ),
     "compare": Command(
-        summary="what the runs say: differences, how sure they are, pictures, a report page",
+        summary="differences between runs, how sure they are, pictures, a report",
         example="gapfc compare outputs --baseline fc --html report.html",
         module="gapfc.cli.commands.compare",
     ),

@@ -83,7 +83,7 @@ def compare(collection: Collection, question: Question, found: int | None = None
     groups = group(runs, by)
     counted = [run for cell in groups for run in cell.runs.values()]
     metric = measure(question.metric, question.direction)
-    _must_be_measured(counted, question.metric)
+    must_be_measured(counted, question.metric)
 
     keys = [cell.values for cell in groups]
     if question.baseline is None:
@@ -133,7 +133,7 @@ def compare(collection: Collection, question: Question, found: int | None = None
         confounds=confounds(ordered, question, chosen),
         confounds_of={label: confounds(pair, question, chosen) for label, pair in pairs.items()},
         notes=[
-            *notes(groups, ordered, metric, choices),
+            *notes(groups, ordered, metric, choices, question.confidence),
             *covered_by_seeds_alone(ordered, images),
             *collection.problems,
         ],
@@ -168,7 +168,8 @@ def _judge(rows: Iterable[Row], margin: float, confidence: float) -> None:
         )
 
 
-def _must_be_measured(runs: Sequence[Run], path: str) -> None:
+def must_be_measured(runs: Sequence[Run], path: str) -> None:
+    """Raises UserError if no run has the number at `path`, naming near ones."""
     if any(metric_of(run, path) is not None for run in runs):
         return
     if any(lookup(run.results, path) is None for run in runs):

@@ -20,10 +20,11 @@ from gapfc.records.predictions import read_predictions
 from gapfc.records.run import Run
 
 Kind = Literal[
-    "feature_map", "same_function", "head_rate", "rate", "ceiling", "epochs", "head_options",
-    "head_parameters",
+    "images", "feature_map", "same_function", "head_rate", "rate", "ceiling", "epochs",
+    "head_options", "head_parameters",
 ]  # fmt: skip
 FEWEST_ERRORS = 30
+DATA = ("dataset", "dataset.classes")
 RATE, HEAD_RATE = "optimizer.lr", "head.lr_multiplier"
 # Options that several heads have, with what counts as their absence.
 OPTIONS: dict[str, Any] = {"hidden": [], "dropout": 0, "bias": True}
@@ -58,9 +59,32 @@ def confounds(
     if len(rows) < 2:
         return []
     asked = {*question.by, *chosen}
-    found = [*_feature_map(rows), *_same_function(rows), *_head_rate(rows, asked)]
+    found = [
+        *_other_images(rows),
+        *_feature_map(rows),
+        *_same_function(rows),
+        *_head_rate(rows, asked),
+    ]
     found += [*_rate(rows, asked), *_ceiling(rows, question), *_epochs(rows, asked)]
     return [*found, *_options(rows, asked), *_parameters(rows)]
+
+
+def _other_images(rows: Sequence[Row]) -> Iterator[Confound]:
+    """Of groups whose baseline was trained and tested on another data set."""
+    data = {
+        row.label: [value_of(_run(row), key).replace(ABSENT, "null") for key in DATA]
+        for row in rows
+    }
+    apart = [row for row in rows if row.baseline in data and data[row.label] != data[row.baseline]]
+    if apart:
+        pairs = listed([f"{row.label} with {row.baseline}" for row in apart[:3]])
+        more = f" and {len(apart) - 3} more" if len(apart) > 3 else ""
+        yield Confound(
+            "images",
+            _labels(apart),
+            f"different data sets are compared, not heads on the same images: {pairs}{more}",
+            "another data set",
+        )
 
 
 def _feature_map(rows: Sequence[Row]) -> Iterator[Confound]:
@@ -128,7 +152,7 @@ def _rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
     rows = [row for row in rows if value_of(_run(row), "protocol") != "linear_probe"]
     rates = {value_of(_run(row), RATE) for row in rows}
     if RATE not in asked and len(rates) == 1 and ABSENT not in rates and _heads_differ(rows):
-        where = "" if "transfer" in _run(rows[0]).results else "see +sweep=learning_rate and "
+        where = "" if "transfer" in _run(rows[0]).results else "see sweep=learning_rate and "
         yield Confound(
             "rate",
             _labels(rows),

@@ -4,7 +4,7 @@ A run that never reached the target is *censored*: it would have taken longer th
 Leaving it out, or counting its last epoch, makes a slow group look fast. So a group is described by
 its median, with a censored run counted as slower than all others: that is right whenever the
 censored runs would indeed have come last, and is ">12" when half of the runs or more never got
-there. The share of runs that did ("2/3 reached") is always shown beside it.
+there. The share of runs that did ("2/3") is always shown beside it.
 """
 
 from __future__ import annotations
@@ -60,12 +60,16 @@ class TimeToTarget:
         return sum(times) / len(times) if times else None
 
     def text(self) -> str:
-        """`7.2`, `8.1 (2/3 reached)`, `>12 (1/3 reached)`."""
+        """`7.2`, `8.1 (2/3)` if two of three runs got there, `>12 (1/3)`."""
         median = self.median
         if median is None:
             return NOTHING
-        told = f"{median:.1f}" if math.isfinite(median) else f">{self.budget:.4g}"
-        return told if self.count == self.total else f"{told} ({self.count}/{self.total} reached)"
+        told = f"{median:.1f}" if math.isfinite(median) else f">{_short(self.budget)}"
+        return told if self.count == self.total else f"{told} ({self.count}/{self.total})"
+
+
+def _short(budget: float) -> str:
+    return f"{budget:.1f}".removesuffix(".0")
 
 
 def default_target(runs: Sequence[Run]) -> float | None:

@@ -110,7 +110,7 @@ def distinct_configs(runs: Iterable[Run]) -> list[Mapping[str, Any]]:
     return list({id(run.config): run.config for run in runs}.values())
 
 
-def near(word: str, candidates: Iterable[str], most: int = 6) -> list[str]:
+def near(word: str, candidates: Iterable[str], most: int = 3) -> list[str]:
     """Candidates that look like `word` or share its last part, the likeliest first."""
     names = list(candidates)
     last = word.rpartition(".")[2]

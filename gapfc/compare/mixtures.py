@@ -7,11 +7,13 @@ seed: two runs of `fc` with other hidden layers are two groups, `--by head,head.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gapfc.compare.fields import (
+    ABSENT,
     ALIASES,
     distinct_configs,
     flatten,
@@ -20,6 +22,7 @@ from gapfc.compare.fields import (
     value_of,
 )
 from gapfc.compare.groups import Values
+from gapfc.compare.where import Condition
 from gapfc.errors import UserError
 from gapfc.formatting import plural, printable
 from gapfc.records.identity import is_as_before, is_execution, is_identity
@@ -40,6 +43,8 @@ SOURCE_FIELDS = ("head", "dataset", "backbone", "classes", "group")
 SOURCE_GROUP = "transfer.source.group"
 # Which images are held out. It may differ with the seed, as in `dataset.split_seed=${seed}`.
 SPLIT = "dataset.split_seed"
+RATE = "optimizer.lr"
+MOST_TOLD = 8  # settings, each in a line of its own
 
 
 def refuse_mixtures(runs: Sequence[Run], by: Sequence[str]) -> None:
@@ -47,6 +52,13 @@ def refuse_mixtures(runs: Sequence[Run], by: Sequence[str]) -> None:
 
     Call it before re-runs are set aside: a run at another learning rate is not a re-run.
     """
+    mixed = _mixed(runs, by)
+    if mixed:
+        raise UserError(_explain(mixed, runs, by))
+
+
+def _mixed(runs: Sequence[Run], by: Sequence[str]) -> dict[str, dict[str, int]]:
+    """What runs differ in besides `by`, with the number of runs of each value."""
     settings = {id(config): _settings(config) for config in distinct_configs(runs)}
     # There may be thousands of runs, but only a few kinds.
     kinds = Counter(
@@ -74,8 +86,7 @@ def refuse_mixtures(runs: Sequence[Run], by: Sequence[str]) -> None:
             counts[value] += count
         if any(len(values) > 1 for values in seen.values()):
             mixed[key] = counts
-    if mixed:
-        raise UserError(_explain(_collapse(mixed), by))
+    return _collapse(mixed)
 
 
 def execution_notes(runs: Sequence[Run]) -> list[str]:
@@ -160,7 +171,7 @@ def _owned(leaf: str, by: Iterable[str]) -> bool:
     )
 
 
-def _collapse(mixed: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+def _collapse(mixed: Mapping[str, dict[str, int]]) -> dict[str, dict[str, int]]:
     """One line for a node that differs as a whole: `dataset`, not each key below it."""
     nodes = {key.rpartition(".")[0] for key in mixed if key.endswith((".name", "._target_"))}
     names = {path: alias for alias, path in ALIASES.items()}
@@ -178,20 +189,49 @@ def _collapse(mixed: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
     return short
 
 
-def _explain(mixed: dict[str, dict[str, int]], by: Sequence[str]) -> str:
-    mixed = {printable(key): counts for key, counts in mixed.items()}
+def _explain(mixed: Mapping[str, Mapping[str, int]], runs: Sequence[Run], by: Sequence[str]) -> str:
     lines = [f"these runs differ in more than {', '.join(by)}; they are not mixed:"]
-    for key, counts in list(mixed.items())[:8]:
+    for key, counts in list(mixed.items())[:MOST_TOLD]:
         ranked = sorted(counts.items(), key=lambda item: -item[1])
         told = [f"{value} ({plural(n, 'run')})" for value, n in ranked[:6]]
-        lines.append(f"  {key}: {', '.join(told)}{', …' if len(ranked) > 6 else ''}")
-    if len(mixed) > 8:
-        lines.append(f"  and {len(mixed) - 8} more: {', '.join(list(mixed)[8:20])}")
-    # Training runs among transfer runs explain most other differences.
-    first = "command" if "command" in mixed else next(iter(mixed))
-    value = max(mixed[first].items(), key=lambda item: item[1])[0]
-    keep = f"Keep some with --where {first}={value}"
-    if first != "command":
-        keep += f", or tell them apart: --by {','.join([*by, *list(mixed)[:3]])}"
-    lines.append(keep)
-    return "\n".join(lines)
+        lines.append(f"  {printable(key)}: {', '.join(told)}{', …' if len(ranked) > 6 else ''}")
+    if len(mixed) > MOST_TOLD:
+        others = ", ".join(map(printable, list(mixed)[MOST_TOLD : MOST_TOLD + 12]))
+        lines.append(f"  and {len(mixed) - MOST_TOLD} more: {others}")
+    hints = []
+    if conditions := _keep(runs, by):
+        typed = shlex.join(word for each in conditions for word in ("--where", str(each)))
+        hints.append(f"Keep some of them: {typed}")
+    if len(mixed) <= MOST_TOLD or not hints:
+        hints.append(f"Tell them apart: --by {shlex.quote(','.join([*by, *mixed]))}")
+    if list(mixed) == [RATE]:
+        hints.append(f"Take each at its best on validation: --choose {RATE}")
+    return "\n".join([*lines, *map(printable, hints)])
+
+
+def _keep(runs: Sequence[Run], by: Sequence[str]) -> list[Condition]:
+    """What leaves only runs that may be compared, those of the most common values; empty if none.
+
+    Where a group would have to go for that, as gap has no `head.hidden=[512]`, there is none.
+    """
+    kept: list[Condition] = []
+    groups = len({_group(run, by) for run in runs})
+    left = list(runs)
+    while mixed := _mixed(left, by):
+        key = next(iter(mixed))
+        counts = Counter(_or_null(value_of(run, key)) for run in left)
+        common = counts.most_common(1)[0][0]
+        values = {value for run in left if _or_null(value := value_of(run, key)) == common}
+        kept.append(Condition(key, tuple(sorted(values)), negated=False))
+        before, left = len(left), [run for run in left if kept[-1].holds(run)]
+        if len(left) == before or len({_group(run, by) for run in left}) < min(2, groups):
+            return []
+    return kept
+
+
+def _group(run: Run, by: Sequence[str]) -> Values:
+    return tuple(value_of(run, key) for key in by)
+
+
+def _or_null(value: str) -> str:
+    return "null" if value == ABSENT else value

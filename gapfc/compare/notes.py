@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+
+from scipy import special
 
 from gapfc.compare.choose import Choice
 from gapfc.compare.fields import ABSENT, metric_of, value_of
@@ -35,7 +38,11 @@ def constants(runs: Sequence[Run], by: Sequence[str]) -> dict[str, str]:
 
 
 def notes(
-    groups: Sequence[Group], rows: Sequence[Row], metric: Measure, choices: Sequence[Choice]
+    groups: Sequence[Group],
+    rows: Sequence[Row],
+    metric: Measure,
+    choices: Sequence[Choice],
+    confidence: float,
 ) -> list[str]:
     """What a reader of the table might wrongly take for granted, one sentence each."""
     runs = [run for group in groups for run in group.runs.values()]
@@ -54,7 +61,23 @@ def notes(
         told.append(
             f"{len(reruns)} older run(s) of a seed that was run again do not count: {names}{more}"
         )
-    return [*told, *_missing(rows, metric), *_chosen(choices, rows), *_transfer(runs)]
+    told += [*_few_seeds(rows, confidence), *_missing(rows, metric), *_chosen(choices, rows)]
+    return [*told, *_transfer(runs)]
+
+
+def _few_seeds(rows: Sequence[Row], confidence: float) -> Iterator[str]:
+    """That intervals are wide because two seeds say little of the spread between seeds."""
+    if all(row.n < 3 for row in rows) and any(row.interval for row in rows if row.n == 2):
+        two, three, five = (_half(n, confidence) for n in (2, 3, 5))
+        yield (
+            f"2 seeds make wide intervals; at the same spread, 3 would make one over seeds "
+            f"{two / three:.1f} times narrower, 5 would {two / five:.1f} times"
+        )
+
+
+def _half(seeds: int, confidence: float) -> float:
+    """Half of the width of a mean's interval, in standard deviations."""
+    return float(special.stdtrit(seeds - 1, 0.5 + confidence / 2)) / math.sqrt(seeds)
 
 
 def covered_by_seeds_alone(rows: Sequence[Row], images: Images | None) -> Iterator[str]:

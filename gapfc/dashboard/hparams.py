@@ -12,6 +12,7 @@ from tensorboard.plugins.hparams.hparams_plugin import HParamsPlugin
 from gapfc.formatting import printable
 from gapfc.tensorboard.hparams import (
     COLUMNS,
+    COMPONENTS,
     EPOCHS_TO,
     PROTOCOL,
     SOURCE,
@@ -55,9 +56,11 @@ class _Together(backend_context.Context):  # type: ignore[misc]
             for name, value in start.hparams.items():
                 values[name].append(value)
         shown = [name for name in (*COLUMNS, PROTOCOL, SOURCE) if name in values]
-        others = sorted(
-            name for name in values.keys() - set(shown) if len(set(map(_text, values[name]))) > 1
-        )
+        others = [
+            name
+            for name in sorted(values.keys() - set(shown), key=_place)
+            if len(set(map(_text, values[name]))) > 1
+        ]
         experiment = api_pb2.Experiment(
             hparam_infos=[_info(name, values[name], name in shown) for name in (*shown, *others)]
         )
@@ -91,6 +94,12 @@ def _is_share(text: str) -> bool:
         return 0 < float(text) <= 1
     except ValueError:
         return False
+
+
+def _place(name: str) -> tuple[bool, bool, int, str]:
+    """Names of components before numbers, and those before long lists of options."""
+    at = COMPONENTS.index(name) if name in COMPONENTS else len(COMPONENTS)
+    return name.endswith(" options"), name not in COMPONENTS, at, name
 
 
 def _info(name: str, values: list[Value], shown: bool) -> api_pb2.HParamInfo:

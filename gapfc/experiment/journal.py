@@ -111,6 +111,7 @@ class Journal:
         scalars = {tag: row.get(name) for name, tag in tags.items()}
         self._tensorboard.scalars(scalars, row["step"])
         self._heading()
+        left = self._left.after(row["epoch"])
         log.info(
             "%7s %8.4f %9s  %8.4f %9s %s %12.0f %12s",
             f"{row['epoch']}/{self._epochs}",
@@ -120,7 +121,7 @@ class Journal:
             _percent(row["val_accuracy"]),
             "*" if improved else " ",
             row["images_per_second"],
-            _time(self._left.after(row["epoch"])),
+            NOTHING if left is None else duration(left),
         )
 
     def close(self) -> None:
@@ -132,7 +133,9 @@ class Journal:
         """What the bar says, as tqdm's `bar_format`."""
         wide = _columns() >= WIDE
         batches = f", batch {done}/{total}" if wide else ""
-        told = [f"{_time(self._left.within())} left", *self._sampled[: None if wide else 2]]
+        left = self._left.within()
+        told = [] if left is None else [f"{duration(left)} left"]
+        told += self._sampled[: None if wide else 2]
         return (
             f"epoch {epoch + 1}/{self._epochs}{batches} {{percentage:3.0f}}%|{{bar}}| "
             f"{', '.join(told)}"
@@ -155,7 +158,3 @@ def _columns() -> int:
 
 def _percent(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.2%}"
-
-
-def _time(seconds: float | None) -> str:
-    return NOTHING if seconds is None else duration(seconds)

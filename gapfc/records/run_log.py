@@ -9,6 +9,8 @@ from pathlib import Path
 
 from gapfc.system.terminal import LineFormatter
 
+_FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
+
 
 @contextmanager
 def holding() -> Iterator[MemoryHandler]:
@@ -30,7 +32,7 @@ def recording(folder: Path, held: MemoryHandler | None = None) -> Iterator[None]
     """Append what is held, and what gapfc logs while the context lasts, to run.log in `folder`."""
     logger = logging.getLogger("gapfc")
     handler = _RunLog(folder / "run.log", encoding="utf-8")
-    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)-7s %(message)s"))
+    handler.setFormatter(LineFormatter(_FORMAT, "%Y-%m-%d %H:%M:%S"))
     if held is not None:
         held.setTarget(handler)
         held.flush()

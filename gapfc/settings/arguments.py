@@ -82,7 +82,7 @@ def _check_swept(override: Override, config: dict[str, Any]) -> None:
         typed = override.input_line or ""
         takes = str(error).rpartition("; got ")[0]
         raise UserError(
-            f"{typed} is several values, as for a sweep, but {takes}: "
+            f"{typed} is several values, as for a sweep. {takes}: "
             f"'{key}=[{typed.partition('=')[2]}]'"
         ) from error
 

@@ -1,7 +1,8 @@
 """Compose settings outside a run: for help, for errors, and for tables of several models."""
 
+import re
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import NoReturn
@@ -18,6 +19,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from gapfc.errors import UserError
+from gapfc.settings.kinds import fixed_values
+from gapfc.settings.nodes import plain
 from gapfc.settings.paths import SEARCH_PATH
 
 # What Hydra raises for settings it cannot compose; its parser recurses into brackets.
@@ -27,6 +30,15 @@ CLAIM = "claim"  # a folder beside the groups, of files that are no settings
 # Groups of which a run has one choice, from the start. Those of other groups are laid over them.
 ONE_CHOICE = ("backbone", "head", "dataset", "augment", "optimizer", "schedule")
 PRESET = "preset"  # the same of `gapfc claims`
+# Keys that take the name of a choice of a group.
+NAMED = {
+    "source.dataset": "dataset",
+    "source.head": "head",
+    "source.backbone": "backbone",
+    "head.match_parameters_of": "head",
+    "only": CLAIM,
+}
+LAID_OVER = ("experiment", "sweep")
 
 
 def parsed(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
@@ -92,13 +104,24 @@ class Composer:
         return self.loader.load_configuration(config_name, chosen, run_mode=run_mode)
 
     def matches(self, config_name: str, word: str) -> list[str]:
-        """Keys that begin with `word`, and the value in force for `key=`; for tab completion.
+        """What `word` can become: keys, and for `key=` the value in force and all that are fixed.
 
         Raises one of CompositionError.
         """
-        return [
-            str(found) for found in CompletionPlugin._get_matches(self.compose(config_name), word)
-        ]
+        config = self.compose(config_name)
+        found = [str(match) for match in CompletionPlugin._get_matches(config, word)]
+        key, equals, typed = word.partition("=")
+        if equals and f"{key}=" in CompletionPlugin._get_matches(config, key):
+            begun, comma, last = typed.rpartition(",")
+            named = self.choices(NAMED[key]) if key in NAMED else []
+            others = [*fixed_values(key, plain(config)), *named]
+            taken = begun.split(",") if comma else []
+            found += [
+                f"{key}={begun}{comma}{value}"
+                for value in others
+                if value.startswith(last) and value not in taken
+            ]
+        return sorted(set(found))
 
     def files(self, config_name: str) -> list[tuple[str, str]]:
         """Every file that went into the settings, in order, as (path, package)."""
@@ -126,11 +149,26 @@ class Composer:
             if group not in ("hydra", CLAIM) and not group.startswith("_")
         }
 
-    def offered(self, config_name: str) -> dict[str, list[str]]:
-        """Of `groups`, those that mean something to this command."""
+    def offered(self, config_name: str, settled: Container[str] = ()) -> dict[str, list[str]]:
+        """Of `groups`, those that mean something to this command, and their choices that do.
+
+        settled: groups that the command settles itself.
+        """
         # Presets are of claims, which make their own experiments and sweeps.
-        others = ("experiment", "sweep") if config_name == "claims" else ("preset",)
-        return {group: names for group, names in self.groups().items() if group not in others}
+        others = LAID_OVER if config_name == "claims" else (PRESET,)
+        found = {}
+        for group, names in self.groups().items():
+            if group in LAID_OVER:
+                names = [name for name in names if self._is_for(config_name, f"{group}/{name}")]
+            if group not in others and group not in settled:
+                found[group] = names
+        return found
+
+    def _is_for(self, config_name: str, path: str) -> bool:
+        """Whether an experiment or a sweep is for this command, by the commands in its comments."""
+        made_for = "train" if config_name == "inspect" else config_name
+        told = re.findall(r"^#\s+gapfc (train|transfer)\b", self.text(path), re.M)
+        return made_for in told or not told
 
     def choices(self, folder: str) -> list[str]:
         """The files in a folder of configs, without those that others build on (`_base`)."""

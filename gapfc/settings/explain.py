@@ -19,9 +19,8 @@ from omegaconf.errors import (
 
 from gapfc.errors import UserError
 from gapfc.formatting import first_line
-from gapfc.settings.compose import Composer, CompositionError, listed
+from gapfc.settings.compose import CLAIM, Composer, CompositionError, listed
 from gapfc.settings.kinds import ARGUMENTS, KINDS
-from gapfc.settings.nodes import plain
 
 
 def explain(error: BaseException, command: str, config_name: str, arguments: list[str]) -> str:
@@ -36,6 +35,8 @@ def _explained(error: BaseException, command: str, config_name: str, arguments: 
         return "a value is nested too deeply: settings are numbers, words and lists of them"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _unknown_choice(error.missing_cfg_file, error.options or (), Composer(arguments))
+    if isinstance(error, OverrideParseException) and str(error.override).isalnum():
+        return _without_value(str(error.override), command, config_name, Composer([]))
     if isinstance(error, OverrideParseException):
         return (
             f"cannot read {error.override!r}: settings are written key=value.\n"
@@ -52,7 +53,7 @@ def _explained(error: BaseException, command: str, config_name: str, arguments: 
         key, _, values = typed.partition("=")
         or_list = f", or write '{key}=[{values}]' for a list"
         kind = KINDS.get(key) or ARGUMENTS.get(key)
-        as_list = plain(OmegaConf.from_dotlist([f"x=[{values}]"]))["x"]
+        as_list = OmegaConf.to_container(OmegaConf.create(f"[{values}]"))
         takes_list = kind is None or kind.allows(as_list)
         if key in Composer(arguments).groups() or not takes_list:
             or_list = ""
@@ -101,6 +102,23 @@ def _unknown_choice(path: str, options: Sequence[str], composer: Composer) -> st
     near = _near(choice, choices)
     own = "" if composer.config_dir else f", and those in {group}/ of a --config-dir"
     return f"{group}={choice}: no such {group}{near}\n{group} takes {', '.join(choices)}{own}"
+
+
+def _without_value(word: str, command: str, config_name: str, composer: Composer) -> str:
+    """Say of a word that stands alone what it may be the key or the value of."""
+    groups = composer.offered(config_name)
+    meant = [f"{group}={word}" for group, choices in groups.items() if word in choices]
+    if config_name == "claims" and (word.isdigit() or word in composer.choices(CLAIM)):
+        meant.append(f"only={word}")
+    if word in groups:
+        said = f"'{word}' needs a choice: {word}={groups[word][0]}, for example"
+    elif word in composer.compose(config_name):
+        said = f"'{word}' needs a value: {word}=…"
+    elif meant:
+        said = f"'{word}' is no setting; did you mean {' or '.join(meant)}?"
+    else:
+        said = f"'{word}' is no setting: those are written key=value"
+    return f"{said} (gapfc {command} --help)"
 
 
 def unknown_key(key: str, command: str, config_name: str, composer: Composer) -> str:

@@ -18,15 +18,20 @@ from gapfc.validators import alternatives, bounds, is_number, is_text, is_whole,
 
 @dataclass(frozen=True)
 class Kind:
-    """Values of which `allows` is true; `takes` names them to a user."""
+    """Values of which `allows` is true; `takes` names them to a user.
+
+    `fixed`: words among them, as they are typed.
+    """
 
     takes: str
     allows: Callable[[Any], bool]
+    fixed: tuple[str, ...] = ()
 
     def __or__(self, other: "Kind") -> "Kind":
         return Kind(
             f"{self.takes}, or {other.takes}",
             lambda value: self.allows(value) or other.allows(value),
+            (*self.fixed, *other.fixed),
         )
 
 
@@ -51,7 +56,9 @@ def number(
 
 def words(*choices: str) -> Kind:
     """One of `choices`."""
-    return Kind(alternatives(choices), lambda value: isinstance(value, str) and value in choices)
+    return Kind(
+        alternatives(choices), lambda value: isinstance(value, str) and value in choices, choices
+    )
 
 
 def several(item: Kind, takes: str, least: int = 0, most: int = 1000) -> Kind:
@@ -70,8 +77,8 @@ def pair(item: Kind) -> Kind:
 
 
 # The upper ends are beyond all reason; they keep numbers within what torch and memory can hold.
-NULL = Kind("null", lambda value: value is None)
-FLAG = Kind("true or false", lambda value: isinstance(value, bool))
+NULL = Kind("null", lambda value: value is None, ("null",))
+FLAG = Kind("true or false", lambda value: isinstance(value, bool), ("true", "false"))
 AUTO = words("auto")
 TEXT = Kind("a name", is_text)
 PATH = Kind("a path", is_text)
@@ -198,7 +205,11 @@ _ARGUMENTS: dict[str, dict[str, Kind]] = {
         "architecture": TEXT,
         "weights": Kind("DEFAULT, a name of torchvision's weights, a path", is_text) | NULL,
         "stem": words("imagenet", "small"),
-        "depth": Kind("20, 32, 44, 56 or 110", lambda value: is_whole(value) and value in DEPTHS),
+        "depth": Kind(
+            "20, 32, 44, 56 or 110",
+            lambda value: is_whole(value) and value in DEPTHS,
+            tuple(map(str, DEPTHS)),
+        ),
         "dropout": SHARE,
         "maps": WIDTH | NULL,
         "widths": several(WIDTH, f"{WIDTHS} [64, 128]", 1),
@@ -333,11 +344,22 @@ def check_value(key: str, value: object, config: Mapping[str, Any]) -> None:
 
     Raises UserError.
     """
+    kind = _kind(key, config)
+    if kind is not None and not kind.allows(value) and not _from_source(key, value, config):
+        refuse(key, kind.takes, value)
+
+
+def fixed_values(key: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The words that `key` takes, such as auto, cpu and cuda; config: as for `check_value`."""
+    kind = _kind(key, config)
+    return kind.fixed if kind is not None else ()
+
+
+def _kind(key: str, config: Mapping[str, Any]) -> Kind | None:
     kind = KINDS.get(key)
     if kind is None and _is_ours(config.get(key.partition(".")[0])):
         kind = ARGUMENTS.get(key)
-    if kind is not None and not kind.allows(value) and not _from_source(key, value, config):
-        refuse(key, kind.takes, value)
+    return kind
 
 
 def _check_below(

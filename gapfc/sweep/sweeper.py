@@ -128,7 +128,7 @@ class Sweeper(BasicSweeper):
             after = len(todo) - done - 1
             print(
                 f"\n[run {self.runs.index(run) + 1} of {len(self.runs)}]: {self.words[run]}"
-                f" · {after} left after it{ends(left)}",
+                f" · {f'{after} left after it' if after else 'the last'}{ends(left)}",
                 flush=True,
             )
             outcome = self._launch([run])[run]

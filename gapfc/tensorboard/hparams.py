@@ -128,14 +128,17 @@ def metric_infos(titles: Mapping[str, str]) -> Sequence[api_pb2.MetricInfo]:
 
 
 def start_summary(
-    config: Mapping[str, Any], group: str, seconds: float, more: Mapping[str, str]
+    config: Mapping[str, Any],
+    group: str,
+    seconds: float,
+    more: Mapping[str, str] | None = None,
 ) -> Summary:
     """The run's row. group: the hash that the runs of one row share; seconds: since 1970.
 
     The row's name says what is not among the columns, or not in all tables.
     """
     values = settings(config, more)
-    named = [values["dataset"], values["head"], more.get(PROTOCOL), group[:GROUP_DIGITS]]
+    named = [values["dataset"], values["head"], values.get(PROTOCOL), group[:GROUP_DIGITS]]
     row = " ".join(str(part) for part in named if part)
     start = SessionStartInfo(group_name=printable(row), start_time_secs=seconds)
     for name, value in values.items():

@@ -129,7 +129,11 @@ def _layout(margins: Sequence[Margin]) -> layout_pb2.Layout:
 
 def _tags(margin: Margin) -> list[str]:
     """Of mean, lower and upper. What is before the first slash is a section of TIME SERIES."""
-    section, measure = (text.replace("/", "∕") for text in (margin.section, margin.measure))
+    # A chart of tags with parentheses stays empty.
+    section, measure = (
+        text.translate({ord("/"): "∕", ord("("): "[", ord(")"): "]"})
+        for text in (margin.section, margin.measure)
+    )
     bounds = f"interval over seeds: {section}/{measure}"
     return [f"all seeds: {section}/{measure}", f"{bounds}/lower", f"{bounds}/upper"]
 

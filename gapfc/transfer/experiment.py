@@ -126,6 +126,8 @@ class Transfer(Experiment):
             facts["head"],
             "" if accuracy is None else f" ({accuracy:.2%} there)",
         )
+        if not self.protocol.trains:
+            log.info("  epochs    none: its Linear is solved for, whatever trainer.epochs says")
         if self.protocol.probes and not progress.step:
             self._solve_probe()
             if self.protocol.trains:

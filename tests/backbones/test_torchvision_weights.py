@@ -119,10 +119,15 @@ def test_files_that_cannot_be_loaded(state, tmp_path):
 
 
 def test_missing_file_or_unknown_name(tmp_path):
-    with pytest.raises(UserError, match=r"no such file.*one of DEFAULT, IMAGENET1K_V1"):
+    with pytest.raises(UserError, match=r"no such file.*one of DEFAULT, IMAGENET1K_V1\."):
         Torchvision(ARCHITECTURE, weights=str(tmp_path / "absent.pth"))
     with pytest.raises(UserError, match="no such file"):
         Torchvision(ARCHITECTURE, weights=str(tmp_path))  # a folder
+
+
+def test_a_misspelt_name_is_guessed():
+    with pytest.raises(UserError, match=r"; did you mean IMAGENET1K_V1\?"):
+        Torchvision(ARCHITECTURE, weights="imagenet1k_v3")
 
 
 def test_torchvisions_names_use_its_cache(state, tmp_path, monkeypatch):

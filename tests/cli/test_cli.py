@@ -75,6 +75,27 @@ def test_version(gapfc):
         (["train", "-m", "head=gap,gapp"], "head=gapp: no such head"),
         (["inspect", "head=gap,gapp"], "head=gapp: no such head"),
         (["-sc", "install=tcsh"], "bash, zsh, fish"),
+        (["-hlep"], "no option -hlep; did you mean --help? (gapfc --help)"),
+        (["xyzzy"], "no command 'xyzzy'. There are train, transfer"),
+        (["train", "head"], "'head' needs a choice: head=fc, for example"),
+        (["train", "seed"], "'seed' needs a value: seed=…"),
+        (["train", "nin"], "'nin' is no setting; did you mean backbone=nin or head=nin?"),
+        (["train", "xyzzy"], "'xyzzy' is no setting: those are written key=value"),
+        (["claims", "3"], "'3' is no setting; did you mean only=3?"),
+        (["claims", "translation"], "did you mean only=translation?"),
+        (["train", "seed="], "seed takes a whole number from 0 to 2^63 - 1; got nothing"),
+        (["train", "head=[gap]"], "(several, without brackets, with -m); got [gap]"),
+        (["train", "experiment=fashon_mnist"], "experiment=fashon_mnist: no such experiment; did"),
+        (["train", "experiment=a,b"], "experiment=a,b is several values: add -m to run once"),
+        (["train", "trainer.epochs=1,2"], "trainer.epochs=1,2 is several values: add -m"),
+        (["train", "head.hidden=[8],[9]"], "head.hidden=[8],[9] is several values: add -m"),
+        (["train", "head=middle"], "sppf, and those in head/ of a --config-dir"),
+        (["train", "--config-dir", "nowhere"], "--config-dir nowhere: there is no such folder"),
+        (["train", "--config-dir"], "--config-dir/-cd: expected one argument"),
+        (["train", "dataset.workers=500"], "takes a whole number from 0 to 128, or auto; got 500"),
+        (["claims", "only=transfr"], "only=transfr: no such claim; did you mean transfer?"),
+        (["claims", "only=[3,11]"], "only=11: no such claim. There are 1 (parameters), 2 ("),
+        (["claims", "-m", "only=3"], "gapfc claims makes its own sweeps: leave out -m"),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_or_two_lines(gapfc, arguments, words):
@@ -110,6 +131,42 @@ def test_help_explains_every_key_by_the_comments_of_the_files(gapfc):
             assert f"{key}=" in joined
             assert comment.split(",")[0].split(":")[0] in joined
     assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if COMMANDS[name].config])
+def test_help_fits_a_terminal_and_begins_with_commands_to_type(gapfc, command):
+    done = gapfc(command, "--help", env={"COLUMNS": "80"})
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    typed = [line.partition("$ ")[2] for line in lines[:12] if line.startswith("  $ ")]
+    assert typed[0] == COMMANDS[command].example
+    more = [re.split("  +", line)[0] for line in typed[1:]]
+    assert more == [words for words, _ in COMMANDS[command].more]
+    assert not re.search(r"^  \+", done.stdout.partition("Options")[0], re.M)  # no plus to type
+
+
+def test_help_of_claims_lists_them_and_nothing_that_they_settle(gapfc):
+    said = gapfc("claims", "--help", env={"COLUMNS": "100"}).stdout
+    numbers = re.findall(r"^ +(\d+)  \w+ +[A-Z]", said, re.M)
+    assert numbers == [str(number) for number in range(1, 11)]
+    assert "   3  translation          GAP is more robust to translation than fully" in said
+    assert not re.search(r"^ +(head|seed|optimizer\.lr|resume|rerun)=", said, re.M)
+    assert "--multirun" not in said
+    assert "preset.seeds=[0, 1, 2, 3, 4]" in said
+
+
+def test_what_claims_settle_is_what_they_refuse():
+    from gapfc.cli.commands.claims import SETTLED
+
+    assert set(COMMANDS["claims"].settles) == {"head", *SETTLED}
+
+
+@pytest.mark.parametrize("word", ["experiment=fashion_mnist", "+experiment=fashion_mnist"])
+@pytest.mark.parametrize("command", ["train", "inspect"])
+def test_an_experiment_is_chosen_with_or_without_a_plus(gapfc, command, word):
+    done = gapfc(command, word, "--cfg", "job", "-p", "dataset")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "name: fashion_mnist\n" in done.stdout
 
 
 def test_every_key_of_train_is_explained():
@@ -211,6 +268,16 @@ def completions(line):
         ("gapfc inspect --js", ["--json"]),
         ("python -m gapfc insp", ["inspect"]),
         ("gapfc nothing ", []),
+        ("gapfc train exp", ["experiment="]),
+        ("gapfc train +exp", ["+experiment="]),
+        ("gapfc train experiment=fash", ["experiment=fashion_mnist"]),
+        ("gapfc train experiment=transfer", []),
+        ("gapfc transfer protocol=f", ["protocol=finetune"]),
+        ("gapfc train trainer.device=c", ["trainer.device=cpu", "trainer.device=cuda"]),
+        ("gapfc claims --mul", []),
+        ("gapfc claims head=", []),
+        ("gapfc claims seed=", []),
+        ("gapfc claims only=transl", ["only=translation"]),
     ],
 )
 def test_completion_words(line, expected):
@@ -225,15 +292,18 @@ DRIVE = {
                 _gapfc_complete; echo "${COMPREPLY[@]}"; }
         ask "gapfc trai" gapfc trai
         ask "gapfc train head=ga" gapfc train head = ga
+        ask "gapfc train trainer.device=c" gapfc train trainer.device = c
         ask "gapfc train --mul" gapfc train --mul""",
     "zsh": """
         compdef() { :; }; eval "$(gapfc -sc install=zsh)"
         compadd() { while [[ $1 != -- ]]; do shift; done; shift; print -r -- "$@"; }
         ask() { words=("$@"); CURRENT=$#; _gapfc_complete; }
-        ask gapfc trai; ask gapfc train head=ga; ask gapfc train --mul""",
+        ask gapfc trai; ask gapfc train head=ga
+        ask gapfc train trainer.device=c; ask gapfc train --mul""",
     "fish": """
         gapfc -sc install=fish | source
-        for line in "gapfc trai" "gapfc train head=ga" "gapfc train --mul"
+        for line in "gapfc trai" "gapfc train head=ga" "gapfc train trainer.device=c" \\
+            "gapfc train --mul"
             complete -C $line
         end""",
 }
@@ -252,8 +322,10 @@ def test_completion_in_a_shell(shell, tmp_path):
         capture_output=True,
         text=True,
     )
-    stem = "" if shell == "bash" else "head="  # bash keeps what stands before the =
-    assert done.stdout.split() == ["train", f"{stem}gap", f"{stem}gapgmp", "--multirun"]
+    # Bash keeps what stands before the =.
+    head, device = ("", "") if shell == "bash" else ("head=", "trainer.device=")
+    words = ["train", f"{head}gap", f"{head}gapgmp", f"{device}cpu", f"{device}cuda", "--multirun"]
+    assert done.stdout.split() == words
     assert done.returncode == 0
 
 

@@ -87,7 +87,7 @@ def test_a_matrix_for_each_group(three, sheet):
     titles = {axes.get_title(loc="left"): axes for axes in shown}
     assert set(titles) == {"fc (baseline)", "gap"}
     fc = titles["fc (baseline)"]
-    assert fc.images[0].get_array()[0] == pytest.approx([62.5, 37.5, 0])
+    assert fc.images[0].get_array()[0].tolist() == pytest.approx([62.5, 37.5, 0])
     assert {text.get_text() for text in fc.texts} == {"62", "38", "25", "75"}
 
 

@@ -34,7 +34,7 @@ def test_what_fc_and_gap_differ_in_by_default(sweep):
     found = compared(sweep)
     assert kinds(found) == {
         "rate": "one learning rate for all, 0.05: no rate was chosen for each head "
-        "(see +sweep=learning_rate and --choose optimizer.lr)",
+        "(see sweep=learning_rate and --choose optimizer.lr)",
         "head_options": "heads differ in hidden and dropout, not in their pooling alone: fc has "
         "hidden=[512], dropout=0.5; gap, spp and nin have none of them",
         "head_parameters": "head parameters differ up to 819-fold: nin 5.13k, fc 4.20M "

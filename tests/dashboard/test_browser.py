@@ -1,23 +1,19 @@
 """What a person sees: TensorBoard's pages of a real sweep, in headless Chromium."""
 
-import shutil
 import subprocess
 import sys
 import time
 
 import pytest
+from browsing import chromium
 from serving import dashboard, names
 
 from gapfc.tensorboard.custom_scalars import CHARTS
 
 HEADS, SEEDS = ("gap", "fc"), (0, 1)
 RUNS = names(HEADS, SEEDS)
-MEANS = {f"all seeds (comparison)/{head}" for head in HEADS}
-CHROMIUM_OPTIONS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage",
-    "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--window-size=1500,1400",
-)  # fmt: skip
+SECTION = "digits, convnet"
+MEANS = {f"all seeds/{SECTION}/{head}" for head in HEADS}
 # TensorBoard nests shadow roots, which no CSS selector crosses.
 FIND = """
 const found = [];
@@ -43,21 +39,8 @@ def gapfc(*arguments):
 
 @pytest.fixture(scope="module")
 def driver():
-    pytest.importorskip("selenium", reason="needs selenium: pip install 'gapfc[browser]'")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    control = shutil.which("chromedriver")
-    if not browser or not control:
-        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for option in CHROMIUM_OPTIONS:
-        options.add_argument(option)
-    driver = webdriver.Chrome(options=options, service=Service(control))
-    yield driver
-    driver.quit()
+    with chromium(1500, 1400) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +51,6 @@ def served(driver, tmp_path_factory):
         "backbone.widths=[8,16,16,16]", "trainer.epochs=2", "dataset.train_limit=200",
         f"output_root={outputs}",
     )  # fmt: skip
-    gapfc("compare", outputs, "--out", outputs / "comparison")
     with dashboard(outputs) as served:
         served.await_runs(RUNS | MEANS)
         yield served
@@ -114,64 +96,82 @@ def test_scalars_of_every_run(driver, served):
     page = Page(driver, served.address, "scalars")
     page.until(lambda: driver.title.startswith("gapfc: ") and driver.title.endswith("outputs"))
     assert page.listed_runs() == RUNS | MEANS
-    (tags,) = page.find("tf-tag-filterer")
-    page.find("input", within=tags)[0].send_keys("^val/")
 
+    # The first section is open.
     def cards():
-        return [t for t in page.texts("tf-scalar-card") if t.startswith("val/")]
+        return [t for t in page.texts("tf-scalar-card") if t.startswith("accuracy/")]
 
     shown = page.until(lambda: len(found := cards()) == 3 and found)
     assert [text.splitlines()[0] for text in shown] == [
-        "val/accuracy",
-        "val/loss",
-        "val/top5",
+        "accuracy/train",
+        "accuracy/val",
+        "accuracy/val_top5",
     ]
     # Charts are drawn: their axes have numbers.
     page.until(lambda: all(len(text.splitlines()) > 4 for text in cards()))
 
 
-def test_hparams_has_a_row_a_group(driver, served):
+def test_the_first_page_is_of_scalars_in_one_colour_per_head(driver, served):
+    page = Page(driver, served.address, "")
+    groups = page.until(lambda: [t for t in page.texts("metrics-card-group-toolbar") if t])
+    assert "#timeseries" in driver.current_url
+    assert groups[0].startswith("accuracy3")
+    assert groups[1].startswith(f"all seeds: {SECTION}")
+    cards = page.until(lambda: ["".join(t.split()) for t in page.texts("scalar-card") if t])
+    assert cards[0].startswith("accuracy/train")
+    assert cards[1].startswith("accuracy/val")
+
+    def colours():
+        rows = [row for row in page.find("runs-data-table tb-data-table-content-row")]
+        dots = [row.find_element("css selector", ".run-color-swatch") for row in rows]
+        return {
+            " ".join(row.text.split()): dot.value_of_css_property("background-color")
+            for row, dot in zip(rows, dots, strict=True)
+        }
+
+    shown = page.until(lambda: len(found := colours()) == len(RUNS | MEANS) and found)
+    assert set(shown) == RUNS | MEANS
+    by_head = {head: {c for name, c in shown.items() if head in name.split("/")[2].split()}
+               for head in HEADS}  # fmt: skip
+    assert all(len(found) == 1 for found in by_head.values())
+    assert by_head["gap"] != by_head["fc"]
+
+
+def test_hparams_has_a_row_a_group_within_1400_pixels(driver, served):
+    width = driver.get_window_size()["width"]
+    driver.set_window_size(1400, 1400)
     page = Page(driver, served.address, "hparams")
 
     def cells():
-        return [text for text in page.texts("vaadin-grid-cell-content") if text]
+        return [cell for cell in page.find("vaadin-grid-cell-content") if cell.text]
 
     shown = page.until(lambda: len(found := cells()) > 20 and found)
     head = [
-        "Trial ID", "Show Metrics",
-        "backbone", "dataset", "head", "head options", "learning rate",
-        "test accuracy", "test NLL", "training minus test accuracy", "parameters",
-        "training seconds",
+        "Trial ID", "Show Metrics", "head", "head options", "learning rate", "test accuracy",
+        "epochs to 50% val. accuracy (seeds that reached it)", "area under the validation curve",
+        "head parameters (thousands)", "train − test accuracy",
     ]  # fmt: skip
-    assert shown[: len(head)] == head
-    # The column of checkboxes has no text; every other cell of both rows has.
-    rest = shown[len(head) :]
-    width = len(head) - 1
-    rows = [rest[start : start + width] for start in range(0, len(rest), width)]
-    assert [row[0].split()[0] for row in rows] == ["fc", "gap"]
-    for row in rows:
-        assert len(row) == width
-        name, backbone, dataset, head_name, options, rate, accuracy, *_ = row
-        assert (backbone, dataset) == ("convnet", "digits")
-        assert name.startswith(f"{head_name} ")
-        assert "hidden=" in options
-        assert float(rate) > 0
-        assert 0 < float(accuracy) <= 1
+    titles = [" ".join(cell.text.split()) for cell in shown[: len(head)]]
+    assert [t for t in titles if "epochs to" not in t] == [t for t in head if "epochs to" not in t]
+    for cell in shown:
+        assert cell.rect["x"] + cell.rect["width"] <= 1400
+    names = [c.text for c in shown[len(head) :] if c.text.startswith("digits ")]
+    assert [name.split()[:2] for name in names] == [["digits", "fc"], ["digits", "gap"]]
+    driver.set_window_size(width, 1400)
+
+
+def test_text_has_command_config_and_results(driver, served):
+    page = Page(driver, served.address, "text")
+    page.until(lambda: any("gapfc train head=gap" in t for t in page.texts("tf-text-loader")))
 
 
 def test_images_are_there_to_be_looked_at(driver, served):
     page = Page(driver, served.address, "images")
     assert page.listed_runs() == RUNS | MEANS
-    titles = ["class activation maps (test)", "confusion matrix (test)", "training images"]
-
-    def categories():
-        return [text.splitlines()[0] for text in page.texts("tf-category-paginated-view") if text]
-
-    page.until(lambda: categories() == titles)
-    # Only the first categories are open at the start.
-    last = page.find(".heading", within=page.find("tf-category-paginated-view")[-1])[0]
-    # It lies below the window, and moves down while the pictures above it are loaded.
-    driver.execute_script("arguments[0].click()", last)
+    titles = [
+        "visual/class activation maps (test)", "visual/confusion matrix (test)",
+        "visual/training images",
+    ]  # fmt: skip
 
     def sizes():
         return driver.execute_script(
@@ -184,8 +184,10 @@ def test_images_are_there_to_be_looked_at(driver, served):
     cards = page.texts("tf-image-loader")
     for run in RUNS:
         assert sum(run in card.splitlines() for card in cards) == len(titles)
-    # 8 digits of 64 pixels, over their maps; 16 in a square.
-    assert sorted({(w, h) for w, h in sizes() if w != h} | {(262, 262)}) == [(262, 262), (526, 130)]
+    for title in titles:
+        assert sum(title in card.splitlines()[0] for card in cards) == len(RUNS)
+    # Maps: right and wrong predictions, four in a row. Training images: 16 in a square.
+    assert {(640, 850), (262, 262)} <= set(map(tuple, sizes()))
 
 
 def test_custom_scalars_lay_heads_over_each_other(driver, served):
@@ -199,10 +201,9 @@ def test_custom_scalars_lay_heads_over_each_other(driver, served):
     # Every chart has found its lines: one a run, two where it has both splits, or one a group.
     expected = {title: len(RUNS) for charts in CHARTS.values() for title in charts}
     expected |= {title: 2 * len(RUNS) for title in CHARTS["Overfitting"]}
-    over_seeds = "{}: mean and 95% interval over seeds".format
-    means = [over_seeds("validation accuracy"), over_seeds("validation loss")]
+    means = ["accuracy, validation", "loss, validation"]
     expected |= dict.fromkeys(means, len(HEADS))
     page.until(lambda: counts() == {title: f"Matches ({n})" for title, n in expected.items()})
     assert list(counts())[:2] == means
-    (group,) = [t for t in page.texts("tf-category-paginated-view")[:2] if "Mean over seeds" in t]
-    assert group.splitlines()[0] == "Mean over seeds"
+    first = page.texts("tf-category-paginated-view")[0]
+    assert first.splitlines()[0] == f"{SECTION}: mean and 95% interval over seeds"

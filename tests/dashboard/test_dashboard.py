@@ -26,6 +26,10 @@ def run(head="gap", seed=0, overrides=(), command="train"):
     return Run(Path("/run"), "unfinished", None, command, tuple(overrides), config=config)
 
 
+def margin(group, section):
+    return Margin(section, group, "accuracy", "mean", [1], [0.5], [0.4], [0.6])
+
+
 def named(*runs, taken=None):
     paths = [Path(f"/runs/{index:02d}") for index in range(len(runs))]
     return list(names(dict(zip(paths, runs, strict=True)), taken or {}).values())
@@ -127,7 +131,7 @@ def test_margins_and_other_logs_are_shown_and_nothing_is_written_into_them(tmp_p
     folder.mkdir()
     # Names that could be taken for folders of one another's.
     ran = write_run(root, "gap", 0)
-    write_margins([Margin("convnet", "accuracy", [1], [0.5], [0.4], [0.6])], root / "digits")
+    write_margins([margin("convnet", "mnist")], root / "digits")
     for other in (root / "logs", root / "logs" / "train"):
         other.mkdir()
         (other / "events.out.tfevents.1.host").write_bytes(b"")
@@ -137,7 +141,7 @@ def test_margins_and_other_logs_are_shown_and_nothing_is_written_into_them(tmp_p
     assert links.refresh() == 1
     assert linked(folder) == {
         "digits/convnet/gap s0": ran,
-        "all seeds (digits)/convnet": root / "digits" / "margins" / "convnet",
+        "all seeds/mnist/convnet": root / "digits" / "margins" / "mnist" / "convnet",
         "other logs/outputs_logs": root / "logs",
         "other logs/outputs_logs_train": root / "logs" / "train",
     }
@@ -196,10 +200,10 @@ def test_it_serves_prints_its_address_and_ends_on_ctrl_c(tmp_path):
             assert served.lines[1] == f"TensorBoard over 2 runs of {outputs}: {served.address}\n"
             served.await_runs(expected_names(["gap", "fc"], [0]))
             assert served.get("data/environment")["window_title"] == f"gapfc: {outputs}"
-            # Runs come and go while it runs, and so do a comparison's margins.
+            # Runs come and go while it runs, and so do a sweep's margins.
             fresh = write_run(outputs, "nin", 1)
-            write_margins([Margin("gap", "accuracy", [1], [0.5], [0.4], [0.6])], outputs / "cmp")
-            shown = expected_names(["gap", "fc"], [0]) | {"all seeds (cmp)/gap"}
+            write_margins([margin("gap", "digits, convnet")], outputs)
+            shown = expected_names(["gap", "fc"], [0]) | {"all seeds/digits, convnet/gap"}
             served.await_runs(shown | expected_names(["nin"], [1]))
             fresh.rename(tmp_path / "taken away")
             served.await_runs(shown)

@@ -77,6 +77,16 @@ def test_accepts_any_size_and_says_so(name):
         assert head(features((6, *size))).shape == (3, K)
 
 
+@pytest.mark.parametrize("name", HEADS)
+def test_other_channels_are_named(name):
+    head = HEADS[name](SHAPE, K)
+    words = r"features \[B, 6, H, W\] and got \[3, 5, 5, 7\]: .* feature_shape"
+    with pytest.raises(UserError, match=words):
+        head(features((5, 5, 7)))
+    with pytest.raises(UserError, match=r"got \[6, 5, 7\]"):
+        head(features()[0])
+
+
 def test_fc_refuses_another_size_and_names_the_heads_that_take_it():
     head = FC(SHAPE, K)
     assert not head.accepts_any_size

@@ -198,11 +198,11 @@ def test_a_page_holds_words_only(comparison):
 
 def test_folders_of_groups_are_folders_below_and_none_is_shared(tmp_path):
     groups = [*NAMES, "a/b", "a:b", "A:B", ".", "..", "", "-rf", "ö" * 300]
-    margins = [Margin(g, "accuracy", [1], [0.5], [0.5], [0.5]) for g in groups]
+    margins = [Margin(g, g, "accuracy", "mean", [1], [0.5], [0.5], [0.5]) for g in groups]
     folders = write_margins(margins, tmp_path)
     assert len({str(folder).casefold() for folder in folders}) == len(groups)
     for folder in folders:
-        assert folder.parent == tmp_path / "margins"
+        assert folder.parent.parent == tmp_path / "margins"
         assert folder.name.isprintable()
         assert not folder.name.startswith((".", "-"))
         assert len(folder.name.encode()) <= 255
@@ -290,6 +290,6 @@ def test_hparams_are_words():
     (value,) = start_summary(config, "0" * 12, 0.0).value
     content = HParamsPluginData.FromString(value.metadata.plugin_data.content)
     start = content.session_start_info
-    assert start.group_name == "\\x1b\\ud800 00000000"
+    assert start.group_name == "none \\x1b\\ud800 00000000"
     assert start.hparams["head"].string_value == "\\x1b\\ud800"
     assert len(start.hparams["head options"].string_value) == 1000

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 
 from gapfc.cli.yaml_comments import key_comments
 from gapfc.errors import UserError
@@ -42,8 +43,6 @@ def leaves(node, prefix=""):
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file[0])
 def test_every_key_of_a_file_is_in_the_table_and_has_a_comment(file):
-    import yaml
-
     path, prefix = file
     content = yaml.safe_load(COMPOSER.text(path))
     content = {k: v for k, v in content.items() if k not in ("defaults", "hydra")}
@@ -87,6 +86,27 @@ def test_every_kind_refuses_what_no_setting_takes():
     for key, kind in TABLE.items():
         for value in (float("nan"), float("inf"), 10**400, -(10**30), "", "\0", [[[]]], object()):
             assert not kind.allows(value), (key, value)
+
+
+def test_the_words_that_completion_offers_are_taken():
+    for key, kind in TABLE.items():
+        for word in kind.fixed:
+            assert kind.allows(yaml.safe_load(word)), (key, word)
+
+
+def test_completion_offers_every_word_of_a_key():
+    assert COMPOSER.matches("transfer", "protocol=") == sorted(f"protocol={p}" for p in PROTOCOLS)
+    device = [f"trainer.device={word}" for word in ("auto", "cpu", "cuda")]
+    assert COMPOSER.matches("train", "trainer.device=") == device
+    assert COMPOSER.matches("train", "trainer.device=c") == device[1:]
+    taken = [f"trainer.device=cpu,{word}" for word in ("auto", "cuda")]
+    assert COMPOSER.matches("train", "trainer.device=cpu,") == taken
+    assert COMPOSER.matches("train", "trainer.epochs=") == ["trainer.epochs=15"]
+    assert COMPOSER.matches("train", "dataset.shots=") == ["dataset.shots=null"]
+    assert COMPOSER.matches("train", "head.pool=") == []  # gap has no such option
+    spp = [f"source.head=spp{end}" for end in ("", "_fixed", "f")]
+    assert COMPOSER.matches("transfer", "source.head=spp") == spp
+    assert "only=translation" in COMPOSER.matches("claims", "only=")
 
 
 def test_the_protocols_are_those_there_are():

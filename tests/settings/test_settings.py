@@ -264,18 +264,65 @@ def test_what_cannot_be_is_named_also_where_nobody_typed_it(settings, named):
 def test_a_slip_in_an_experiments_file_is_not_passed_over(command, text, named, tmp_path):
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
-    arguments = [f"--config-dir={tmp_path}", "+experiment=mine"]
+    arguments = [f"--config-dir={tmp_path}", "experiment=mine"]
     if named is None:
         check_arguments(command, command, arguments)
         return
-    with pytest.raises(UserError, match=rf"\+experiment=mine sets {named}, .* gapfc {command}"):
+    with pytest.raises(UserError, match=rf"^experiment=mine sets {named}, .* gapfc {command}"):
         check_arguments(command, command, arguments)
 
 
 @pytest.mark.parametrize("name", GROUPS["experiment"])
 def test_every_experiment_fits_its_command_and_no_other(name):
     command = "transfer" if name.startswith("transfer") else "train"
-    check_arguments(command, command, [f"+experiment={name}"])
+    for plus in ("", "+"):
+        check_arguments(command, command, [f"{plus}experiment={name}"])
+    for other in ("train", "transfer", "inspect"):
+        fits = command == ("transfer" if other == "transfer" else "train")
+        assert (name in COMPOSER.offered(other)["experiment"]) == fits
     if command == "transfer":
         with pytest.raises(UserError, match="which gapfc train does not read"):
             check_arguments("train", "train", [f"+experiment={name}"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "composed"),
+    [
+        ("experiment=x", "+experiment=x"),
+        ("+sweep=x", "+sweep=x"),
+        ("mine=x", "+mine=x"),
+        *((word, word) for word in ("head=x", "seed=0", "preset=x", "trainer.epochs=1", "~head")),
+    ],
+)
+def test_a_group_without_a_default_needs_no_plus(typed, composed, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "x.yaml").write_text("# @package _global_\nseed: 1\n")
+    assert Composer([f"--config-dir={tmp_path}", typed]).overrides == [composed]
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        ("claims", "experiment=fashion_mnist"),
+        ("claims", "+sweep=heads"),
+        ("train", "preset=quick"),
+        ("inspect", "+preset=quick"),
+    ],
+)
+def test_a_group_of_another_command_is_refused(command, word):
+    group = word.lstrip("+").partition("=")[0]
+    with pytest.raises(UserError, match=f"^gapfc {command} has no group {group} "):
+        check_arguments(command, command, [word])
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("head=spp head.levels=1,2", r"head.levels=1,2 is several .* 'head.levels=\[1,2\]'"),
+        ("trainer.targets=0.5,0.9", r"takes a list of .* 'trainer.targets=\[0.5,0.9\]'"),
+        ("-m head=spp head.levels=1,x", "head.levels takes a list .*; got 1$"),
+    ],
+)
+def test_a_list_without_brackets_is_told_from_a_sweep(typed, words):
+    with pytest.raises(UserError, match=words):
+        check_arguments("train", "train", typed.split())

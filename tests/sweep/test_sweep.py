@@ -112,7 +112,7 @@ def test_failures_are_listed_with_reasons_and_recorded(tmp_path):
 
 @pytest.mark.slow
 def test_a_preset_is_a_sweep_and_the_command_line_replaces_its_values(tmp_path):
-    code, out, err = run("+sweep=heads", "head=fc,gap", "seed=3", *TINY, folder=tmp_path)
+    code, out, err = run("sweep=heads", "head=fc,gap", "seed=3", *TINY, folder=tmp_path)
     assert (code, err) == (0, "")
     assert "[run 2 of 2]: head=gap" in out
     assert {r["head"] for r in results(tmp_path).values()} == {"fc", "gap"}
@@ -132,7 +132,7 @@ def test_presets_open_with_their_command_and_compose(name):
 
     composer = Composer([])
     text = composer.text(f"sweep/{name}")
-    assert text.startswith(f"# @package _global_\n# gapfc train +sweep={name} ")
+    assert text.startswith(f"# @package _global_\n# gapfc train sweep={name} ")
     params = OmegaConf.create(text).hydra.sweeper.params
     overrides = OverridesParser.create().parse_overrides([f"{k}={v}" for k, v in params.items()])
     (combinations,) = BasicSweeper.split_arguments(overrides, None)

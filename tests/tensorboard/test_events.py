@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 
@@ -24,6 +25,7 @@ from tensorboard.plugins.hparams import (
 
 from gapfc.tensorboard import hparams
 from gapfc.tensorboard.events import TensorBoardLog
+from gapfc.tensorboard.text import command_line, fenced, results_table
 
 
 def config(head="gap", seed=0, **head_options):
@@ -41,11 +43,11 @@ def read(folder):
     return EventAccumulator(str(folder), size_guidance={"images": 0, "tensors": 0}).Reload()
 
 
-def run(root, name, cfg, group, accuracy):
+def run(root, name, cfg, group, accuracy, more=None):
     (root / name).mkdir(parents=True)
     log = TensorBoardLog(root / name)
-    log.hparams(cfg, group)
-    log.scalars({"val/accuracy": accuracy - 0.1, "final/test_accuracy": accuracy}, 100)
+    log.hparams(cfg, group, more)
+    log.scalars({"accuracy/val": accuracy - 0.1, "final/test_accuracy": accuracy}, 100)
     log.end("completed")
     log.close()
 
@@ -127,8 +129,9 @@ def test_seeds_are_one_row_and_heads_are_rows_of_their_own(tmp_path):
     run(tmp_path, "gap/s1", config("gap", 1), "aaa", 0.8)
     run(tmp_path, "fc/s0", config("fc", 0, hidden=[512], dropout=0.5), "bbb", 0.7)
     groups, experiment = session_groups(tmp_path)
-    assert set(groups) == {"gap aaa", "fc bbb"}
-    assert {session.name for session in groups["gap aaa"].sessions} == {"gap/s0", "gap/s1"}
+    gap, fc = "digits gap aaa", "digits fc bbb"
+    assert set(groups) == {gap, fc}
+    assert {session.name for session in groups[gap].sessions} == {"gap/s0", "gap/s1"}
 
     def metric(group):
         (value,) = [
@@ -136,26 +139,126 @@ def test_seeds_are_one_row_and_heads_are_rows_of_their_own(tmp_path):
         ]
         return value
 
-    assert metric("gap aaa") == pytest.approx(0.85)
-    assert metric("fc bbb") == pytest.approx(0.7)
-    columns = groups["fc bbb"].hparams
+    assert metric(gap) == pytest.approx(0.85)
+    assert metric(fc) == pytest.approx(0.7)
+    columns = groups[fc].hparams
     assert columns["head"].string_value == "fc"
     assert columns["head options"].string_value == "hidden=[512] dropout=0.5"
     assert columns["learning rate"].number_value == 0.1
-    # A column that only the second head uses is a column of the table all the same.
-    shown = {info.name for info in experiment.hparam_infos}
-    assert set(columns) <= shown
-    # TensorBoard shows the first five without being asked.
-    assert [info.name for info in experiment.hparam_infos][:5] == list(hparams.SHOWN)
-    assert [info.name.tag for info in experiment.metric_infos] == list(hparams.METRICS)
+    # All columns and the first five scores are shown without being asked.
+    names = [info.name for info in experiment.hparam_infos]
+    assert names == ["head", "head options", "learning rate"]
+    assert [info.display_name for info in experiment.metric_infos][:5] == [
+        "test accuracy",
+        "epochs to 90% val. accuracy (seeds that reached it)",
+        "area under the validation curve",
+        "head parameters (thousands)",
+        "train − test accuracy",
+    ]
 
 
-def test_the_row_of_a_transfer_run_names_its_protocol(tmp_path):
+def test_a_transfer_run_has_its_protocol_and_source_as_columns(tmp_path):
     for protocol, group in (("scratch", "aaa"), ("lp_ft", "bbb")):
-        run(tmp_path, protocol, config() | {"protocol": protocol}, group, 0.9)
+        more = {"protocol": protocol, "source head": "gap (mnist)"}
+        run(tmp_path, protocol, config(), group, 0.9, more)
     groups, experiment = session_groups(tmp_path)
-    assert set(groups) == {"gap scratch aaa", "gap lp_ft bbb"}
-    assert "protocol" not in {info.name for info in experiment.hparam_infos}
+    assert set(groups) == {"digits gap scratch aaa", "digits gap lp_ft bbb"}
+    names = [info.name for info in experiment.hparam_infos]
+    assert names == ["head", "head options", "learning rate", "protocol", "source head"]
+    columns = groups["digits gap lp_ft bbb"].hparams
+    assert columns["protocol"].string_value == "lp_ft"
+    assert columns["source head"].string_value == "gap (mnist)"
+
+
+def test_options_are_those_that_the_shipped_head_has_otherwise():
+    def options(**changes):
+        usual = {
+            "name": "gap", "_target_": "gapfc.heads.GAP", "hidden": [], "dropout": 0.0,
+            "bias": True, "parameters": None, "match_parameters_of": None, "lr_multiplier": 1.0,
+        }  # fmt: skip
+        return hparams.settings({"head": usual | changes})["head options"]
+
+    assert options() == "default"
+    assert options(hidden=[256], bias=False) == "hidden=[256] bias=false"
+    # Another's head of that name, and names that are no names.
+    assert "hidden=[] dropout=0.0" in options(_target_="mine.GAP")
+    assert "hidden=[]" in options(name="../train")
+    assert "hidden=[]" in options(name="gap\0")
+
+
+@pytest.mark.parametrize(
+    ("targets", "shown"), [([0.5, 0.8, 0.95], "0.95"), ([0.3], "0.30"), ([], "0.90")]
+)
+def test_the_target_is_the_one_nearest_to_ninety_percent(tmp_path, targets, shown):
+    run(tmp_path, "gap", config() | {"trainer": {"targets": targets}}, "aaa", 0.9)
+    tags = [info.name.tag for info in session_groups(tmp_path)[1].metric_infos]
+    assert tags[1] == f"final/epochs_to_{shown}"
+
+
+def test_final_scalars_leave_out_what_was_never_reached():
+    results = {
+        "generalization_gap": {"accuracy": 0.02, "nll": 0.3},
+        "convergence": {
+            "area_under_curve": 0.8,
+            "to_accuracy": {"0.50": {"epochs": 1.5}, "0.90": {"epochs": None}},
+        },
+        "parameters": {"head": 5130, "total": 6000},
+        "macs": {"total": 7},
+        "train_seconds": 1.0,
+    }
+    found = hparams.final_scalars(results)
+    assert found["final/train_minus_test"] == 0.02
+    assert found["final/test_minus_train_nll"] == 0.3
+    assert found["final/epochs_to_0.50"] == 1.5
+    assert found["final/epochs_to_0.90"] is None
+    assert found["final/head_parameters_thousands"] == 5.13
+
+
+def test_a_text_is_only_shown_whatever_it_says(tmp_path):
+    from tensorboard.plugin_util import markdown_to_safe_html
+
+    evil = "seed: 1\n```\n<script>alert(1)</script> # title\n````\n| a | b |\x1b[31m"
+    page = markdown_to_safe_html(fenced(evil, "yaml"))
+    assert page.count("<pre>") == 1
+    assert "<script>" not in page
+    assert "<h1>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; # title" in page
+    log = TensorBoardLog(tmp_path)
+    log.text("config", fenced(evil))
+    log.close()
+    (event,) = read(tmp_path).Tensors("config")
+    assert event.tensor_proto.string_val[0].decode() == fenced(evil)
+
+
+def test_a_long_command_is_broken_into_lines_that_a_shell_takes():
+    words = ["gapfc", "train", *(f"head.hidden=[{n}, {n}]" for n in range(10, 20))]
+    text = command_line(words)
+    assert max(map(len, text.splitlines())) <= 104
+    printed = text.replace("gapfc", "printf '%s\\n' gapfc", 1)
+    done = subprocess.run(["sh", "-c", printed], capture_output=True, text=True)
+    assert done.stdout.splitlines() == words
+
+
+def test_results_are_a_table(tmp_path):
+    from tensorboard.plugin_util import markdown_to_safe_html
+
+    scores = {"accuracy": 0.9, "nll": 0.25, "ece": 0.01, "brier": None}
+    page = markdown_to_safe_html(
+        results_table(
+            {
+                "train": scores, "val": None, "test": scores | {"accuracy": 0.875},
+                "generalization_gap": {"accuracy": 0.025}, "epochs": 3, "best_epoch": 2,
+                "parameters": {"head": 5130, "total": 1_200_000}, "train_seconds": 100.0,
+                "convergence": {
+                    "area_under_curve": 0.8,
+                    "to_accuracy": {"0.50": {"epochs": 1.5}, "0.90": {"epochs": None}},
+                },
+            }
+        )
+    )  # fmt: skip
+    assert page.count("<table>") == 2
+    for cell in ("87.50%", "0.2500", "–", "+2.50 points", "5.13k", "1.50", "not reached"):
+        assert f">{cell}</td>" in page
 
 
 @pytest.mark.parametrize(
@@ -171,7 +274,7 @@ def test_the_row_says_how_the_run_ended(tmp_path, status, expected):
     log.hparams(config(), "aaa")
     log.end(status)
     log.close()
-    (session,) = session_groups(tmp_path)[0]["gap aaa"].sessions
+    (session,) = session_groups(tmp_path)[0]["digits gap aaa"].sessions
     assert session.status == expected
 
 
@@ -181,7 +284,7 @@ def test_a_resumed_run_ends_as_its_second_part_did(tmp_path):
         log.hparams(config(), "aaa")
         log.end(status)
         log.close()
-    (session,) = session_groups(tmp_path)[0]["gap aaa"].sessions
+    (session,) = session_groups(tmp_path)[0]["digits gap aaa"].sessions
     assert session.status == api_pb2.STATUS_SUCCESS
 
 
@@ -206,7 +309,10 @@ def test_the_layout_lays_heads_side_by_side(tmp_path):
     layout.ParseFromString(tensor.string_val[0])
     assert layout.category[0].title == "Heads side by side"
     chart = layout.category[0].chart[0]
-    assert list(chart.multiline.tag) == ["^val/accuracy$"]
+    (tag,) = chart.multiline.tag
+    # Also what runs of before called it.
+    shown = [t for t in ("accuracy/val", "val/accuracy", "accuracy/val_top5") if re.match(tag, t)]
+    assert shown == ["accuracy/val", "val/accuracy"]
 
     plugin = CustomScalarsPlugin(base_plugin.TBContext(data_provider=provider(tmp_path)))
     merged = plugin.layout_impl(context.RequestContext(), "")

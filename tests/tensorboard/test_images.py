@@ -6,8 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
+from gapfc.tensorboard.activation_maps import Example, activation_picture
 from gapfc.tensorboard.confusion_matrix import confusion_picture
-from gapfc.tensorboard.images import grid, overlay, png
+from gapfc.tensorboard.images import grid, png
 
 
 def test_grid_puts_images_in_reading_order():
@@ -32,23 +33,6 @@ def test_grid_enlarges_small_images_without_smoothing():
 def test_grid_takes_fractions_as_they_are():
     images = torch.tensor([0.0, 0.5, 1.0, 7.0]).reshape(4, 1, 1, 1)
     assert grid(images, columns=4, gap=0, smallest=1)[1].tolist() == [[0, 128, 255, 255]]
-
-
-def test_overlay_is_red_where_high_and_blue_where_low():
-    images = torch.zeros(1, 1, 8, 8)
-    maps = torch.zeros(1, 2, 2)
-    maps[0, 0, 1] = 1
-    got = overlay(images, maps, strength=1.0)[0]
-    assert got.shape == (3, 8, 8)
-    assert got[:, 0, 7].tolist() == [128, 0, 0]
-    assert got[:, 7, 0].tolist() == [0, 0, 128]
-    middle = overlay(images, torch.full((1, 2, 2), 0.5), strength=1.0)[0]
-    assert middle[:, 3, 3].tolist() == [128, 255, 128]
-
-
-def test_overlay_of_no_strength_is_the_image():
-    images = torch.randint(0, 256, (2, 3, 5, 6), dtype=torch.uint8)
-    assert torch.equal(overlay(images, torch.rand(2, 2, 3), strength=0.0), images)
 
 
 def test_png_keeps_every_pixel():
@@ -93,3 +77,48 @@ def test_confusion_leaves_matplotlib_as_it_was():
     before = dict(matplotlib.rcParams)
     confusion_picture(torch.eye(3, dtype=torch.long), ["a", "b", "c"])
     assert dict(matplotlib.rcParams) == before
+
+
+def example(**changes):
+    fields = {
+        "image": torch.zeros(3, 8, 8), "activation": torch.zeros(2, 2), "label": "cat",
+        "prediction": "dog", "probability": 0.714,
+    }  # fmt: skip
+    return Example(**(fields | changes))
+
+
+def test_an_activation_map_is_titled_by_both_classes_and_the_probability():
+    assert example().title == "true  cat\npred. dog 71%"
+    long = example(label="a very long name indeed", prediction="$x$\n")
+    assert long.title == "true  a very long n…\npred. $x$\\n 71%"
+
+
+def test_an_activation_map_is_yellow_where_high_and_violet_where_low():
+    maps = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+    picture = activation_picture([example(activation=maps)]).int()
+    red, green, blue = picture
+    yellow = (red > 100) & (green > 90) & (blue < 60)
+    violet = (red < 80) & (green < 30) & (blue > 40)
+    below = slice(picture.shape[1] // 2, None)
+    assert yellow[below].any()
+    assert violet[below].any()
+    ys, xs = yellow[below, : picture.shape[2] // 4].nonzero().unbind(1)
+    violet_ys, violet_xs = violet[below, : picture.shape[2] // 4].nonzero().unbind(1)
+    assert xs.float().mean() > violet_xs.float().mean()
+    assert ys.float().mean() < violet_ys.float().mean()
+
+
+def test_a_blank_activation_map_says_so():
+    # On the black image nothing but the words is white.
+    def white(activation):
+        picture = activation_picture([example(activation=activation)])
+        half, quarter = picture.shape[1] // 2, picture.shape[2] // 4
+        return picture[:, half : half + 100, 20 : quarter - 20].min(0).values.gt(200).sum()
+
+    assert white(torch.zeros(2, 2)) > 100
+    assert white(torch.ones(2, 2)) == 0
+
+
+def test_many_activation_maps_are_four_in_a_row():
+    sizes = [activation_picture([example()] * n).shape[1] for n in (0, 1, 4, 5, 8)]
+    assert sizes[0] == sizes[1] == sizes[2] < sizes[3] == sizes[4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 import signal
@@ -15,7 +16,7 @@ from omegaconf import DictConfig
 
 from gapfc.claims.carry_out import Tested, Trial
 from gapfc.claims.claim import Claim, Settings
-from gapfc.claims.claim_file import parse_claim
+from gapfc.claims.claim_file import read_claims
 from gapfc.claims.output.export import json_text, markdown
 from gapfc.claims.output.page import html_text
 from gapfc.claims.output.table import terminal
@@ -25,7 +26,7 @@ from gapfc.errors import UserError
 from gapfc.evaluation.evaluate import evaluate_runs
 from gapfc.formatting import from_here
 from gapfc.records.atomic import atomic_write_text
-from gapfc.settings.compose import CLAIM, Composer, config_dirs
+from gapfc.settings.compose import Composer, config_dirs
 from gapfc.settings.nodes import plain
 from gapfc.settings.trust import Vouched
 from gapfc.system.interruption import Interrupted
@@ -44,7 +45,8 @@ SETTLED = {
 def run(config: DictConfig) -> int:
     """Test the claims that `config.only` names; the exit code: 0, or 129, 130, 143 if stopped."""
     words = list(HydraConfig.get().overrides.task)
-    claims = _chosen(_all_claims(), config.only)
+    folders = [word for folder in config_dirs() for word in ("--config-dir", folder)]
+    claims = _chosen(read_claims(Composer(folders)), config.only)
     preset = Preset.of(plain(config.preset))
     settings = _typed(words)
     dataset = next((word.partition("=")[2] for word in words if word.startswith("dataset=")), None)
@@ -67,8 +69,7 @@ def run(config: DictConfig) -> int:
         stop = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
         print(f"\n{stop}. The same command goes on where it was stopped.", file=sys.stderr)
         return stop.exit_code
-    own = [word for config_dir in config_dirs() for word in ("--config-dir", config_dir)]
-    _show(tested, preset.name, [*own, *words], folder)
+    _show(tested, preset.name, [*folders, *words], folder)
     return 0
 
 
@@ -76,16 +77,6 @@ def _probe(paths: Sequence[Path], probes: Sequence[str], vouched: Vouched) -> di
     found = evaluate_runs(paths, probes, vouched, progress=sys.stderr.isatty())
     given = {path.resolve(): path for path in paths}
     return {given[done.run.path]: done.problems[0] for done in found if done.problems}
-
-
-def _all_claims() -> list[Claim]:
-    """gapfc's, and those in `claim/` below the user's --config-dir, by number."""
-    folders = [word for folder in config_dirs() for word in ("--config-dir", folder)]
-    composer = Composer(folders)
-    claims = [
-        parse_claim(name, composer.text(f"{CLAIM}/{name}")) for name in composer.choices(CLAIM)
-    ]
-    return sorted(claims, key=lambda claim: (claim.number, claim.name))
 
 
 def _chosen(claims: Sequence[Claim], only: object) -> list[Claim]:
@@ -96,7 +87,9 @@ def _chosen(claims: Sequence[Claim], only: object) -> list[Claim]:
     for word in asked:
         if not any(word in (str(claim.number), claim.name) for claim in claims):
             told = ", ".join(f"{claim.number} ({claim.name})" for claim in claims)
-            raise UserError(f"only={word}: no such claim. There are {told}")
+            near = difflib.get_close_matches(word, [claim.name for claim in claims], n=1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            raise UserError(f"only={word}: no such claim{hint} There are {told}")
     return [claim for claim in claims if {str(claim.number), claim.name} & set(asked)]
 
 

@@ -6,109 +6,137 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from gapfc.compare.answer import Comparison, compare
-from gapfc.compare.collect import collect
+from gapfc.cli.options import Options
+from gapfc.compare.answer import Comparison
+from gapfc.compare.collect import Collection, collect
 from gapfc.compare.output.export import csv_text, json_text
-from gapfc.compare.output.sentences import covered, sentences, unusable_lines
-from gapfc.compare.output.table import markdown, terminal
+from gapfc.compare.output.summary import refusal, summary
+from gapfc.compare.output.table import markdown, markdown_text
+from gapfc.compare.parts import OF_TRAINING, Part, Refused, answers
 from gapfc.compare.question import Question
+from gapfc.compare.tidy import csv_of_runs, runs_as_rows
 from gapfc.compare.where import apply, parse_condition, split_outside_brackets
 from gapfc.errors import UserError
-from gapfc.formatting import printable
+from gapfc.formatting import plural, printable
 from gapfc.records.atomic import atomic_write_text
+from gapfc.system.terminal import print_error
 
 DESCRIPTION = """\
-Finds every run below the directories, groups them, and compares each group with a baseline,
-paired by seed and by test image: mean difference with its confidence interval over both, p
-corrected for the number of comparisons (Holm), and the share of seeds in which the group was
-better. What else may explain a difference is named as "Bear in mind". Runs with probes.json have
-pictures of it (--html, --out).
+Finds every run below the directories, puts those that differ only in seed into one group, and
+compares each group with a baseline, paired by seed and by test image: the mean difference with
+its confidence interval, and p corrected for the number of comparisons (Holm). What else may
+explain a difference is named as "Bear in mind". Runs of another command, data set or backbone
+have a table of their own. It reads only, and needs neither GPU nor data.
 """
 EXAMPLES = """\
 examples:
-  gapfc compare outputs --baseline fc
-  gapfc compare outputs --where dataset=digits --where trainer.epochs=12 --target 0.9
-  gapfc compare outputs --margin 0.5              (better, worse, equivalent or undecided)
-  gapfc compare outputs --metric test.nll --by head,optimizer.lr
-  gapfc compare outputs --by head,head.hidden --baseline head=fc,head.hidden=[]
-  gapfc compare outputs --choose optimizer.lr     (each head at the rate validation prefers)
-  gapfc compare outputs --choose optimizer.lr,head.dropout     (at the best combination)
-  gapfc compare outputs/transfer --by source.head,protocol --baseline protocol=scratch
-  gapfc compare outputs --html report.html --out comparison
+  gapfc compare outputs                           a table for each kind of run, against fc
+  gapfc compare outputs --html report.html        a page with pictures
+  gapfc compare outputs --tidy runs.csv           a row per run, for pandas or a spreadsheet
+  gapfc compare outputs --baseline gap --where dataset=digits --where head=gap,nin
+  gapfc compare outputs --margin 0.5              is a head better, worse or equivalent?
+  gapfc compare outputs --metric test.nll         any number of results.json or probes.json:
+                                                  test.ece, macs.total, probe.shift.zero.4.drop
+  gapfc compare outputs --by head,optimizer.lr    a group for each head at each rate
+  gapfc compare outputs --choose optimizer.lr     each head at the rate that validation prefers
+  gapfc compare outputs --by head,head.hidden --baseline 'head=fc,head.hidden=[]'
 
---by, --where and --choose take any key of config.yaml (head.hidden, optimizer.lr, …), and head,
-backbone, dataset, command, device, precision, protocol, source.head, source.dataset.
+KEY is any key of config.yaml (head.hidden, optimizer.lr, trainer.epochs, …), or head, backbone,
+dataset, command, device, precision, protocol, source.head, source.dataset.
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of `gapfc compare`."""
-    made = argparse.ArgumentParser(
-        prog="gapfc compare",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    made = Options("compare", DESCRIPTION, EXAMPLES, usage="gapfc compare DIR… [options]")
     made.add_argument("directories", nargs="+", metavar="DIR", help="where to look for runs")
-    made.add_argument(
-        "--baseline",
-        metavar="GROUP",
-        help="what to compare with: a value (fc), or key=value,key=value; default: scratch or fc",
-    )
-    made.add_argument(
+
+    asked = made.add_argument_group("what is compared")
+    asked.add_argument(
         "--metric",
         default="test.accuracy",
         metavar="PATH",
-        help="a number of results.json or probes.json",
+        help="a number of results.json or probes.json; default: test.accuracy",
     )
-    made.add_argument("--by", default="head", metavar="KEYS", help="keys that make a group: head")
-    made.add_argument(
+    asked.add_argument(
+        "--by",
+        metavar="KEYS",
+        help="the keys that make a group, separated by commas; default: head, and "
+        "source.head,protocol for transfer runs",
+    )
+    asked.add_argument(
+        "--baseline",
+        metavar="GROUP",
+        help="the group that the others are compared with: a value (fc), or key=value,key=value; "
+        "default: protocol=scratch for transfer runs, else fc, else the first in name order",
+    )
+    asked.add_argument(
         "--where",
         action="append",
         default=[],
         metavar="KEY=VALUE",
         help="keep only these runs; KEY=A,B for either, KEY!=A for all others; repeatable",
     )
-    made.add_argument(
+    asked.add_argument(
         "--choose",
         default="",
         metavar="KEYS",
         help="keep each group's runs at the value of KEYS (several: combined) with the best "
         "mean val.accuracy; none at which a seed diverged, and the smaller of two as good",
     )
-    made.add_argument("--confidence", type=float, default=0.95, metavar="C", help="0.95")
-    made.add_argument(
-        "--interval",
-        choices=("crossed", "seeds"),
-        default="crossed",
-        help="what intervals cover; crossed: new seeds and new test images, where each run has "
-        "recorded what it said of each image; seeds: new seeds on these test images",
-    )
-    made.add_argument(
+
+    judged = made.add_argument_group("how it is judged")
+    judged.add_argument(
         "--margin",
         type=float,
         metavar="M",
         help="the smallest difference that matters, in points for shares, else in the metric's "
         "unit: each comparison is then better, worse, equivalent or undecided",
     )
-    made.add_argument(
+    judged.add_argument(
         "--target",
         type=float,
         metavar="A",
-        help="validation accuracy in (0, 1] to reach; default: the highest that half the runs did",
+        help="validation accuracy in (0, 1] to reach, for the epochs and seconds to it; default: "
+        "the highest that half of the runs reached",
     )
-    made.add_argument(
-        "--direction", choices=("higher", "lower"), help="which way the metric is better"
+    judged.add_argument(
+        "--confidence", type=float, default=0.95, metavar="C", help="of intervals; default: 0.95"
     )
-    for name, what in (("json", "all numbers"), ("csv", "the table"), ("markdown", "the table")):
-        made.add_argument(f"--{name}", metavar="FILE", help=f"write {what}; - for standard output")
-    made.add_argument("--html", metavar="FILE", help="write a self-contained page with pictures")
-    made.add_argument("--out", metavar="FOLDER", help="write tables, and pictures as PNG and SVG")
+    judged.add_argument(
+        "--interval",
+        choices=("crossed", "seeds"),
+        default="crossed",
+        help="what intervals cover; crossed (default): new seeds and new test images, where each "
+        "run has recorded what it said of each image; seeds: new seeds on these test images",
+    )
+    judged.add_argument(
+        "--direction",
+        choices=("higher", "lower"),
+        help="which way the metric is better; default: what is known of it",
+    )
+
+    written = made.add_argument_group("what is written (- for standard output)")
+    written.add_argument("--html", metavar="FILE", help="a self-contained page with pictures")
+    written.add_argument("--markdown", metavar="FILE", help="the table, for GitHub")
+    written.add_argument("--csv", metavar="FILE", help="the table, numbers in full")
+    written.add_argument("--json", metavar="FILE", help="all numbers, sentences and notes")
+    written.add_argument(
+        "--tidy",
+        metavar="FILE",
+        help="a row per run as CSV, with its settings and all that it measured, also of runs that "
+        "failed (in Python: gapfc.results)",
+    )
+    written.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="all of these but the page and --tidy; pictures, PNG and SVG",
+    )
     return made
 
 
@@ -118,11 +146,47 @@ def main(argv: list[str]) -> int:
     Raises UserError for anything the user can fix.
     """
     options = parser().parse_args(argv)
+    question = _question(options)
+    conditions = [parse_condition(text) for text in question.where]
+    collection = collect(options.directories)
+    found = len(collection.runs) + len(collection.unusable)
+    collection = apply(collection, conditions)
+
+    to_stdout = "-" in (options.json, options.csv, options.markdown, options.tidy)
+    out = sys.stderr if to_stdout else sys.stdout
+    if options.tidy is not None:
+        _write_tidy(collection, options.tidy, out)
+    try:
+        answered, refused = answers(collection, question, found, usual=options.by is None)
+    except UserError as error:
+        if options.tidy is None:
+            raise
+        # Rows of runs are asked for, whether or not those can be compared.
+        print_error(error)
+        return 0
+    _print(answered, refused, out)
+    for target, text in (
+        (options.json, lambda: json_text(answered, refused)),
+        (options.csv, lambda: csv_text(answered)),
+        (options.markdown, lambda: markdown_text(answered)),
+    ):
+        if target is not None:
+            _write_or_print(target, text(), out)
+    if options.html is not None or options.out is not None:
+        for part, comparison in answered:
+            html, folder = (_own(name, part) for name in (options.html, options.out))
+            _write_pictures(part, comparison, html, folder, out)
+    for problem in dict.fromkeys(p for _, each in answered for p in each.curves.problems):
+        print(f"Note: {printable(problem, 2000)}", file=out)
+    return 0
+
+
+def _question(options: argparse.Namespace) -> Question:
     by, chosen = (
         tuple(dict.fromkeys(key for key in split_outside_brackets(keys) if key))
-        for keys in (options.by, options.choose)
+        for keys in (",".join(OF_TRAINING) if options.by is None else options.by, options.choose)
     )
-    question = Question(
+    return Question(
         metric=options.metric,
         by=by,
         baseline=options.baseline,
@@ -134,65 +198,47 @@ def main(argv: list[str]) -> int:
         target=options.target,
         direction=options.direction,
     )
-    conditions = [parse_condition(text) for text in question.where]
-    collection = collect(options.directories)
-    found = len(collection.runs) + len(collection.unusable)
-    comparison = compare(apply(collection, conditions), question, found)
 
-    to_stdout = "-" in (options.json, options.csv, options.markdown)
-    out = sys.stderr if to_stdout else sys.stdout
+
+def _print(
+    answered: Sequence[tuple[Part, Comparison]], refused: Sequence[Refused], out: TextIO
+) -> None:
     bold = out.isatty() and "NO_COLOR" not in os.environ
-    width = shutil.get_terminal_size((120, 40)).columns if out.isatty() else 120
-    print(summary(comparison, width, bold), file=out)
-    for target, make in (
-        (options.json, json_text),
-        (options.csv, csv_text),
-        (options.markdown, markdown),
-    ):
-        if target == "-":
-            sys.stdout.write(make(comparison))
-        elif target is not None:
-            _write(Path(target), make(comparison))
-            print(f"Wrote {target}", file=out)
-    if options.html is not None or options.out is not None:
-        _write_pictures(comparison, options.html, options.out, out)
-    for problem in comparison.curves.problems:
-        print(_lines([f"Note: {problem}"]), file=out)
-    return 0
+    width = _width(out)
+    if len(answered) + len(refused) > 1:
+        names = [printable(part.name) for part, _ in answered]
+        print(f"{plural(len(names), 'table')}: {' · '.join(names)}\n", file=out)
+    for number, (part, comparison) in enumerate(answered):
+        print("\n" * bool(number) + summary(comparison, part.name, width, bold), file=out)
+    for each in refused:
+        print(f"\n{refusal(each, width)}", file=out)
 
 
-def summary(comparison: Comparison, width: int = 120, bold: bool = False) -> str:
-    """What is printed: the question, what differs, the table, the sentences, what is missing."""
-    metric = comparison.measure
-    where = " and ".join(comparison.question.where)
-    chosen = "" if comparison.baseline_given else " (none was given: --baseline chooses)"
-    above = [
-        f"{metric.path} ({metric.direction}) by {', '.join(comparison.by)}: "
-        f"{comparison.compared} of {comparison.found} runs found{where and f', where {where}'}",
-        f"Baseline: {comparison.baseline}{chosen}",
-    ]
-    if comparison.constants:
-        same = ", ".join(f"{key}={value}" for key, value in comparison.constants.items())
-        above.append(f"The same for all: {same}")
-    above += [f"Bear in mind: {each.sentence}" for each in comparison.confounds]
-    above += [f"Note: {note}" for note in comparison.notes]
-    below = sentences(comparison)
-    missing = unusable_lines(comparison)
-    if missing:
-        below += ["", *missing]
-    table = terminal(comparison, width, bold)
-    says = covered(comparison)
-    parts = (_lines(above), f"{table}\n{_lines([says])}" if says else table, _lines(below))
-    return "\n\n".join(parts)
+def _width(out: TextIO) -> int | None:
+    """Of the terminal that `out` is, or that COLUMNS says; None for a file or a pipe."""
+    if not out.isatty() and not os.environ.get("COLUMNS", "").isdecimal():
+        return None
+    return shutil.get_terminal_size((120, 40)).columns
 
 
-def _lines(lines: Iterable[str]) -> str:
-    """Lines that may quote a stranger's run: its path, its error."""
-    return "\n".join(printable(line, 2000) for line in lines)
+def _write_tidy(collection: Collection, target: str, out: TextIO) -> None:
+    rows = runs_as_rows(collection)
+    said = f"{plural(len(rows), 'run')}, {plural(len(rows[0]), 'column')}"
+    _write_or_print(target, csv_of_runs(rows), out, f" ({said})")
+
+
+def _own(name: str | None, part: Part) -> str | None:
+    """The file or folder of one of several parts: report-transfer.html, comparison/transfer."""
+    if name is None or not part.name:
+        return name
+    path = Path(name)
+    if path.suffix:
+        return str(path.with_name(f"{path.stem}-{part.file}{path.suffix}"))
+    return str(path / part.file)
 
 
 def _write_pictures(
-    comparison: Comparison, html: str | None, folder: str | None, out: TextIO
+    part: Part, comparison: Comparison, html: str | None, folder: str | None, out: TextIO
 ) -> None:
     # Imported here: matplotlib takes longer to import than the rest of a comparison to compute.
     from gapfc.compare.output.page import html_text
@@ -200,12 +246,11 @@ def _write_pictures(
 
     pictures = draw(comparison, page=html is not None, files=folder is not None)
     if html is not None:
-        _write(Path(html), html_text(comparison, pictures))
-        print(f"Wrote {html}", file=out)
+        _write_or_print(html, html_text(comparison, pictures), out)
     if folder is not None:
         texts = {
-            "comparison.json": json_text(comparison),
-            "table.csv": csv_text(comparison),
+            "comparison.json": json_text([(part, comparison)]),
+            "table.csv": csv_text([(part, comparison)]),
             "table.md": markdown(comparison),
         }
         for name, text in texts.items():
@@ -213,6 +258,14 @@ def _write_pictures(
         with _told_by_path(folder):
             written = save_all(pictures, Path(folder))
         print(f"Wrote {len(texts) + len(written)} files to {folder}", file=out)
+
+
+def _write_or_print(target: str, text: str, out: TextIO, what: str = "") -> None:
+    if target == "-":
+        sys.stdout.write(text)
+    else:
+        _write(Path(target), text)
+        print(f"Wrote {target}{what}", file=out)
 
 
 def _write(path: Path, text: str) -> None:

@@ -15,16 +15,17 @@ DESCRIPTION = """\
 Starts TensorBoard over every run below the directories, under names like digits/convnet/gap s0,
 and prints its address. New runs appear as they start. Ctrl-C ends it.
 
-  Scalars         loss, accuracy, gradients and drift of every run
-  Custom Scalars  the heads over each other; mean and interval over seeds, once `gapfc compare
-                  --out FOLDER` has been run and FOLDER lies below a directory, or is one
-  HParams one row per group of runs that differ only in seed, with settings and final scores
-  Images          training images, confusion matrix, class activation maps
+  Time Series     accuracy first, pictures last; one colour per head and its settings
+  Custom Scalars  mean and 95% interval of every head over its seeds, written to
+                  <output_root>/margins when a sweep ends; below, every run
+  Images          confusion matrix, class activation maps of right and wrong predictions
+  Text            each run's command, config and results
+  HParams         one row per group of runs that differ only in seed, with its final scores
 """
 EXAMPLES = """\
 examples:
   gapfc dashboard
-  gapfc dashboard outputs/train/digits comparison
+  gapfc dashboard outputs/train/digits elsewhere
   gapfc dashboard --port 0 --host 0.0.0.0      (any free port; reachable from other machines)
 """
 PORT = 6006

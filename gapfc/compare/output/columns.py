@@ -14,8 +14,8 @@ from gapfc.compare.metric import Measure
 from gapfc.compare.row import Row
 from gapfc.formatting import NOTHING, count, decimals, percent, probability
 
-# Columns of exact counts: the same for every seed.
-COUNTED = ("head_parameters", "parameters", "macs")
+# The load of a machine changes these, and nothing tells how much.
+OTHER_WORK = "other work on the machine counts"
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Column:
 
     name: key in JSON and CSV. title: heading for people, with the unit.
     explanation: for the page's legend; empty for the keys of --by.
-    number: what sorting and marking the best go by; None if a row has none.
+    number: what sorting goes by; None if a row has none.
     text: the number as people read it.
-    best: +1 the largest is best, -1 the smallest, 0 none is marked.
+    counted: whether it is an exact count, the same for every seed, of which the fewest is marked.
     drop: its turn to be dropped when the terminal is too narrow, 1 first; 0: it always stays.
     path: of the number in results.json, where the column is its mean over seeds.
     exact: what CSV holds of it, by key; only the number unless given.
@@ -37,7 +37,7 @@ class Column:
     explanation: str
     number: Callable[[Row], float | None]
     text: Callable[[Row], str]
-    best: int = 0
+    counted: bool = False
     drop: int = 0
     path: str | None = None
     exact: Callable[[Row], dict[str, Any]] | None = None
@@ -54,19 +54,18 @@ class Column:
     def best_rows(self, comparison: Comparison) -> set[str]:
         """Labels of the rows to be marked as the best: none that chance may have made so.
 
-        Of what is counted, those with the best number; of the metric, the groups that are told
-        apart from their baseline. Nothing else is put to a test.
+        Of what is counted, those with the fewest; of the metric, the groups that are told apart
+        from their baseline as better. Nothing else is put to a test.
         """
         if self.name == "metric":
             return _better(comparison)
         numbers = {row.label: self.number(row) for row in comparison.rows}
         known = {number for number in numbers.values() if number is not None}
-        if self.name not in COUNTED or len(known) < 2:
+        if not self.counted or len(known) < 2:
             return set()
-        best = max(known) if self.best > 0 else min(known)
         # As they are read: 5,130 and 5,131 are both 5.13k.
-        shown = {self.text(row) for row in comparison.rows if numbers[row.label] == best}
-        return {row.label for row in comparison.rows if self.text(row) in shown}
+        fewest = {self.text(row) for row in comparison.rows if numbers[row.label] == min(known)}
+        return {row.label for row in comparison.rows if self.text(row) in fewest}
 
 
 def _better(comparison: Comparison) -> set[str]:
@@ -87,15 +86,21 @@ def _better(comparison: Comparison) -> set[str]:
 
 def shown_columns(comparison: Comparison) -> list[Column]:
     """The columns that hold anything for this comparison, in the order of a table."""
+    # The gap between training and test images is one of accuracy, whatever a probe measured.
+    beside = ("generalization_gap",) if comparison.measure.path.startswith("probe.") else ()
     return [
         column
         for column in columns(comparison)
-        if column.is_key or any(column.text(row) != NOTHING for row in comparison.rows)
+        if column.is_key
+        or (
+            column.name not in beside
+            and any(column.text(row) != NOTHING for row in comparison.rows)
+        )
     ]
 
 
 def columns(comparison: Comparison) -> list[Column]:
-    """All columns, in the order of a table."""
+    """All columns, in the order of a table: first those that answer."""
     metric = comparison.measure
     places = _places(comparison)
     pairs = [row.paired for row in comparison.rows if row.paired is not None]
@@ -103,12 +108,6 @@ def columns(comparison: Comparison) -> list[Column]:
     target = NOTHING if comparison.target is None else percent(comparison.target)
     return [
         *(_key(key, index) for index, key in enumerate(comparison.by)),
-        Column(
-            "n", "n", "seeds with a value of the metric",
-            number=lambda row: row.n,
-            text=lambda row: str(row.n),
-            exact=lambda row: {"n": row.n, "seeds": " ".join(map(str, row.metric))},
-        ),
         Column(
             "metric", metric.axis,
             f"mean over seeds ± half of its {confidence} interval, which is"
@@ -121,7 +120,6 @@ def columns(comparison: Comparison) -> list[Column]:
                 "low": row.interval and row.interval.low,
                 "high": row.interval and row.interval.high,
             },
-            best=metric.better,
         ),
         Column(
             "difference", f"difference [{confidence}]",
@@ -132,6 +130,23 @@ def columns(comparison: Comparison) -> list[Column]:
             exact=partial(_difference_exact, metric),
         ),
         *_verdict(comparison),
+        _mean(
+            "head_parameters", "parameters.head", "head parameters",
+            "parameters of the head, which is all between the last feature map and the logits",
+            count, counted=True, drop=12,
+        ),
+        _time(
+            "epochs_to_target", f"epochs to {target}",
+            "median epochs until the validation accuracy was reached; (2/3): two of three runs "
+            "did; a run that never did counts as slower than all others",
+            lambda row: row.epochs,
+            lambda row: {
+                "target": comparison.target,
+                "reached": row.epochs and f"{row.epochs.count}/{row.epochs.total}",
+                "median_epochs": row.epochs and row.epochs.median,
+            },
+            drop=11,
+        ),
         Column(
             "p_holm", "p (Holm)",
             "two-sided p of no difference, by the t test with the variance of the interval, "
@@ -143,63 +158,57 @@ def columns(comparison: Comparison) -> list[Column]:
                 "p_holm": row.paired and row.paired.p_holm,
                 "p_sign_flip": row.paired and row.paired.p_sign_flip,
             },
+            drop=10,
+        ),
+        Column(
+            "n", "seeds", "seeds with a value of the metric",
+            number=lambda row: row.n,
+            text=lambda row: str(row.n),
+            exact=lambda row: {"n": row.n, "seeds": " ".join(map(str, row.metric))},
+            drop=9,
+        ),
+        _mean(
+            "generalization_gap", "generalization_gap.accuracy", "train − test (points)",
+            "training accuracy minus test accuracy, both without augmentation, in points; smaller "
+            "overfits less",
+            lambda gap: f"{100 * gap:.1f}", drop=8,
+        ),
+        _mean(
+            "source_accuracy", "transfer.source.test_accuracy", "source accuracy (%)",
+            "test accuracy of the sources on their own data",
+            lambda accuracy: f"{100 * accuracy:.1f}", drop=7,
+        ),
+        _mean(
+            "area_under_curve", "convergence.area_under_curve", "area under validation curve",
+            "the mean of the validation accuracy over training: large if it is high early",
+            lambda area: f"{area:.3f}", drop=5,
+        ),
+        _mean(
+            "parameters", "parameters.total", "all parameters",
+            "parameters of backbone and head", count, counted=True, drop=4,
+        ),
+        _mean(
+            "macs", "macs.total", "MACs",
+            "multiply-accumulates for one image", count, counted=True, drop=6,
+        ),
+        _time(
+            "seconds_to_target", f"seconds to {target}",
+            "median seconds of training until then, without evaluation and start-up; "
+            f"{OTHER_WORK}",
+            lambda row: row.seconds,
+            lambda row: {"median_seconds": row.seconds and row.seconds.median},
+            drop=3,
+        ),
+        _mean(
+            "images_per_second", "images_per_second", "images/s",
+            f"training images per second; {OTHER_WORK}", count, drop=2,
         ),
         Column(
             "probability_better", "P(better)",
             "share of shared seeds in which the group beats the baseline; a tie counts half",
             number=lambda row: row.paired and row.paired.probability_better,
             text=_probability_better_text,
-            drop=6,
-        ),
-        _mean(
-            "generalization_gap", "generalization_gap.accuracy", "gap (pt)",
-            "training accuracy minus test accuracy, in points; smaller overfits less",
-            lambda gap: f"{100 * gap:.1f}", drop=8,
-        ),
-        _mean(
-            "source_accuracy", "transfer.source.test_accuracy", "source (%)",
-            "test accuracy of the sources on their own data",
-            lambda accuracy: f"{100 * accuracy:.1f}", drop=9,
-        ),
-        _time(
-            "epochs_to_target", f"epochs to {target}",
-            "median epochs until the validation accuracy was reached; a run that never did counts "
-            "as slower than all others",
-            lambda row: row.epochs,
-            lambda row: {
-                "target": comparison.target,
-                "reached": row.epochs and f"{row.epochs.count}/{row.epochs.total}",
-                "median_epochs": row.epochs and row.epochs.median,
-            },
-            drop=10,
-        ),
-        _time(
-            "seconds_to_target", f"s to {target}",
-            "the same in seconds of training, without evaluation and start-up",
-            lambda row: row.seconds,
-            lambda row: {"median_seconds": row.seconds and row.seconds.median},
-            drop=5,
-        ),
-        _mean(
-            "area_under_curve", "convergence.area_under_curve", "AUC",
-            "area under the validation accuracy curve: its mean over training",
-            lambda area: f"{area:.3f}", best=+1, drop=4,
-        ),
-        _mean(
-            "head_parameters", "parameters.head", "head params",
-            "parameters of the head", count, best=-1, drop=7,
-        ),
-        _mean(
-            "parameters", "parameters.total", "params",
-            "parameters of backbone and head", count, best=-1, drop=3,
-        ),
-        _mean(
-            "macs", "macs.total", "MACs",
-            "multiply-accumulates for one image", count, best=-1, drop=2,
-        ),
-        _mean(
-            "images_per_second", "images_per_second", "images/s",
-            "training images per second", count, best=+1, drop=1,
+            drop=1,
         ),
     ]  # fmt: skip
 
@@ -256,7 +265,7 @@ def _key(key: str, index: int) -> Column:
 
 def _mean(
     name: str, path: str, title: str, explanation: str, told: Callable[[float], str],
-    best: int = 0, drop: int = 0,
+    counted: bool = False, drop: int = 0,
 ) -> Column:  # fmt: skip
     """The mean over seeds of another number of results.json than the metric."""
 
@@ -264,7 +273,9 @@ def _mean(
         mean = row.mean_of(path)
         return NOTHING if mean is None else told(mean)
 
-    return Column(name, title, explanation, lambda row: row.mean_of(path), text, best, drop, path)
+    return Column(
+        name, title, explanation, lambda row: row.mean_of(path), text, counted, drop, path
+    )
 
 
 def _time(
@@ -281,7 +292,7 @@ def _time(
         reached = time(row)
         return reached.text() if reached else NOTHING
 
-    return Column(name, title, explanation, number, text, best=-1, drop=drop, exact=exact)
+    return Column(name, title, explanation, number, text, drop=drop, exact=exact)
 
 
 def _places(comparison: Comparison) -> int:

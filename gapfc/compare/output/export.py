@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +17,7 @@ from gapfc.compare.metric import Measure
 from gapfc.compare.output.columns import Column, columns
 from gapfc.compare.output.reproduce import commands
 from gapfc.compare.output.sentences import sentences
+from gapfc.compare.parts import Part, Refused
 from gapfc.compare.row import Row
 from gapfc.formatting import no_formula
 
@@ -105,21 +106,53 @@ def _reached(reached: TimeToTarget | None) -> dict[str, Any] | None:
     }
 
 
-def json_text(comparison: Comparison) -> str:
-    """`as_dict` as JSON that any reader takes and any terminal stands: no NaN, only ASCII."""
-    return json.dumps(as_dict(comparison), indent=2, allow_nan=False) + "\n"
+def json_text(answered: Sequence[tuple[Part, Comparison]], refused: Sequence[Refused] = ()) -> str:
+    """`as_dict` as JSON that any reader takes and any terminal stands: no NaN, only ASCII.
+
+    Of several comparisons a list; in it, a part that could not be compared has `refused`, why.
+    """
+    told: list[dict[str, Any]] = [as_dict(comparison) for _, comparison in answered]
+    told += [
+        {"schema": 1, "question": asdict(each.part.question), "refused": each.reason}
+        for each in refused
+    ]
+    whole = told if len(told) > 1 else told[0]
+    return json.dumps(whole, indent=2, allow_nan=False) + "\n"
 
 
-def csv_text(comparison: Comparison) -> str:
+def csv_text(answered: Sequence[tuple[Part, Comparison]]) -> str:
     """One row per group, numbers in full: shares in [0, 1], times in epochs and seconds.
+
+    Of several comparisons the rows of all: the first column, `table`, says of which, and each has
+    the columns of all.
+    """
+    # Pairs, as a key of --by may have the same name as a column.
+    rows = [
+        ([("table", part.name)] if len(answered) > 1 else [])
+        + [cell for column in columns(comparison) for cell in column.csv(row).items()]
+        for part, comparison in answered
+        for row in comparison.rows
+    ]
+    counted = [_counted(row) for row in rows]
+    header = list(dict.fromkeys(key for row in counted for key in row))
+    return csv_of([key for key, _ in header], [[row.get(key) for key in header] for row in counted])
+
+
+def _counted(row: Sequence[tuple[str, Any]]) -> dict[tuple[str, int], Any]:
+    """Cells by key, and how often the row had that key before."""
+    cells: dict[tuple[str, int], Any] = {}
+    for key, value in row:
+        cells[key, sum(other == key for other, _ in cells)] = value
+    return cells
+
+
+def csv_of(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table as CSV; None is empty.
 
     Words that a spreadsheet would take for a formula start with an apostrophe.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    shown = columns(comparison)
-    # Pairs, as a key of --by may have the same name as a column.
-    rows = [[c for column in shown for c in column.csv(row).items()] for row in comparison.rows]
-    writer.writerow(no_formula(key) for key, _ in rows[0])
-    writer.writerows([no_formula(value) for _, value in row] for row in rows)
+    writer.writerow(map(no_formula, header))
+    writer.writerows(map(no_formula, row) for row in rows)
     return out.getvalue()

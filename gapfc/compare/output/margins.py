@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gapfc.compare.collect import collect
 from gapfc.compare.curves import Curves, over_seeds
 from gapfc.compare.estimate import seeds_alone
-from gapfc.compare.fields import ABSENT, number, part_of, value_of
+from gapfc.compare.fields import ABSENT, number, part_of, show, value_of
 from gapfc.compare.mixtures import SPLIT, settings_of
 from gapfc.errors import UserError
 from gapfc.formatting import percent, unique
@@ -28,7 +28,7 @@ CURVES = {
     "val_accuracy": ("accuracy, validation", 0.0, 1.0),
     "val_loss": ("loss, validation", 0.0, math.inf),
 }
-SHIFTS = {"zero": "black moves in", "circular": "wrapped around"}
+SHIFTS = {"zero": "black moving in", "circular": "wrapped around"}
 # What curves in one chart have to share: what is measured on what. Everything else is in a name.
 SHARED = ("dataset", "backbone")
 OF_SOURCE = ("source.dataset", "source.backbone")
@@ -70,9 +70,9 @@ def _facts(run: Run, known: dict[int, Settings]) -> Settings:
     """By what runs are told apart, whatever their seed."""
     if id(run.config) not in known:
         known[id(run.config)] = settings_of(run, (SPLIT,))
-    facts = {**known[id(run.config)], "command": run.command}
+    facts = {**known[id(run.config)], "command": show(run.command)}
     for key in ("dataset", "backbone", "head"):
-        facts[f"{key}.name"] = run.name(key)
+        facts[f"{key}.name"] = show(run.name(key))
     for key in ("protocol", "source.head", *OF_SOURCE, "transfer.source.group"):
         if run.command == "transfer" and (value := value_of(run, key)) != ABSENT:
             facts[key] = value
@@ -142,7 +142,7 @@ def _charts(
             yield title + end(protocol), protocol, points, (span[0], span[1])
     for way, how in SHIFTS.items():
         for protocol in protocols:
-            title = f"accuracy over shift in pixels ({how}){end(protocol)}"
+            title = f"accuracy over shift in pixels, {how}{end(protocol)}"
             yield title, protocol, partial(_over_shift, way=way), (0.0, 1.0)
 
 

@@ -113,7 +113,10 @@ TYPED = [
     (["seed=3"], "seed=3: claims settle that for each run; type preset.seeds=[0,1,2]"),
 ]
 MORE_TYPED = [
-    (["only=[1,translatoin]"], "only=translatoin: no such claim. There are 1 (parameters)"),
+    (
+        ["only=[1,translatoin]"],
+        "only=translatoin: no such claim; did you mean translation?",
+    ),
     (["only=1.5"], "such as [3, 8], or one number, or one name, or null; got 1.5"),
     (["preset.seeds=[]"], "preset.seeds takes a list of seeds, such as [0, 1, 2]"),
     (["preset.rates=[0]"], "preset.rates takes a list of learning rates"),

@@ -84,7 +84,7 @@ def test_a_folder_of_runs(folder):
         (scalar,) = events.Scalars("probe/shift/zero/2/accuracy")
         assert scalar.step == results["steps"]
         assert scalar.value == pytest.approx(probes.values["shift"]["zero"]["2"]["accuracy"])
-        assert events.Images("probe/calibration/reliability")
+        assert events.Images("visual/reliability (probe)")
         before[head] = (directory / "probes.json").read_bytes()
     row = next(line.split() for line in out.splitlines() if line.startswith("fc"))
     clean = 100 * read_results(of(folder, "fc"))["test"]["accuracy"]

@@ -59,6 +59,14 @@ def test_sets_that_are_not_there_need_not_be(gapfc):
     assert list(gapfc.folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("plus", ["", "+"])
+def test_a_sweeps_file_is_a_table_without_its_seeds(gapfc, plus):
+    done = gapfc("inspect", f"{plus}sweep=ladder", "head=gap,fc", *TINY)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split()[:2] for line in done.stdout.splitlines()[-4:]]
+    assert rows == [[head, hidden] for head in ("gap", "fc") for hidden in ("[]", "[512]")]
+
+
 def test_a_head_of_ones_own_stands_beside_the_others(gapfc):
     mine = gapfc.folder / "mine" / "head"
     mine.mkdir(parents=True)

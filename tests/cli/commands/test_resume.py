@@ -175,7 +175,7 @@ def test_a_run_that_early_stopping_ended_is_complete(tmp_path):
 
 
 def test_other_settings_cannot_change(copy):
-    for change in ("optimizer.lr=0.1", "head=fc", "seed=3", "trainer.batch_size=9"):
+    for change in ("optimizer.lr=0.1", "head=fc", "head.scale=3", "seed=3", "sweep=heads"):
         code, out, err = resume(copy, change)
         assert code == 2
         assert f"{change.partition('=')[0]} can't change. Only trainer.epochs" in err

@@ -243,7 +243,7 @@ def test_tensorboard_holds_the_same_numbers(done):
     events = EventAccumulator(str(directory))
     events.Reload()
     results, rows = read_results(directory), metrics(directory)
-    validation = events.Scalars("val/accuracy")
+    validation = events.Scalars("accuracy/val")
     assert [event.step for event in validation] == [int(row["step"]) for row in rows]
     assert [e.value for e in validation] == pytest.approx([float(r["val_accuracy"]) for r in rows])
     (final,) = events.Scalars("final/test_accuracy")

@@ -46,8 +46,9 @@ def folder(tmp_path_factory):
         settings = [*SOURCE, *TARGET, NEW, f"source.head={head}"]
         code, _, err = run("transfer", *settings, "protocol=scratch", folder=folder)
         assert code == 0, err
-        code, _, err = run("transfer", *settings, "protocol=linear_probe", folder=folder)
+        code, out, err = run("transfer", *settings, "protocol=linear_probe", folder=folder)
         assert code == 0, err
+        assert "whatever trainer.epochs says" in out
     return folder
 
 

@@ -95,7 +95,7 @@ def test_colours_are_seen_on_paper_and_on_a_dark_page():
     assert len(set(COLOURS)) == len(set(COLOURS.values())) == len(COLOURS)
     assert {colour for colour, _, _ in HEADS.values()} | set(OWN_COLOURS) == set(COLOURS)
     for paper, dark in COLOURS.items():
-        assert re.fullmatch("#[0-9a-f]{6}", paper) and re.fullmatch("#[0-9a-f]{6}", dark)
+        assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in (paper, dark))
         assert lightness(paper) < 0.75  # light colours vanish on paper
         assert lightness(dark) > 0.3
 

@@ -13,7 +13,7 @@ from gapfc.compare.collect import collect
 from gapfc.compare.output.page import html_text
 from gapfc.compare.output.plots import PICTURES, draw
 from gapfc.compare.output.plots.look import looks
-from gapfc.compare.output.plots.sheet import NARROW, WIDE, styled
+from gapfc.compare.output.plots.sheet import WIDE, styled
 from gapfc.compare.question import Question
 
 SEEDS, CLEAN = 3, 0.95

@@ -44,13 +44,13 @@ def test_epochs_that_are_not_told_apart_are_open(tmp_path):
 
 
 def test_epochs_are_corrected_for_all_comparisons(tmp_path):
-    epochs = {"fc": (4.0, 5.0, 6.0), "gap": (5.0, 6.25, 7.35), "nin": (4.5, 4.0, 6.5)}
+    epochs = {"fc": (4.0, 5.0, 6.0), "gap": (5.0, 6.5, 7.7), "nin": (4.5, 4.0, 6.5)}
     epochs |= {"spp": (4.0, 5.5, 6.0), "gmp": (4.0, 5.0, 6.5)}
     found, gap = told(tmp_path, epochs)
     pair = found.row("gap").paired_epochs
     assert pair.p < 0.05 < pair.p_holm == pytest.approx(4 * pair.p)
     assert pair.interval.low > 0
-    assert "is open: 1.2 more (95% interval " in gap.sentences[1]
+    assert "is open: 1.4 more (95% interval " in gap.sentences[1]
     assert gap.sentences[1].endswith(f", p = {pair.p_holm:.3f} once corrected).")
 
 

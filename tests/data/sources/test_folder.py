@@ -181,7 +181,8 @@ def broken(tree):
 
 
 def test_a_bad_header_is_named_before_training(config, broken):
-    with pytest.raises(UserError, match=r"1 unreadable.*00\.png \(not an image\).*skip_corrupt"):
+    words = r"^1 unreadable image file: .*00\.png \(not an image\).*skip_corrupt"
+    with pytest.raises(UserError, match=words):
         read(config, *options(broken))
 
 

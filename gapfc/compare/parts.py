@@ -1,0 +1,181 @@
+"""Which runs are asked about together: a comparison for each command, data set and backbone.
+
+Runs on other images or another backbone answer another question. Where a folder has several such
+kinds, and `--by` does not ask about them, each kind is compared by itself: the same question with
+a `--where` or more, by which it can be asked alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gapfc.compare.answer import Comparison, compare, must_be_measured
+from gapfc.compare.collect import Collection
+from gapfc.compare.fields import ABSENT, value_of
+from gapfc.compare.groups import Values, check_keys
+from gapfc.compare.question import Question
+from gapfc.compare.where import Condition
+from gapfc.errors import UserError
+from gapfc.formatting import folder_name, printable, unique
+from gapfc.records.run import Run
+
+# What makes runs answers to one question, and the keys of --by that ask about it.
+APART = {
+    "command": ("command",),
+    "dataset": ("dataset",),
+    "dataset.classes": ("dataset", "dataset.classes"),
+    "backbone": ("backbone",),
+    "source.dataset": ("source.dataset",),
+    "transfer.source.classes": ("source.dataset", "transfer.source.classes"),
+    "source.backbone": ("source.backbone",),
+}
+OF_TRAINING, OF_TRANSFER = ("head",), ("source.head", "protocol")
+FIRST = "train"  # sources come before what was made of them
+
+
+@dataclass(frozen=True)
+class Part:
+    """Runs to be compared with each other.
+
+    name: what tells them from the other parts, `transfer, mnist`; empty if there is no other.
+    file: the same as a name of files. question: as it is asked of them alone.
+    """
+
+    name: str
+    file: str
+    question: Question
+    collection: Collection
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A part that cannot be compared, and why."""
+
+    part: Part
+    reason: str
+
+
+def answers(
+    collection: Collection, question: Question, found: int, usual: bool = False
+) -> tuple[list[tuple[Part, Comparison]], list[Refused]]:
+    """Each part's comparison, and the parts that cannot be compared.
+
+    collection: already filtered by --where. found: runs before filtering. usual: as for `parts`.
+
+    Raises UserError if there is no part that can be compared, or for keys and metrics that no run
+    has.
+    """
+    divided = parts(collection, question, usual)
+    if len(divided) > 1:
+        check_keys(collection.runs, question.by)
+        check_keys(collection.runs, question.choose, "--choose")
+        must_be_measured(collection.runs, question.metric)
+    answered: list[tuple[Part, Comparison]] = []
+    refused: list[Refused] = []
+    for part in divided:
+        try:
+            answered.append((part, compare(part.collection, part.question, found)))
+        except UserError as error:
+            refused.append(Refused(part, str(error)))
+    if not answered:
+        raise UserError(_none(refused))
+    return answered, refused
+
+
+def parts(collection: Collection, question: Question, usual: bool = False) -> list[Part]:
+    """The parts of `collection` in the order of their names, training first; at least one.
+
+    A run that did not complete is in the part that it would have belonged to, or in the first if
+    there is no such part, or if it cannot be known.
+
+    usual: group each part by the keys that are usual for it, whatever `question.by` says.
+    """
+    keys = [
+        key
+        for key, asks in APART.items()
+        if not set(asks) & set(question.by)
+        and len({_value(run, key) for run in collection.runs}) > 1
+    ]
+    divided: dict[Values, list[Run]] = defaultdict(list)
+    for run in collection.runs:
+        divided[tuple(_value(run, key) for key in keys)].append(run)
+    if len(divided) < 2:
+        by = _usual(collection.runs) if usual else question.by
+        return [Part("", "", replace(question, by=by), collection)]
+    ordered = sorted(
+        divided, key=lambda values: (values[0] != FIRST, [(v != ABSENT, v) for v in values])
+    )
+    unusable: dict[Values, list[Run]] = defaultdict(list)
+    for run in collection.unusable:
+        values = tuple(_value(run, key) for key in keys)
+        unusable[values if values in divided else ordered[0]].append(run)
+    found: list[Part] = []
+    for values in ordered:
+        runs = divided[values]
+        needed = _needed([_condition(key, runs) for key in keys], collection.runs)
+        name = ", ".join(filter(None, map(_told, needed))) or "others"
+        file = folder_name(re.sub(r"[^\w.]+", "-", name).strip("-"))
+        where = (*question.where, *map(str, needed))
+        asked = replace(question, where=where, by=_usual(runs) if usual else question.by)
+        found.append(
+            Part(
+                name,
+                unique(file, [other.file for other in found]),
+                asked,
+                replace(
+                    collection,
+                    runs=runs,
+                    unusable=unusable[values],
+                    problems=() if found else collection.problems,
+                ),
+            )
+        )
+    return found
+
+
+def _usual(runs: Sequence[Run]) -> tuple[str, ...]:
+    """The keys by which runs of one command are grouped if no others are given."""
+    return OF_TRANSFER if any("transfer" in run.results for run in runs) else OF_TRAINING
+
+
+def _value(run: Run, key: str) -> str:
+    """A setting that is off counts as equal to one that an older gapfc did not have yet."""
+    value = value_of(run, key)
+    return ABSENT if value == "null" else value
+
+
+def _condition(key: str, runs: Sequence[Run]) -> Condition:
+    """That `key` has a value that it has in these runs."""
+    return Condition(key, tuple(sorted({value_of(run, key) for run in runs})), negated=False)
+
+
+def _needed(conditions: Sequence[Condition], runs: Sequence[Run]) -> list[Condition]:
+    """The conditions without those that follow from the others; command and data set stay."""
+    kept = list(conditions)
+    for one in (each for each in reversed(conditions) if each.key not in ("command", "dataset")):
+        others = [condition for condition in kept if condition != one]
+        left = [run for run in runs if all(other.holds(run) for other in others)]
+        if all(one.holds(run) for run in left):
+            kept = others
+    return kept
+
+
+def _told(condition: Condition) -> str:
+    """What tells a part from others: `mnist`, `classes [5,6]`, `from fashion_mnist`, or nothing."""
+    key, value = condition.key, condition.values[0]
+    if {ABSENT, "null"} & set(condition.values):
+        return "all classes" if key == "dataset.classes" else ""
+    classes = "classes " if key.endswith("classes") else ""
+    source = "from " if key.startswith(("source.", "transfer.source.")) else ""
+    return f"{source}{classes}{value}"
+
+
+def _none(refused: Sequence[Refused]) -> str:
+    reasons = list(dict.fromkeys(each.reason for each in refused))
+    if len(reasons) == 1:
+        return reasons[0]
+    told = (f"{printable(each.part.name)}: {each.reason}" for each in refused)
+    return "\n".join(["nothing can be compared:", *told])
