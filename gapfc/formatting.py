@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 NOTHING = "–"  # if there is no value
 LONGEST_NAME = 120  # bytes of a folder's name; file systems take 255
@@ -141,6 +142,21 @@ def printable(text: str, longest: int = 200) -> str:
 def printable_lines(text: str, longest: int = 2000) -> str:
     """The same for each line of `text`, which ends only where \\n says so."""
     return "\n".join(printable(line, longest) for line in text.split("\n"))
+
+
+def no_formula(cell: Any) -> Any:
+    """A cell of a CSV file: text that a spreadsheet would take for a formula gets an apostrophe.
+
+    >>> no_formula("=1+1"), no_formula("-0.5"), no_formula(-0.5)
+    ("'=1+1", '-0.5', -0.5)
+    """
+    if not isinstance(cell, str) or not cell.lstrip().startswith(("=", "+", "-", "@")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def folder_name(text: str) -> str:

@@ -64,6 +64,11 @@ COMMANDS = {
         example="gapfc compare outputs --baseline fc --html report.html",
         module="gapfc.cli.commands.compare",
     ),
+    "predict": Command(
+        summary="what a trained model sees in your images, and where it looks",
+        example="gapfc predict outputs/train/… photos --top 3 --cam maps",
+        module="gapfc.cli.commands.predict",
+    ),
     "dashboard": Command(
         summary="TensorBoard over the runs, heads side by side",
         example="gapfc dashboard outputs",

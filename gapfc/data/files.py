@@ -140,12 +140,13 @@ def native_size(size: Size, max_size: int | None, multiple: int) -> Size:
 
 def corrupt_message(bad: Sequence[tuple[str, BaseException]], hint: bool = True) -> str:
     """One line on the unreadable files: how many, their names (three at most), and why."""
-    names = "; ".join(f"{path} ({_reason(error)})" for path, error in bad[:3])
+    names = "; ".join(f"{path} ({reason(error)})" for path, error in bad[:3])
     more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
     advice = " Repair or remove it, or set dataset.skip_corrupt=true." if hint else ""
     return f"{plural(len(bad), 'unreadable image file')}: {names}{more}.{advice}"
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Why an image cannot be read, in a few words."""
     text = (isinstance(error, OSError) and error.strerror) or str(error).split("\n")[0]
     return "not an image" if "cannot identify" in text else text

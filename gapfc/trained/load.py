@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from gapfc.engine.checkpoint import BEST
+from gapfc.engine.out_of_memory import is_out_of_memory
 from gapfc.errors import UserError
 from gapfc.records.inputs import Inputs
 from gapfc.records.results import RESULTS
@@ -55,10 +56,15 @@ def load_run(run: Run, vouched: Vouched, device: torch.device) -> TrainedModel:
     best = read_best(run)
     inputs = _inputs(run, best)
     seeded = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    with torch.random.fork_rng(devices=seeded):
-        model = untrained(run, config, len(inputs.classes), inputs.size)
-    fill(model, run, best)
-    return TrainedModel(model.backbone, model.head, inputs).to(device)
+    try:
+        with torch.random.fork_rng(devices=seeded):
+            model = untrained(run, config, len(inputs.classes), inputs.size)
+        fill(model, run, best)
+        return TrainedModel(model.backbone, model.head, inputs).to(device)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise UserError(f"{run.path}: there is not enough memory for its network") from error
+        raise
 
 
 def _inputs(run: Run, best: Mapping[str, Any]) -> Inputs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import torch
@@ -69,7 +69,7 @@ class TrainedModel(nn.Module):
         prepared = [self.prepare(image) for image in each]
         if not prepared:
             raise UserError(f"{TAKES}; got no image")
-        return self._of_any_sizes(prepared)
+        return self.logits(prepared)
 
     def prepare(self, image: Tensor | Image.Image) -> Tensor:
         """An image, resized as for evaluation: uint8 [3, h, w].
@@ -99,15 +99,22 @@ class TrainedModel(nn.Module):
         batch = images.to(self.device).reshape(-1, *images.shape[-3:])
         return normalize(batch).reshape(*images.shape[:-3], 3, *images.shape[-2:])
 
+    def logits(self, prepared: Sequence[Tensor]) -> Tensor:
+        """Logits [B, K] of what `prepare` gave, uint8 [3, h, w], of one size or of several."""
+        found = [(rows, self._logits(batch)) for rows, batch in by_size(prepared)]
+        order = torch.tensor([row for rows, _ in found for row in rows])
+        logits = torch.cat([logits for _, logits in found])
+        return logits[order.argsort().to(logits.device)]
+
     def _logits(self, prepared: Tensor) -> Tensor:
         logits: Tensor = self.head(self.backbone(self.normalize(prepared)))
         return logits
 
-    def _of_any_sizes(self, prepared: Sequence[Tensor]) -> Tensor:
-        """Logits of images uint8 [3, h, w], in their order; those of one size are one batch."""
-        rows: dict[torch.Size, list[int]] = {}
-        for row, image in enumerate(prepared):
-            rows.setdefault(image.shape, []).append(row)
-        logits = [self._logits(torch.stack([prepared[row] for row in of])) for of in rows.values()]
-        order = torch.tensor([row for of in rows.values() for row in of])
-        return torch.cat(logits)[order.argsort().to(logits[0].device)]
+
+def by_size(prepared: Sequence[Tensor]) -> Iterator[tuple[list[int], Tensor]]:
+    """Images [3, h, w] as batches, each of one size, with their places among `prepared`."""
+    places: dict[torch.Size, list[int]] = {}
+    for place, image in enumerate(prepared):
+        places.setdefault(image.shape, []).append(place)
+    for rows in places.values():
+        yield rows, torch.stack([prepared[row] for row in rows])

@@ -18,6 +18,7 @@ from gapfc.compare.output.columns import Column, columns
 from gapfc.compare.output.reproduce import commands
 from gapfc.compare.output.sentences import sentences
 from gapfc.compare.row import Row
+from gapfc.formatting import no_formula
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
@@ -119,16 +120,6 @@ def csv_text(comparison: Comparison) -> str:
     shown = columns(comparison)
     # Pairs, as a key of --by may have the same name as a column.
     rows = [[c for column in shown for c in column.csv(row).items()] for row in comparison.rows]
-    writer.writerow(_no_formula(key) for key, _ in rows[0])
-    writer.writerows([_no_formula(value) for _, value in row] for row in rows)
+    writer.writerow(no_formula(key) for key, _ in rows[0])
+    writer.writerows([no_formula(value) for _, value in row] for row in rows)
     return out.getvalue()
-
-
-def _no_formula(cell: Any) -> Any:
-    if not isinstance(cell, str) or not cell.lstrip().startswith(("=", "+", "-", "@")):
-        return cell
-    try:
-        float(cell)
-    except ValueError:
-        return f"'{cell}"
-    return cell

@@ -90,6 +90,15 @@ def imagenet(
     return folder(data_root, train, None, val, skip_corrupt, check_headers, max_pixels)
 
 
+def image_files(walk: Walk, setting: str, folder: Path) -> list[str]:
+    """The images below `folder`, sorted; arguments and errors as of `Walk.files`."""
+    return sorted(
+        file
+        for file in walk.files(setting, folder)
+        if file.lower().endswith(EXTENSIONS) and os.path.basename(file)[0] != "."
+    )
+
+
 def _locate(path: str, data_root: Path, setting: str) -> Path:
     wanted = Path(path).expanduser()
     for candidate in (wanted, data_root / wanted):
@@ -119,11 +128,7 @@ def _files(key: str, path: Path, classes: list[str], walk: Walk) -> tuple[list[s
     paths: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        images = sorted(
-            file
-            for file in walk.files(key, path / name)
-            if file.lower().endswith(EXTENSIONS) and os.path.basename(file)[0] != "."
-        )
+        images = image_files(walk, key, path / name)
         if not images:
             raise UserError(
                 f"{path / name} has no images ({' '.join(EXTENSIONS)}): remove the empty class "
