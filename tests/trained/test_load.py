@@ -170,6 +170,9 @@ def test_files_that_do_not_belong_together(digits_run, photos_run, tmp_path):
         gapfc.load(run)
     (run / "config.yaml").write_text(config)
     results = json.loads((run / "results.json").read_text())
+    (run / "results.json").write_text(json.dumps(results | {"command": "transfer"}))
+    with pytest.raises(UserError, match=r"config\.yaml is not of a run"):
+        gapfc.load(run)
     results["input_transform"]["size"] = [12, 10**7]
     (run / "results.json").write_text(json.dumps(results))
     with pytest.raises(UserError, match=r"results\.json: input_transform\.size is \[12, 10000000"):
