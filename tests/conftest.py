@@ -13,6 +13,7 @@ from pathlib import Path
 import processes
 import pytest
 from synthetic import write_run, write_transfer
+from whole_runs import train, write_photos
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -86,3 +87,28 @@ def transfers(tmp_path: Path) -> Path:
             for seed in range(3):
                 write_transfer(tmp_path / "outputs", head, protocol, seed)
     return tmp_path / "outputs"
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained run of 8x8 digits, resized to 12x12. Not to be changed."""
+    folder = tmp_path_factory.mktemp("digits")
+    return train(
+        folder, "dataset.image_size=12", "dataset.train_limit=200", "dataset.test_limit=70"
+    )
+
+
+@pytest.fixture(scope="session")
+def photos_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained run of the photos in `photos`, cropped to 32x24. Not to be changed."""
+    folder = tmp_path_factory.mktemp("photos")
+    write_photos(folder / "photos")
+    return train(folder, "dataset=folder", f"dataset.train_dir={folder}/photos",
+                 "dataset.test_fraction=0.4", "dataset.image_size=[32,24]",
+                 "dataset.resize=crop")  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def photos(photos_run: Path) -> Path:
+    """The folder of the photos that `photos_run` was trained and tested on."""
+    return next(parent / "photos" for parent in photos_run.parents if (parent / "photos").is_dir())

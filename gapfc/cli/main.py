@@ -4,6 +4,7 @@ Nothing here imports torch or Hydra, so that `gapfc --help` answers at once.
 """
 
 import difflib
+import errno
 import importlib
 import io
 import os
@@ -30,10 +31,22 @@ def main() -> None:
     except KeyboardInterrupt:
         code = 130
     except BrokenPipeError:
-        # The reader left (`| head`). Python would complain again when it closes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader left (`| head`).
+        _drop_output()
         code = 141
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        # `> file` on a full disk: a stream has no name.
+        _drop_output()
+        print_error("standard output cannot be written: no space left on the device")
+        code = 2
     sys.exit(code)
+
+
+def _drop_output() -> None:
+    """What stdout still holds goes nowhere: Python would complain again when it closes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def dispatch(argv: list[str]) -> int:

@@ -63,6 +63,4 @@ def find_images(paths: Sequence[str], classes: Sequence[str]) -> list[ImageFile]
 def _images_below(folder: Path) -> list[str]:
     # As if it were a class of the folder it is in: no link leads back up.
     walk = Walk([Path(os.path.realpath(folder)).parent])
-    images = image_files(walk, "train_dir", folder)
-    walk.report()
-    return images
+    return image_files(walk, "train_dir", folder)

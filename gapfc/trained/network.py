@@ -46,7 +46,8 @@ def admitted(run: Run, vouched: Vouched, changes: Mapping[str, Any] | None = Non
         UserError: if it is not the config of a run, or says what it may not.
     """
     where = run.path / CONFIG
-    if not is_config_of_run(run.config):
+    complete = run.command != "transfer" or run.config.get("protocol") is not None
+    if not complete or not is_config_of_run(run.config):
         raise UserError(f"{where} is not of a run: it lacks what gapfc writes there")
     config = admit(run.config, where, vouched)
     for key, value in (changes or {}).items():

@@ -97,7 +97,7 @@ def _with_caption(picture: Image.Image, name: str, probability: float, blank: bo
     sheet.paste(picture, (0, 0))
     draw = ImageDraw.Draw(sheet)
     y = picture.height + gap // 2
-    percent = f" {probability:.1%}"
+    percent = f" ({probability:.1%})"
     room = width - 2 * gap - font.getlength(percent)
     draw.text((gap, y), f"{_shortened(name, font, room)}{percent}", fill="black", font=font)
     y += round(large * 1.5)

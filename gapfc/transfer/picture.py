@@ -27,8 +27,8 @@ def moved_picture(cka: Mapping[str, float | None], drift: Mapping[str, float | N
         points = max(3, min(11, 500 // (len(names) + 1)))
         axes.set_yticks(range(len(names)), names, fontsize=points)
         axes.invert_yaxis()
-        axes.set_xlim(low, high)
-        axes.margins(x=0.15)
+        largest = max((value for value in known if value == value), default=0.0)
+        axes.set_xlim(low, high if high is not None else 1.2 * largest or 1.0)
         axes.set_title(title, fontsize=12)
         for row, value in enumerate(known):
             if len(names) <= 30 and value == value:

@@ -122,7 +122,7 @@ def test_the_first_page_is_of_scalars_in_one_colour_per_head(driver, served):
     assert cards[1].startswith("accuracy/val")
 
     def colours():
-        rows = [row for row in page.find("runs-data-table tb-data-table-content-row")]
+        rows = page.find("runs-data-table tb-data-table-content-row")
         dots = [row.find_element("css selector", ".run-color-swatch") for row in rows]
         return {
             " ".join(row.text.split()): dot.value_of_css_property("background-color")

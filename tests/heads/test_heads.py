@@ -351,3 +351,16 @@ def test_gradients_repeat_on_cuda_under_deterministic_algorithms(name):
         assert all(torch.equal(gradients[0], other) for other in gradients[1:])
     finally:
         set_determinism(False)
+
+
+@pytest.mark.parametrize("pool", ["max", "avg"])
+def test_an_export_for_any_size_has_the_same_bins(pool):
+    """Where sizes are symbols, bins are masks; levels above the map's size overlap there, too."""
+    head = SPP(SHAPE, K, levels=[1, 3, 4], pool=pool).eval()
+    free = torch.export.Dim.DYNAMIC
+    program = torch.export.export(
+        head, (features((6, 9, 8)),), dynamic_shapes=({0: free, 2: free, 3: free},), strict=False
+    ).module()
+    for size in ((9, 8), (5, 7), (3, 2), (16, 11)):
+        x = features((6, *size), batch=2)
+        torch.testing.assert_close(program(x), head(x))

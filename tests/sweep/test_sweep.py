@@ -45,7 +45,7 @@ def test_typed_again_a_sweep_does_only_what_is_left(tmp_path):
     code, out, _ = run(*sweep, folder=tmp_path)
     assert code == 0
     assert "[run 1 of 4]: head=gap seed=0 · 3 left after it\n" in out
-    assert "[run 4 of 4]: head=fc seed=1 · 0 left after it · ends about " in out
+    assert "[run 4 of 4]: head=fc seed=1 · the last · ends about " in out
     assert "\n4 runs in " in out
     assert out.endswith("  differences  gapfc compare out\n  curves       gapfc dashboard out\n")
     assert out.count("  differences  ") == 1  # not behind each run
@@ -72,7 +72,10 @@ def test_typed_again_a_sweep_does_only_what_is_left(tmp_path):
     assert {r["group"] for r in results(tmp_path).values() if r["head"] == "gap"} == {
         next(r["group"] for r in before.values() if r["head"] == "gap")
     }
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["train"]
+    # Nothing of Hydra's; the means over seeds, for TensorBoard.
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"train", "margins"}
+    assert {path.name for path in (tmp_path / "out").glob("margins/*/*")} == {"gap", "fc"}
+    assert "\n  curves       gapfc dashboard out\n" in out
 
 
 @pytest.mark.slow

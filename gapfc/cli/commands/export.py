@@ -1,6 +1,7 @@
 """`gapfc export`: a trained model as a file for other programs."""
 
 import argparse
+import shlex
 import sys
 import textwrap
 from dataclasses import replace
@@ -14,19 +15,22 @@ if TYPE_CHECKING:
     from gapfc.records.inputs import Inputs
     from gapfc.trained.export.export import Exported
 
+WIDTH = 80
 INSTALL = 'pip install "gapfc[onnx]"'
 
 DESCRIPTION = """\
 Writes the model of a run, with the weights that validation chose, in one of three formats:
 
-  FILE.onnx         for onnxruntime, OpenVINO, TensorRT, browsers, … (pip install "gapfc[onnx]")
+  FILE.onnx         for onnxruntime, OpenVINO, TensorRT, browsers, …
+                    (needs pip install "gapfc[onnx]")
   FILE.pt2          a program of torch.export, for PyTorch without gapfc
   FILE.safetensors  the weights alone, by name
 
-Each is run again, and kept only if its logits are the model's. The first two take uint8 images
-[batch, 3, height, width], RGB from 0 to 255, of any batch size, and of any image size where the
-head takes any. Normalising is inside (--raw: outside); resizing is not. The classes, and what is to
-be done to an image, are stored in the file.
+Each is run again, and kept only if its logits are the model's. The first two
+take uint8 images [batch, 3, height, width], RGB from 0 to 255: batches of any
+size, and images of any size where the head takes any. Normalising is inside
+(with --raw it is not), resizing never is. The classes, and what is done to an
+image before, are stored in the file.
 """
 EXAMPLES = """\
 examples:
@@ -42,14 +46,14 @@ def parser() -> argparse.ArgumentParser:
     """The options of `gapfc export`."""
     made = argparse.ArgumentParser(
         prog="gapfc export",
-        usage="gapfc export RUN FILE.onnx|FILE.pt2|FILE.safetensors [--raw] [--force] [trust=true]",
+        usage="gapfc export RUN FILE.onnx|.pt2|.safetensors [--raw] [--force] [trust=true]",
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("run", metavar="RUN", help="the directory of a completed run")
-    made.add_argument("file", metavar="FILE", help="where to; its ending says in which format")
-    made.add_argument("setting", nargs="?", help=argparse.SUPPRESS)
+    made.add_argument(
+        "words", nargs="+", metavar="RUN FILE", help="a completed run; where to write its model"
+    )
     made.add_argument(
         "--raw", action="store_true", help="take float32 images that are normalised already"
     )
@@ -61,8 +65,13 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Write, check and say what was written; returns 0. Raises UserError for what went wrong."""
     options = parser().parse_intermixed_args(argv)
-    if options.setting not in (None, "trust=true", "trust=false"):
-        raise UserError(f"{options.setting}: gapfc export takes a run, a file, and trust=true")
+    settings = {word for word in options.words if word.startswith("trust=")}
+    paths = [word for word in options.words if word not in settings]
+    if len(paths) != 2 or not settings <= {"trust=true", "trust=false"}:
+        raise UserError(
+            f"gapfc export takes a run directory and a file, and trust=true, not "
+            f"{shlex.join(options.words)}"
+        )
 
     # Imported here, since torch takes a second: --help answers before that.
     import torch
@@ -72,10 +81,10 @@ def main(argv: list[str]) -> int:
     from gapfc.trained.export.export import check_target, export
     from gapfc.trained.load import load_run
 
-    path = Path(options.file).expanduser()
+    path = Path(paths[1]).expanduser()
     check_target(path, options.raw, options.force)
-    run = open_run(options.run)
-    vouched = Vouched.in_python(options.setting == "trust=true", options.config_dir)
+    run = open_run(paths[0])
+    vouched = Vouched.in_python("trust=true" in settings, options.config_dir)
     model = load_run(run, replace(vouched, how=Vouched.how), torch.device("cpu"))
     names = {part: run.name(part) for part in ("head", "backbone", "dataset")}
     if sys.stderr.isatty():
@@ -85,52 +94,54 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _lines(done: "Exported", width: int = 80) -> list[str]:
+def _lines(done: "Exported") -> list[str]:
     """What was written: a file, its input and output, how near it comes to the model."""
     network, inputs = done.network, done.inputs
     parts: dict[str, str] = {}
     if done.format.takes_images:
         sides = "height, width" if done.any_size else ", ".join(map(str, inputs.size))
         kind = "float32" if network.raw else "uint8"
-        pixels = f"normalised: {_normalised(inputs)}" if network.raw else "RGB, 0 to 255"
+        pixels = f"normalised: {_normalised(inputs)}" if network.raw else "RGB from 0 to 255"
         parts["images"] = f"{kind} [batch, 3, {sides}], {pixels}"
         parts["logits"] = f"float32 [batch, {len(inputs.classes)}]"
         parts["size"] = _size(done)
+    else:
+        parts["weights"] = "backbone.… and head.…; metadata: classes, mean, std, size, …"
     parts["checked"] = _checked(done)
-    if not done.format.takes_images:
-        parts["inside"] = "backbone.… and head.…, with classes, mean, std and size as metadata"
     lines = [f"{from_here(done.path)}: {done.format.name}, {_bytes(done.size)}"]
     for name, text in parts.items():
-        first, *rest = textwrap.wrap(text, width - 11, break_long_words=False)
+        first, *rest = textwrap.wrap(text, WIDTH - 11, break_long_words=False)
         lines += [f"  {name:<9}{first}", *(" " * 11 + line for line in rest)]
     return lines
 
 
 def _size(done: "Exported") -> str:
-    inputs = done.inputs
-    own = times(inputs.size)
+    inputs, own = done.inputs, times(done.inputs.size)
     if inputs.image_size is None:
-        before = f"trained on images of their own sizes, one of them {own}"
+        trained = "trained on images of their own sizes"
     else:
-        how = {"squash": "resized to", "crop": "cropped to"}[inputs.resize]
-        before = f"trained on images {how} {times(inputs.image_size)}"
+        to = times(inputs.image_size)
+        trained = {
+            "squash": f"resize images to {to} first",
+            "crop": f"first resize the shorter side of images, and cut out the middle, {to}",
+        }[inputs.resize]
         if inputs.canvas is not None:
-            before += f", on a black {own}"
-        before += ": do so before, it is not done inside"
+            trained += f", then set them into the middle of a black {own}"
     if done.any_size:
-        return f"any; {before}"
-    why = f" ({done.note})" if done.note else ""
-    return f"{own} only{why}; {before}"
+        return f"any (trained at {own}); {trained}"
+    return f"{own} only{f' ({done.note})' if done.note else ''}; {trained}"
 
 
 def _checked(done: "Exported") -> str:
-    agreement = done.agreement
+    agreement, where = done.agreement, done.format.runs_in
     if agreement is None:
-        return f"not: {done.format.runs_in} is not installed ({INSTALL})"
+        return f"no: {where} is not installed ({INSTALL})"
+    shapes = listed([times(shape) for shape in agreement.shapes])
+    if not agreement.difference:
+        return f"with {where}, on {shapes}: the same logits as the model's"
     return (
-        f"in {done.format.runs_in}, on images {listed([times(s) for s in agreement.shapes])}: "
-        f"logits differ by at most {agreement.difference:.1e} (the largest is "
-        f"{agreement.largest:.2g})"
+        f"with {where}, on {shapes}: logits differ from the model's by "
+        f"{agreement.difference:.1e} at most (the largest is {agreement.largest:.2g})"
     )
 
 

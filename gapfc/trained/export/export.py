@@ -117,7 +117,7 @@ def _facts(model: TrainedModel, network: Network) -> dict[str, str]:
     """What a user of the file needs beside it, each as text: lists and null as JSON."""
     record = model.inputs.as_record()
     facts = {CLASSES: record[CLASSES], **record[TRANSFORM]}
-    takes = "float32, normalized" if network.raw else "uint8, 0 to 255"
+    takes = "float32, normalised" if network.raw else "uint8, 0 to 255"
     return {
         "gapfc": __version__,
         "images": f"{takes}, RGB, [batch, 3, height, width]",

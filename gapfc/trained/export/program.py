@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import logging
 import warnings
@@ -37,7 +38,8 @@ class Network(nn.Module):
 
     def __init__(self, model: TrainedModel, raw: bool = False) -> None:
         super().__init__()
-        self.backbone, self.head = model.backbone, model.head
+        # Copies: the caller's model stays as it is, trainable too.
+        self.backbone, self.head = copy.deepcopy(model.backbone), copy.deepcopy(model.head)
         self.raw = raw
         self._normalize = Normalize(
             model.inputs.mean, model.inputs.std, torch.device("cpu"), channels_last=False

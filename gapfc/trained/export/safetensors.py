@@ -37,4 +37,4 @@ def _weights(network: Network) -> dict[str, Tensor]:
         return nn.ModuleDict({"backbone": network.backbone, "head": network.head}).state_dict()
 
 
-SAFETENSORS = Format("weights by name", write, read, "a network emptied before", takes_images=False)
+SAFETENSORS = Format("weights by name", write, read, "a network without any", takes_images=False)

@@ -136,7 +136,7 @@ def test_fine_tuning_begins_at_the_source_and_drift_says_how_far_it_went(folder)
     assert {"cka/stage1", "drift_layer/stage1.conv", "final/gain_over_scratch"} <= set(
         events.Tags()["scalars"]
     )
-    assert "how far the features moved" in events.Tags()["images"]
+    assert "visual/how far the features moved" in events.Tags()["images"]
 
 
 def test_head_kept_begins_with_the_sources_hidden_layers(folder):
