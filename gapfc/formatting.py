@@ -91,6 +91,15 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
+def minus(number: str) -> str:
+    """A number with the sign that stands in print; no part of it may be a date or a name.
+
+    >>> minus("-0.5")
+    '−0.5'
+    """
+    return number.replace("-", "−")
+
+
 def decimals(spread: float | None, value: float, least: int = 0, most: int = 4) -> int:
     """Decimals that show two digits of the spread, or three of the value if there is none."""
     size = abs(spread) if spread else abs(value) / 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gapfc.compare.estimate import COVERS
+from gapfc.formatting import minus
 
 LOWER = (
     "nll", "ece", "brier", "loss", "error", "train_seconds", "seconds", "epochs", "steps",
@@ -63,7 +64,7 @@ class Measure:
 
     def told(self, value: float, places: int, sign: str = "") -> str:
         """`value` in the unit, with `places` decimals; sign "+": also where it is positive."""
-        return f"{self.scale * value:{sign}.{places}f}"
+        return minus(f"{self.scale * value:{sign}.{places}f}")
 
     def covers(self, method: str) -> str:
         """What an interval by `method` covers, in words."""

@@ -10,7 +10,7 @@ from gapfc.claims.carry_out import PROBE, Answer, Tested
 from gapfc.claims.claim import Claim
 from gapfc.claims.verdict import CONFIDENCE, EQUIVALENT, NOT_TESTABLE, OPPOSITE, SUPPORTED, toward
 from gapfc.compare.metric import measure
-from gapfc.formatting import count, plural, probability
+from gapfc.formatting import count, minus, plural, probability
 
 # Behind a number in the unit of a contrast.
 UNITS = {"points": " points", "factor": "×", "value": ""}
@@ -55,7 +55,7 @@ def effect(answer: Answer) -> str:
     told = f"{value:+.{places}f}{unit}"
     if low != high:
         told += f" [{low:.{places}f}, {high:.{places}f}]"
-    return told.replace("-", "−")
+    return minus(told)
 
 
 def values(answer: Answer) -> str:
@@ -91,11 +91,11 @@ def metrics(answer: Answer) -> str:
 
 def _told(metric: str, value: float) -> str:
     if " / " in metric:
-        return f"{100 * value:.1f}%".replace("-", "−")
+        return minus(f"{100 * value:.1f}%")
     unit = measure(metric)
     if unit.is_share or metric.endswith(("cam.pointing", "energy", "chance", "untrained")):
-        return f"{100 * value:.1f}%".replace("-", "−")
-    return count(value) if value >= 100 else f"{value:.3g}".replace("-", "−")
+        return minus(f"{100 * value:.1f}%")
+    return count(value) if value >= 100 else minus(f"{value:.3g}")
 
 
 def told(answer: Answer) -> tuple[str, str]:

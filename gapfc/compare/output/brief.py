@@ -6,7 +6,7 @@ from gapfc.compare.answer import Comparison
 from gapfc.compare.output.speed_and_size import size_factor
 from gapfc.compare.row import Row
 from gapfc.compare.statistics import Paired
-from gapfc.formatting import decimals, percent
+from gapfc.formatting import decimals, minus, percent
 
 
 def brief(row: Row, comparison: Comparison) -> str:
@@ -43,7 +43,7 @@ def _metric(row: Row, pair: Paired, comparison: Comparison) -> str:
     places = decimals(half, metric.scale * pair.mean, *((1, 2) if metric.is_share else (0, 4)))
     unit = f" {metric.unit_of_difference}" if metric.unit_of_difference else ""
     number = f"{metric.told(pair.mean, places, '+')}{unit}"
-    return f"{told} {row.baseline}, {number}{_ends(pair, metric.scale, places)}".replace("-", "−")
+    return f"{told} {row.baseline}, {number}{_ends(pair, metric.scale, places)}"
 
 
 def _epochs(row: Row, comparison: Comparison) -> str:
@@ -64,10 +64,12 @@ def _epochs(row: Row, comparison: Comparison) -> str:
         # The size of a difference: its direction is in the word.
         ends = sorted((abs(pair.interval.low), abs(pair.interval.high)))
         return f"{abs(pair.mean):.1f} epochs {way} [{ends[0]:.1f}, {ends[1]:.1f}]"
-    return f"epochs not told apart, {pair.mean:+.1f}{_ends(pair, 1.0, 1)}".replace("-", "−")
+    return f"epochs not told apart, {minus(f'{pair.mean:+.1f}')}{_ends(pair, 1.0, 1)}"
 
 
 def _ends(pair: Paired, scale: float, places: int) -> str:
     if pair.interval is None:
         return ""
-    return f" [{scale * pair.interval.low:.{places}f}, {scale * pair.interval.high:.{places}f}]"
+    return minus(
+        f" [{scale * pair.interval.low:.{places}f}, {scale * pair.interval.high:.{places}f}]"
+    )

@@ -12,7 +12,7 @@ from gapfc.compare.convergence import TimeToTarget
 from gapfc.compare.estimate import Interval
 from gapfc.compare.metric import Measure
 from gapfc.compare.row import Row
-from gapfc.formatting import NOTHING, count, decimals, percent, probability
+from gapfc.formatting import NOTHING, count, decimals, minus, percent, probability
 
 # The load of a machine changes these, and nothing tells how much.
 OTHER_WORK = "other work on the machine counts"
@@ -171,7 +171,7 @@ def columns(comparison: Comparison) -> list[Column]:
             "generalization_gap", "generalization_gap.accuracy", "train − test (points)",
             "training accuracy minus test accuracy, both without augmentation, in points; smaller "
             "overfits less",
-            lambda gap: f"{100 * gap:.1f}", drop=8,
+            lambda gap: minus(f"{100 * gap:.1f}"), drop=8,
         ),
         _mean(
             "source_accuracy", "transfer.source.test_accuracy", "source accuracy (%)",

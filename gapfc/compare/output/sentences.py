@@ -148,6 +148,8 @@ def _excluded(pair: Paired, metric: Measure) -> str:
     assert pair.interval is not None
     places = _places(pair, metric)
     largest = metric.scale * max(abs(pair.interval.low), abs(pair.interval.high))
+    if metric.is_share and largest >= metric.scale:
+        return ": no difference is excluded."
     up = math.ceil(largest * 10**places - 1e-6) / 10**places
     return f": differences above {up:.{places}f}{_unit(metric)} are excluded."
 
@@ -158,7 +160,7 @@ def _inside(
     """An interval and what it is over; as sizes if `flip` and all of it is negative."""
     if flip and high < 0:
         low, high = -high, -low
-    low_told, high_told = (_minus(metric.told(x, _places(pair, metric))) for x in (low, high))
+    low_told, high_told = (metric.told(x, _places(pair, metric)) for x in (low, high))
     return f"{percent(confidence)} interval {low_told} to {high_told} {_over(pair, metric)}"
 
 
@@ -174,7 +176,7 @@ def _margin(comparison: Comparison) -> str:
 
 
 def _signed(pair: Paired, metric: Measure) -> str:
-    return f"{_minus(metric.told(pair.mean, _places(pair, metric), '+'))}{_unit(metric)}"
+    return f"{metric.told(pair.mean, _places(pair, metric), '+')}{_unit(metric)}"
 
 
 def _told(pair: Paired, metric: Measure, baseline: str) -> str:
@@ -198,10 +200,6 @@ def _places(pair: Paired, metric: Measure) -> int:
 def _unit(metric: Measure) -> str:
     unit = metric.unit_of_difference
     return f" {unit}" if unit else ""
-
-
-def _minus(number: str) -> str:
-    return number.replace("-", "−")
 
 
 def unusable_lines(comparison: Comparison, most: int = 20) -> list[str]:

@@ -6,7 +6,7 @@ from gapfc.compare.answer import Comparison
 from gapfc.compare.fields import value_of
 from gapfc.compare.row import Row
 from gapfc.compare.statistics import Paired
-from gapfc.formatting import count, decimals, percent, plural, probability
+from gapfc.formatting import count, decimals, minus, percent, plural, probability
 
 
 def speed(row: Row, comparison: Comparison) -> str | None:
@@ -86,7 +86,7 @@ def _sizes(row: Row, comparison: Comparison) -> tuple[float, float] | None:
 
 def _inside(pair: Paired, confidence: float, low: float, high: float) -> str:
     places = _places(pair)
-    ends = f"{low:.{places}f} to {high:.{places}f}".replace("-", "−")
+    ends = minus(f"{low:.{places}f} to {high:.{places}f}")
     return f"{percent(confidence)} interval {ends} over {plural(pair.n, 'seed')}"
 
 

@@ -144,7 +144,7 @@ def test_a_seamless_ground_joins_at_the_borders_and_is_otherwise_as_before():
     [
         ({"label": "colour"}, "shape or quadrant"),
         ({"size": 8}, "dataset.size takes 16 pixels or more; got 8"),
-        ({"holdout_quadrants": ["left"]}, r"takes a list of top_left, .*, or \[\]; got \['left'\]"),
+        ({"holdout_quadrants": ["left"]}, r"takes a list of top_left, .*, or \[\]; got \[left\]"),
         (
             {"holdout_quadrants": ["top_left"], "label": "quadrant"},
             "label=quadrant asks for the quadrants.*take dataset.label=shape",

@@ -52,7 +52,7 @@ def differences(comparison: Comparison, sheet: Sheet) -> Drawing | None:
             scale * pair.mean, index, look.marker, color=look.colour, ms=7, zorder=4,
             mfc=look.face if pair.interval else PAPER,
         )  # fmt: skip
-        beside(axes, sheet, index, told.replace("p = <", "p < ").replace("-", "−"))
+        beside(axes, sheet, index, told.replace("p = <", "p < "))
     unit = f" ({metric.unit_of_difference})" if metric.unit_of_difference else ""
     against = "the row's baseline" if len(baselines) > 1 else (baselines or ["baseline"])[0]
     axes.set_xlabel(f"difference to {against} in {metric.path}{unit}")

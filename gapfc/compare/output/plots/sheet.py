@@ -66,7 +66,8 @@ class Drawing:
         self.figure.set_figheight(self.figure.get_figheight() + 0.18 * lines)
         if self.figure.legends:  # which would stand where a title of the figure does
             (legend,) = self.figure.legends
-            legend.set_title(title, prop={"size": 11, "weight": "bold"})
+            legend.set_title(title)
+            legend.get_title().set(fontsize=11, fontweight="bold")
             legend.set_alignment("left")
         else:
             self.figure.suptitle(title, fontsize=11, fontweight="bold", x=0.015, ha="left")
