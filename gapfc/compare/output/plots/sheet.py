@@ -60,11 +60,16 @@ class Drawing:
         width = self.figure.get_figwidth()
         title, small = (
             textwrap.fill(text, int(width * letters))
-            for text, letters in ((self.title, 11.5), (self.caption, 17))
+            for text, letters in ((self.title, 10), (self.caption, 17))
         )
         lines = title.count("\n") + small.count("\n") + 2
         self.figure.set_figheight(self.figure.get_figheight() + 0.18 * lines)
-        self.figure.suptitle(title, fontsize=11, fontweight="bold", x=0.015, ha="left")
+        if self.figure.legends:  # which would stand where a title of the figure does
+            (legend,) = self.figure.legends
+            legend.set_title(title, prop={"size": 11, "weight": "bold"})
+            legend.set_alignment("left")
+        else:
+            self.figure.suptitle(title, fontsize=11, fontweight="bold", x=0.015, ha="left")
         self.figure.supxlabel(small, fontsize=8, color=MUTED, x=0.015, ha="left")
         return self.figure
 
