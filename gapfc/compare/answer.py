@@ -18,9 +18,9 @@ from gapfc.compare.fields import lookup, metric_of, near_it, numbers, value_of
 from gapfc.compare.groups import check_keys, group
 from gapfc.compare.images import Images
 from gapfc.compare.metric import Measure, measure
-from gapfc.compare.mixtures import refuse_mixtures
 from gapfc.compare.notes import constants, covered_by_seeds_alone, notes
 from gapfc.compare.question import Question
+from gapfc.compare.refusal import refuse_mixtures
 from gapfc.compare.row import Row, row_of
 from gapfc.compare.statistics import holm
 from gapfc.errors import UserError

@@ -1,4 +1,4 @@
-"""What else runs differ in: refused if it changes what is compared, reported if it does not.
+"""What else runs differ in: what changes what is compared, and what does not.
 
 What *belongs* to a `--by` key may differ with it: `--by head` owns every option below `head`, so
 fc with a hidden layer may stand beside gap with none. Within one group nothing may differ but the
@@ -7,13 +7,11 @@ seed: two runs of `fc` with other hidden layers are two groups, `--by head,head.
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gapfc.compare.fields import (
-    ABSENT,
     ALIASES,
     distinct_configs,
     flatten,
@@ -22,9 +20,6 @@ from gapfc.compare.fields import (
     value_of,
 )
 from gapfc.compare.groups import Values
-from gapfc.compare.where import Condition
-from gapfc.errors import UserError
-from gapfc.formatting import plural, printable
 from gapfc.records.identity import is_as_before, is_execution, is_identity
 from gapfc.records.run import Run
 
@@ -43,22 +38,14 @@ SOURCE_FIELDS = ("head", "dataset", "backbone", "classes", "group")
 SOURCE_GROUP = "transfer.source.group"
 # Which images are held out. It may differ with the seed, as in `dataset.split_seed=${seed}`.
 SPLIT = "dataset.split_seed"
-RATE = "optimizer.lr"
-MOST_TOLD = 8  # settings, each in a line of its own
 
 
-def refuse_mixtures(runs: Sequence[Run], by: Sequence[str]) -> None:
-    """Raises UserError when runs differ in more than `by`, or those of a group in more than seed.
+def mixed_settings(runs: Sequence[Run], by: Sequence[str]) -> dict[str, dict[str, int]]:
+    """What runs differ in besides `by`, or those of a group besides the seed, and how many have it.
 
-    Call it before re-runs are set aside: a run at another learning rate is not a re-run.
+    Returns the number of runs of each value, by key. Ask before re-runs are set aside: a run at
+    another learning rate is not a re-run.
     """
-    mixed = _mixed(runs, by)
-    if mixed:
-        raise UserError(_explain(mixed, runs, by))
-
-
-def _mixed(runs: Sequence[Run], by: Sequence[str]) -> dict[str, dict[str, int]]:
-    """What runs differ in besides `by`, with the number of runs of each value."""
     settings = {id(config): _settings(config) for config in distinct_configs(runs)}
     # There may be thousands of runs, but only a few kinds.
     kinds = Counter(
@@ -77,7 +64,7 @@ def _mixed(runs: Sequence[Run], by: Sequence[str]) -> dict[str, dict[str, int]]:
     mixed: dict[str, dict[str, int]] = {}
     alike = {*by, SPLIT} if _split_by_seed(runs, by) else set(by)
     for key in sorted({key for _, facts, _ in told for key in facts} - alike):
-        owned = key == SOURCE_GROUP or _owned(key, by)
+        owned = key == SOURCE_GROUP or belongs_to(key, by)
         seen: dict[Values, set[str]] = defaultdict(set)
         counts: dict[str, int] = Counter()
         for values, facts, count in told:
@@ -120,7 +107,7 @@ def splits_vary(runs: Iterable[Run]) -> bool:
 
 def _split_by_seed(runs: Sequence[Run], by: Sequence[str]) -> bool:
     """Whether runs of one seed have one split, in every group: then they are still paired."""
-    owned = _owned(SPLIT, by)
+    owned = belongs_to(SPLIT, by)
     splits: dict[tuple[Values, int], set[str]] = defaultdict(set)
     for run in runs:
         values = tuple(value_of(run, key) for key in by) if owned else ()
@@ -130,7 +117,7 @@ def _split_by_seed(runs: Sequence[Run], by: Sequence[str]) -> bool:
 
 def settings_of(run: Run, besides: Sequence[str]) -> dict[str, str]:
     """The settings by dotted path that runs of a group have to share, but for keys `besides`."""
-    return {leaf: v for leaf, v in _settings(run.config).items() if not _owned(leaf, besides)}
+    return {leaf: v for leaf, v in _settings(run.config).items() if not belongs_to(leaf, besides)}
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, str]:
@@ -163,7 +150,8 @@ def _source(run: Run) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _owned(leaf: str, by: Iterable[str]) -> bool:
+def belongs_to(leaf: str, by: Iterable[str]) -> bool:
+    """Whether a setting may differ with one of the keys `by`."""
     return any(
         leaf == node or leaf.startswith(node + ".")
         for key in by
@@ -187,51 +175,3 @@ def _collapse(mixed: Mapping[str, dict[str, int]]) -> dict[str, dict[str, int]]:
             is_class = key.endswith("._target_")
             short[node] = {v.rpartition(".")[2] if is_class else v: n for v, n in counts.items()}
     return short
-
-
-def _explain(mixed: Mapping[str, Mapping[str, int]], runs: Sequence[Run], by: Sequence[str]) -> str:
-    lines = [f"these runs differ in more than {', '.join(by)}; they are not mixed:"]
-    for key, counts in list(mixed.items())[:MOST_TOLD]:
-        ranked = sorted(counts.items(), key=lambda item: -item[1])
-        told = [f"{value} ({plural(n, 'run')})" for value, n in ranked[:6]]
-        lines.append(f"  {printable(key)}: {', '.join(told)}{', …' if len(ranked) > 6 else ''}")
-    if len(mixed) > MOST_TOLD:
-        others = ", ".join(map(printable, list(mixed)[MOST_TOLD : MOST_TOLD + 12]))
-        lines.append(f"  and {len(mixed) - MOST_TOLD} more: {others}")
-    hints = []
-    if conditions := _keep(runs, by):
-        typed = shlex.join(word for each in conditions for word in ("--where", str(each)))
-        hints.append(f"Keep some of them: {typed}")
-    if len(mixed) <= MOST_TOLD or not hints:
-        hints.append(f"Tell them apart: --by {shlex.quote(','.join([*by, *mixed]))}")
-    if list(mixed) == [RATE]:
-        hints.append(f"Take each at its best on validation: --choose {RATE}")
-    return "\n".join([*lines, *map(printable, hints)])
-
-
-def _keep(runs: Sequence[Run], by: Sequence[str]) -> list[Condition]:
-    """What leaves only runs that may be compared, those of the most common values; empty if none.
-
-    None keeps fc alone of a sweep, as `head.hidden=[512]` would, which gap has not.
-    """
-    kept: list[Condition] = []
-    left = list(runs)
-    while mixed := _mixed(left, by):
-        key = next(iter(mixed))
-        counts = Counter(_or_null(value_of(run, key)) for run in left)
-        common = counts.most_common(1)[0][0]
-        values = {value for run in left if _or_null(value := value_of(run, key)) == common}
-        kept.append(Condition(key, tuple(sorted(values)), negated=False))
-        before, left = left, [run for run in left if kept[-1].holds(run)]
-        groups, others = (len({_group(run, by) for run in some}) for some in (left, before))
-        if len(left) == len(before) or groups < (others if _owned(key, by) else min(2, others)):
-            return []
-    return kept
-
-
-def _group(run: Run, by: Sequence[str]) -> Values:
-    return tuple(value_of(run, key) for key in by)
-
-
-def _or_null(value: str) -> str:
-    return "null" if value == ABSENT else value

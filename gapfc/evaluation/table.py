@@ -14,9 +14,9 @@ Column = tuple[str, Callable[[Values], float | None]]
 MIDDLE = "3"  # of the severities
 PARTS = ("dataset", "backbone", "head")
 KEY = """\
-In percent, means over runs. clean: accuracy; shift 4, rolled 4: the points it
-loses when images move by so many pixels, and black comes in, or what leaves
-comes back at the other side; 1.5×: accuracy at that size (–: the head takes one
+In percent, means over runs. clean: accuracy; shift n, rolled n: the points it
+loses when images move by n pixels, and black comes in, or what leaves comes
+back at the other side; 1.5×: accuracy at that size (–: the head takes one
 size); corrupt: the points it loses, the mean over five corruptions of severity
 3; T: the best temperature."""
 
