@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gapfc.errors import UserError
-from gapfc.formatting import first_line
+from gapfc.formatting import first_line, plural
 from gapfc.records.identity import group_hash
 from gapfc.records.renamed_targets import with_present_targets
 from gapfc.records.results import RESULTS, ResultsError, read_results
@@ -158,6 +158,24 @@ def open_run(path: str | Path) -> Run:
     if not is_config_of_run(run.config):
         raise UserError(f"{folder}: {CONFIG} is not of a run: it lacks what gapfc writes there.")
     return run
+
+
+def open_newest(path: str | Path) -> Run:
+    """The run at `path`; where that is a folder of runs, the newest completed one in it.
+
+    Raises:
+        UserError: as `open_run`; or if no run in the folder was completed.
+    """
+    folder = Path(path).expanduser()
+    if (folder / CONFIG).is_file():
+        return open_run(folder)
+    runs = [read_run(found.resolve()) for found in find_runs(folder)]
+    if not runs:
+        return open_run(folder)  # which says what is wrong with it
+    completed = [run for run in runs if run.completed and is_config_of_run(run.config)]
+    if not completed:
+        raise UserError(f"{folder} holds {plural(len(runs), 'run')}, none of them completed.")
+    return max(completed, key=lambda run: run.when)
 
 
 def is_config_of_run(config: Mapping[str, Any]) -> bool:

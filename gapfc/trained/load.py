@@ -14,7 +14,7 @@ from gapfc.engine.out_of_memory import is_out_of_memory
 from gapfc.errors import UserError
 from gapfc.records.inputs import Inputs
 from gapfc.records.results import RESULTS
-from gapfc.records.run import Run, open_run
+from gapfc.records.run import Run, open_newest
 from gapfc.settings.trust import Vouched
 from gapfc.trained.model import TrainedModel
 from gapfc.trained.network import admitted, check_complete, fill, read_best, untrained
@@ -32,7 +32,8 @@ def load(
     No data set is needed. The global random state stays as it is.
 
     Args:
-        run: the directory of a completed run of `gapfc train` or `transfer`.
+        run: the directory of a completed run of `gapfc train` or `transfer`, or a folder of runs:
+            then the newest of them.
         device: cpu, cuda, cuda:1, …, or auto: a GPU if there is one.
         trust: build whatever classes its config names; they run as programs. Without, only
             gapfc's own are built.
@@ -43,7 +44,7 @@ def load(
         UserError: if the run is not complete, or a file of it is missing, damaged, from before
             gapfc 0.1.0 or not of this run; if its config names classes that are not vouched for.
     """
-    return load_run(open_run(run), Vouched.in_python(trust, config_dir), _device(device))
+    return load_run(open_newest(run), Vouched.in_python(trust, config_dir), _device(device))
 
 
 def load_run(run: Run, vouched: Vouched, device: torch.device) -> TrainedModel:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gapfc.cli.chosen_run import chosen_run
 from gapfc.errors import UserError
 from gapfc.formatting import from_here, listed, printable_lines, times
 
@@ -52,7 +53,10 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument(
-        "words", nargs="+", metavar="RUN FILE", help="a completed run; where to write its model"
+        "words",
+        nargs="+",
+        metavar="RUN FILE",
+        help="a completed run (of a folder, the newest); where to write its model",
     )
     made.add_argument(
         "--raw", action="store_true", help="take float32 images that are normalised already"
@@ -76,14 +80,13 @@ def main(argv: list[str]) -> int:
     # Imported here, since torch takes a second: --help answers before that.
     import torch
 
-    from gapfc.records.run import open_run
     from gapfc.settings.trust import Vouched
     from gapfc.trained.export.export import check_target, export
     from gapfc.trained.load import load_run
 
     path = Path(paths[1]).expanduser()
     check_target(path, options.raw, options.force)
-    run = open_run(paths[0])
+    run = chosen_run(paths[0])
     vouched = Vouched.in_python("trust=true" in settings, options.config_dir)
     model = load_run(run, replace(vouched, how=Vouched.how), torch.device("cpu"))
     names = {part: run.name(part) for part in ("head", "backbone", "dataset")}

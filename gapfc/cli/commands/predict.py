@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from gapfc.cli.chosen_run import chosen_run
 from gapfc.errors import UserError
-from gapfc.formatting import plural, printable, printable_lines
+from gapfc.formatting import from_here, plural, printable, printable_lines
 from gapfc.records.atomic import atomic_write
 from gapfc.system.allocator import keep_freed_memory
 from gapfc.system.interruption import Interrupted, Interruption
@@ -73,7 +74,10 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument(
-        "words", nargs="+", metavar="RUN IMAGE_OR_FOLDER", help="a completed run, and images"
+        "words",
+        nargs="+",
+        metavar="RUN IMAGE_OR_FOLDER",
+        help="a completed run (of a folder of runs, the newest), and images",
     )
     made.add_argument(
         "--top", type=int, default=1, metavar="N", help="tell the N likeliest classes, not only one"
@@ -99,7 +103,6 @@ def main(argv: list[str]) -> int:
 
     # Imported here, since torch takes a second: a misspelt option is reported before that.
     from gapfc.engine.device import choose_device
-    from gapfc.records.run import open_run
     from gapfc.settings.trust import Vouched
     from gapfc.trained.images import find_images
     from gapfc.trained.load import load_run
@@ -108,7 +111,7 @@ def main(argv: list[str]) -> int:
     if asked.csv is not None and asked.csv != "-":
         _check_table(Path(asked.csv).expanduser())
     device = choose_device(asked.device)
-    run = open_run(asked.run)
+    run = chosen_run(asked.run)
     vouched = replace(Vouched.in_python(asked.trust, asked.config_dir), how=Vouched.how)
     keep_freed_memory()
     model = load_run(run, vouched, device)
@@ -119,7 +122,7 @@ def main(argv: list[str]) -> int:
 
         check_has_maps(model)
         maps = MapFolder(asked.cam)
-    return _carry_out(asked, model, images, maps)
+    return _carry_out(replace(asked, run=from_here(run.path)), model, images, maps)
 
 
 def _asked(options: argparse.Namespace) -> Asked:

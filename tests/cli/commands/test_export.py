@@ -71,13 +71,14 @@ def test_onnx_of_a_run(folder):
 
 def test_what_is_refused_before_anything_is_loaded(folder):
     gap = of(folder, "gap")
+    (folder / "empty").mkdir()
     for arguments, words in {
         (gap, "gap.h5"): "FILE.onnx",
         (gap, "w.safetensors", "--raw"): "--raw: weights alone take no images",
         (gap, "w.pt2", "head=fc"): "takes a run directory and a file, and trust=true, not",
         (gap,): "takes a run directory and a file",
         ("nowhere", "w.pt2"): "nowhere does not exist",
-        (folder, "w.pt2"): "is not a run directory",
+        (folder / "empty", "w.pt2"): "is not a run directory",
     }.items():
         code, out, err = export(folder, *arguments)
         assert (code, out) == (2, "")

@@ -202,3 +202,22 @@ def test_ctrl_c_keeps_whole_rows(photos_run, tmp_path):
     assert 1 < len(rows) < 2000
     assert {len(row) for row in rows} == {4}
     assert not list(tmp_path.glob(".all.csv*"))
+
+
+def test_of_a_folder_of_runs_it_takes_the_newest_and_names_it(gapfc, digits_run, photos, tmp_path):
+    runs = tmp_path / "runs"
+    older, newer = (runs / f"20260101-00000{second}-s0" for second in (1, 2))
+    for copy in (older, newer):
+        shutil.copytree(digits_run, copy)
+    unfinished = runs / "20260101-000003-s0"
+    shutil.copytree(digits_run, unfinished)
+    (unfinished / "results.json").unlink()
+    done = gapfc("predict", str(runs), str(photos), "--json")
+    assert done.returncode == 0, done.stderr
+    assert f"The newest run of {runs}: {newer}" in done.stderr
+    assert json.loads(done.stdout)["run"] == str(newer)
+    (older / "results.json").unlink()
+    (newer / "results.json").unlink()
+    done = gapfc("predict", str(runs), str(photos))
+    assert done.returncode == 2
+    assert f"{runs} holds 3 runs, none of them completed" in done.stderr
