@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from gapfc.compare.answer import Comparison
@@ -82,8 +83,8 @@ def forest(sheet: Sheet, names: list[str]) -> tuple[Figure, Axes]:
         axes.set_yticks([])
         for index, name in enumerate(names):
             axes.annotate(
-                name, (0, index - 0.42), xycoords=("axes fraction", "data"), va="center",
-                fontsize=9.5,
+                textwrap.fill(name, 30), (0, index - 0.42), xycoords=("axes fraction", "data"),
+                va="center", fontsize=9.5,
             )  # fmt: skip
     else:
         axes.set_yticks(range(len(names)), names)
