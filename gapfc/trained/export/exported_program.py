@@ -25,7 +25,8 @@ def write(network: Network, facts: Mapping[str, str], any_size: bool) -> bytes:
 
 def read(content: bytes, network: Network) -> Run:
     """What runs the file."""
-    run: Run = torch.export.load(io.BytesIO(content)).module()
+    with exporting():
+        run: Run = torch.export.load(io.BytesIO(content)).module()
     return run
 
 
