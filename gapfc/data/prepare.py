@@ -35,7 +35,7 @@ def prepare_tensor(images: Tensor, inputs: Inputs) -> Tensor:
 
 
 def prepare_file(path: str, inputs: Inputs, max_pixels: int = MAX_PIXELS) -> Tensor:
-    """An image file. Raises one of `photo.UNREADABLE`."""
+    """An image file. Raises one of `photo.UNREADABLE`, as for a size that is too large."""
     size = _size(inputs, None if inputs.image_size else header_size(path, max_pixels))
     if inputs.resampler == "torch":
         return _on_canvas(resize(decode(path, max_pixels=max_pixels)[None], size)[0], inputs)
@@ -47,7 +47,10 @@ def _size(inputs: Inputs, own: Size | None) -> Size:
     if inputs.image_size is not None:
         return inputs.image_size
     assert own is not None
-    return native_size(own, inputs.max_size, inputs.size_multiple)
+    height, width = native_size(own, inputs.max_size, inputs.size_multiple)
+    if height * width > MAX_PIXELS:  # a record may say that sides are multiples of 2³¹
+        raise ValueError(f"it would be resized to {height}×{width} pixels, which is too large")
+    return height, width
 
 
 def _on_canvas(images: Tensor, inputs: Inputs) -> Tensor:

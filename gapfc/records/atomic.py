@@ -9,25 +9,32 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def atomic_write(path: str | Path, writer: Callable[[BinaryIO], object]) -> None:
+def atomic_write(
+    path: str | Path, writer: Callable[[BinaryIO], object], *, follow: bool = True
+) -> None:
     """Replace `path` by what `writer` writes to the file it is given.
 
     The content is on disk before the name points to it. When anything raises, the old file is
     untouched and the temporary one is gone. A link stays one, and a file keeps its permissions;
     what is not a file (/dev/stdout, a pipe) is written in place. Raises OSError, which names a
     file (disk full, not writable).
+
+    follow: where the name was not typed, but comes from a stranger, give False: a link or a pipe
+    that bears it is then replaced itself, and nothing elsewhere is written.
     """
     path = Path(path)
-    if _in_place(path):
+    if follow and _in_place(path):
         with path.open("wb") as file:
             writer(file)
         return
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(path)) if follow else path
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             with contextlib.suppress(FileNotFoundError):
-                os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
+                before = os.lstat(path)
+                if stat.S_ISREG(before.st_mode):
+                    os.chmod(temporary, stat.S_IMODE(before.st_mode))
             writer(file)
             file.flush()
             os.fsync(file.fileno())

@@ -18,6 +18,9 @@ from gapfc.records.results import RESULTS, finite, validate_results
 
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
+OWN_FILES = re.compile(
+    r"config\.yaml|metrics\.csv|results\.json|run\.log|predictions\.npz|probes.*\.(json|npz)"
+)
 
 
 class RunDirectory:
@@ -118,6 +121,12 @@ class RunDirectory:
     def close(self) -> None:
         """Give up ownership; harmless when done twice."""
         self._lock.release()
+
+
+def check_not_of_run(path: Path) -> None:
+    """UserError if `path` is a file of a run's own: no table or page may be written over it."""
+    if OWN_FILES.fullmatch(path.name) and (path.parent / CONFIG).exists() and path.exists():
+        raise UserError(f"{path} belongs to the run in that folder: give another name")
 
 
 def _check_own_files(path: Path) -> None:

@@ -4,8 +4,9 @@ A sweep writes them to `<output_root>/margins` when it ends: one line and band p
 the runs' own events give one line per seed.
 """
 
+import contextlib
 import os
-import shutil
+import re
 import socket
 import time
 from collections import defaultdict
@@ -22,6 +23,8 @@ from gapfc.formatting import folder_name, unique
 from gapfc.tensorboard.custom_scalars import summary_of
 
 FOLDER = "margins"
+# Only files of this name are ever removed: a folder called margins may hold logs of others.
+OURS = re.compile(r"events\.out\.tfevents\.(\d{10})\..*\.margins")
 
 
 @dataclass(frozen=True)
@@ -75,19 +78,22 @@ def write_margins(margins: Sequence[Margin], folder: str | Path) -> list[Path]:
 def _remove_others(base: Path, kept: set[Path]) -> None:
     for section in base.iterdir() if base.is_dir() else ():
         for old in section.iterdir() if section.is_dir() else ():
-            if old not in kept and _is_ours(old):
-                shutil.rmtree(old)
-        if _is_ours(section):
-            shutil.rmtree(section)
+            if old not in kept and (files := _earlier(old)):
+                for path in files:
+                    path.unlink(missing_ok=True)
+                # What holds something else stays.
+                with contextlib.suppress(OSError):
+                    old.rmdir()
+                    section.rmdir()
 
 
 def _write(folder: Path, margins: Sequence[Margin], layout: Summary, number: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    earlier = list(folder.glob("events.out.tfevents.*"))
-    stamps = [int(path.name.split(".")[3]) for path in earlier]
+    earlier = _earlier(folder)
+    stamps = [int(found[1]) for path in earlier if (found := OURS.fullmatch(path.name))]
     # A running TensorBoard reads files in the order of their names.
     stamp = max([int(time.time()), *(stamp + 1 for stamp in stamps)])
-    name = f"events.out.tfevents.{stamp:010d}.{socket.gethostname()}.{os.getpid()}"
+    name = f"events.out.tfevents.{stamp:010d}.{socket.gethostname()}.{os.getpid()}.margins"
     writer = RecordWriter((folder / name).open("xb"))
     now = time.time()
     try:
@@ -138,8 +144,7 @@ def _tags(margin: Margin) -> list[str]:
     return [f"all seeds: {section}/{measure}", f"{bounds}/lower", f"{bounds}/upper"]
 
 
-def _is_ours(folder: Path) -> bool:
-    """Whether a folder holds nothing but events, or nothing any more."""
-    return folder.is_dir() and all(
-        path.name.startswith("events.out.tfevents.") for path in folder.iterdir()
-    )
+def _earlier(folder: Path) -> list[Path]:
+    """What sweeps before this one have left in a folder."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in found if OURS.fullmatch(path.name)]

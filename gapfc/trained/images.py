@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,8 @@ class ImageFile:
     Attributes:
         path: to open it by.
         parts: its folders below the folder that was given, and its own name.
-        label: the class that the first of these folders with the name of one is called after.
+        label: the class that the first of these folders with the name of one is called after; a
+            name that two classes have tells none.
     """
 
     path: str
@@ -38,11 +40,12 @@ def find_images(paths: Sequence[str], classes: Sequence[str]) -> list[ImageFile]
 
     Raises UserError for a path that does not exist, a folder that cannot be read or has no images.
     """
-    numbers: dict[str, int] = {}
-    for number, name in enumerate(classes):
-        numbers.setdefault(name, number)
+    times = Counter(classes)
+    numbers = {name: number for number, name in enumerate(classes) if times[name] == 1}
     found: dict[str, ImageFile] = {}
     for path in paths:
+        if not path:  # to Path it would be the working folder
+            raise UserError("the name of an image is empty: is a variable of the shell unset?")
         given = Path(path).expanduser()
         if not os.path.lexists(given):
             raise UserError(f"{path}: there is no such file or folder")

@@ -18,7 +18,8 @@ from gapfc.trained.predict import Prediction
 class MapFolder:
     """Writes `<image>.cam.png` below `path`, in the folders that the images are in.
 
-    No file of another name is ever written over. Raises UserError if the folder cannot be made.
+    No file of another name is ever written over, also not through a link of that name: `path` may
+    be the stranger's folder that the images are in. Raises UserError if it cannot be made.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -43,9 +44,14 @@ class MapFolder:
             photo, prediction.activation, inputs, inputs.classes[number], probability
         )
         path = self.path / self._name(prediction.image)
+        if not path.parent.resolve().is_relative_to(self.path.resolve()):
+            raise UserError(
+                f"--cam {self.path}: {path.parent} lies behind a link that leads out of it. Give "
+                "another folder for the maps."
+            )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(path, lambda file: file.write(content))
+            atomic_write(path, lambda file: file.write(content), follow=False)
         except OSError as error:
             raise UserError(f"{path} cannot be written: {error.strerror}") from error
         self.written += 1

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import BinaryIO, Protocol, TextIO
 
 from gapfc.compare.estimate import Interval, wilson_interval
@@ -174,12 +175,19 @@ class Json:
 
 
 class Csv:
-    """A row for each image, UTF-8. top: classes in a row."""
+    """A row for each image, UTF-8.
 
-    def __init__(self, out: BinaryIO, classes: Sequence[str], top: int) -> None:
+    top: classes in a row. shown: on a terminal, which names must not control; to programs they
+    are told as they are.
+    """
+
+    def __init__(
+        self, out: BinaryIO, classes: Sequence[str], top: int, shown: bool = False
+    ) -> None:
         self._out = out
         self._classes = classes
         self._top = min(top, len(classes))
+        self._spelled = partial(printable, longest=10**5) if shown else spelled
 
     def begin(self) -> None:
         """The names of the columns."""
@@ -205,6 +213,8 @@ class Csv:
 
     def _row(self, cells: Sequence[object]) -> None:
         line = io.StringIO()
-        safe = [no_formula(spelled(cell) if isinstance(cell, str) else cell) for cell in cells]
+        safe = [
+            no_formula(self._spelled(cell) if isinstance(cell, str) else cell) for cell in cells
+        ]
         csv.writer(line, lineterminator="\n").writerow(safe)
         self._out.write(line.getvalue().encode())

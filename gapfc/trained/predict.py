@@ -14,6 +14,7 @@ from gapfc import heads
 from gapfc.data.files import reason
 from gapfc.data.photo import UNREADABLE
 from gapfc.data.prepare import prepare_file
+from gapfc.engine.out_of_memory import is_out_of_memory
 from gapfc.errors import UserError
 from gapfc.formatting import first_line
 from gapfc.measure.activation_map import class_activation_map
@@ -68,6 +69,8 @@ def predict(
         top: how many classes of each.
         maps: whether to add class activation maps.
         check: called after each batch, and may raise to stop there.
+
+    Raises UserError where there is not enough memory.
     """
     size = NATIVE_BATCH if model.inputs.image_size is None else BATCH
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -79,9 +82,14 @@ def predict(
             try:
                 yield _predicted(model, batch, [read.result() for read in waiting], top, maps)
                 check()
-            except BaseException:
+            except BaseException as error:
                 pool.shutdown(cancel_futures=True)
-                raise
+                if not is_out_of_memory(error):
+                    raise
+                raise UserError(
+                    f"{batch[0].path}: there is not enough memory on {model.device.type} for it "
+                    "and the images after it. Give fewer or smaller ones."
+                ) from error
 
 
 def check_has_maps(model: TrainedModel) -> None:

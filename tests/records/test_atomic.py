@@ -51,3 +51,20 @@ def test_the_content_is_on_disk_before_the_name(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda a, b: (order.append("replace"), replace(a, b)))
     atomic_write_text(tmp_path / "a", "x")
     assert order == ["fsync", "replace", "fsync"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links and pipes")
+def test_a_name_from_a_stranger_leads_nowhere_else(tmp_path):
+    mine = tmp_path / "mine"
+    mine.write_text("precious")
+    mine.chmod(0o600)
+    link, pipe = tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to(mine)
+    os.mkfifo(pipe)
+    for path in (link, pipe):
+        atomic_write(path, lambda file: file.write(b"new"), follow=False)
+        assert path.read_bytes() == b"new"
+        assert not path.is_symlink()
+    assert mine.read_text() == "precious"
+    atomic_write(mine, lambda file: file.write(b"new"), follow=False)
+    assert mine.stat().st_mode & 0o777 == 0o600

@@ -101,6 +101,23 @@ def test_a_second_sweep_takes_the_place_of_the_first(tmp_path):
     assert curve(read(gap), mean("accuracy")) == [(7, 0.5)]
 
 
+def test_logs_of_others_in_a_folder_of_that_name_stay(tmp_path):
+    theirs = [
+        tmp_path / "margins" / name
+        for name in ("mnist/run1/events.out.tfevents.1700000000.host.1",
+                     "digits/gap/events.out.tfevents.x")
+    ]  # fmt: skip
+    for path in theirs:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"measured for days")
+    (tmp_path / "margins" / "empty" / "empty").mkdir(parents=True)
+    before = set(tmp_path.rglob("*"))
+    for margins in ([margin("gap"), margin("fc")], [margin("gap")], []):
+        write_margins(margins, tmp_path)
+    assert set(tmp_path.rglob("*")) == before
+    assert {path.read_bytes() for path in theirs} == {b"measured for days"}
+
+
 def test_names_make_one_folder_and_tags_that_charts_can_show(tmp_path):
     (folder,) = write_margins([margin("gap, lr=1/2, ../x", "a/(b)", section="x/y (z)")], tmp_path)
     assert folder == tmp_path / "margins" / "x_y (z)" / "gap, lr=1_2, .._x"

@@ -48,3 +48,9 @@ def test_what_is_not_there(folder):
     (folder / "empty").mkdir()
     with pytest.raises(UserError, match="has no images"):
         find_images([str(folder / "empty")], ("a", "b"))
+
+
+def test_a_name_that_two_classes_have_is_no_label(folder):
+    found = find_images([str(folder)], ("cat", "dog", "cat"))
+    labels = {"/".join(file.parts): file.label for file in found}
+    assert labels == {"2.png": None, "cat/old/1.png": None, "dog/1.JPG": 1, "fish/cat/1.png": None}

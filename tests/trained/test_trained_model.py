@@ -1,15 +1,21 @@
 """A trained model takes images as they are, in the forms that people have them in."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
+from gapfc.data.prepare import prepare_file
 from gapfc.errors import UserError
 from gapfc.heads import FC, GAP
 from gapfc.records.inputs import Inputs
+from gapfc.trained.images import ImageFile, find_images
 from gapfc.trained.model import TrainedModel
+from gapfc.trained.output import Csv
+from gapfc.trained.predict import Prediction, predict
 
 MEAN, STD = (0.5, 0.25, 0.125), (0.25, 0.5, 0.25)
 
@@ -108,3 +114,33 @@ def test_floats_are_taken_as_they_are():
 def test_anything_else_is_refused_in_words(given, said):
     with pytest.raises(UserError, match=f"a model takes uint8 tensors.*{said}"):
         model()(given)
+
+
+def test_a_size_that_no_memory_holds_is_refused_before_it_is_made(tmp_path):
+    net = model(image_size=None, size_multiple=2**31 - 1)
+    path = tmp_path / "a.png"
+    Image.new("RGB", (6, 8)).save(path)
+    for made in (lambda: prepare_file(str(path), net.inputs), lambda: net.prepare(pixels(3, 8, 6))):
+        with pytest.raises(ValueError, match="2147483647×2147483647 pixels, which is too large"):
+            made()
+
+
+def test_too_little_memory_is_told(monkeypatch, tmp_path):
+    net = model()
+    path = tmp_path / "a.png"
+    Image.new("RGB", (6, 8)).save(path)
+
+    def full(prepared):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(net, "logits", full)
+    with pytest.raises(UserError, match=r"a\.png: there is not enough memory on cpu for it"):
+        list(predict(net, find_images([str(path)], net.classes)))
+
+
+def test_a_table_on_a_terminal_is_words_and_in_a_file_the_names_themselves():
+    seen = Prediction(ImageFile("=a\x1b[2J\n.png", ("a.png",)), ((1, 0.5),))
+    for shown, path in ((True, "'=a\\x1b[2J\\n.png"), (False, '"\'=a\x1b[2J\n.png"')):
+        out = io.BytesIO()
+        Csv(out, ("\x1b]0;a\x07", "b"), 1, shown).add(seen)
+        assert out.getvalue().decode() == f"{path},b,0.5,\n"

@@ -24,6 +24,7 @@ from gapfc.compare.where import apply, parse_condition, select, split_outside_br
 from gapfc.errors import UserError
 from gapfc.formatting import plural, printable, wrapped
 from gapfc.records.atomic import atomic_write_text
+from gapfc.records.run_directory import check_not_of_run
 from gapfc.system.terminal import print_error
 
 DESCRIPTION = """\
@@ -277,6 +278,7 @@ def _write_or_print(target: str, text: str, out: TextIO, what: str = "") -> None
 
 
 def _write(path: Path, text: str) -> None:
+    check_not_of_run(path)
     with _told_by_path(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write_text(path, text)

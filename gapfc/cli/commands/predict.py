@@ -109,7 +109,7 @@ def main(argv: list[str]) -> int:
     from gapfc.trained.predict import check_has_maps
 
     if asked.csv is not None and asked.csv != "-":
-        _check_table(Path(asked.csv).expanduser())
+        _check_table(Path(asked.csv).expanduser(), asked.images)
     device = choose_device(asked.device)
     run = chosen_run(asked.run)
     vouched = replace(Vouched.in_python(asked.trust, asked.config_dir), how=Vouched.how)
@@ -122,7 +122,10 @@ def main(argv: list[str]) -> int:
 
         check_has_maps(model)
         maps = MapFolder(asked.cam)
-    return _carry_out(replace(asked, run=from_here(run.path)), model, images, maps)
+    with Interruption() as interruption:
+        return _carry_out(
+            replace(asked, run=from_here(run.path)), model, images, maps, interruption
+        )
 
 
 def _asked(options: argparse.Namespace) -> Asked:
@@ -157,11 +160,14 @@ def _asked(options: argparse.Namespace) -> Asked:
     )
 
 
-def _check_table(path: Path) -> None:
+def _check_table(path: Path, images: Sequence[str]) -> None:
     """UserError if the table would be written over something else, or cannot be written."""
     from gapfc.data.sources.folder import EXTENSIONS
+    from gapfc.records.run_directory import check_not_of_run
 
-    if path.name.lower().endswith(EXTENSIONS):
+    check_not_of_run(path)
+    given = {Path(image).expanduser().resolve() for image in images}
+    if path.name.lower().endswith(EXTENSIONS) or path.resolve() in given - {Path.cwd()}:
         raise UserError(f"--csv {path}: that is the name of an image; give one such as photos.csv")
     if path.is_dir() or not path.parent.is_dir():
         kind = "is a folder" if path.is_dir() else "is in no folder that exists"
@@ -169,7 +175,11 @@ def _check_table(path: Path) -> None:
 
 
 def _carry_out(
-    asked: Asked, model: "TrainedModel", images: "Sequence[ImageFile]", maps: "MapFolder | None"
+    asked: Asked,
+    model: "TrainedModel",
+    images: "Sequence[ImageFile]",
+    maps: "MapFolder | None",
+    interruption: Interruption,
 ) -> int:
     from gapfc.trained.output import Csv, Json, Lines, Tally
 
@@ -180,19 +190,23 @@ def _carry_out(
         outputs.append(Lines(sys.stdout, model.classes, [image.path for image in images]))
     tally, table = Tally(), asked.csv
     if table is None:
-        code = _predict(asked, model, images, maps, outputs, tally)
+        code = _predict(asked, model, images, maps, outputs, tally, interruption)
     elif table == "-":
-        outputs.append(Csv(sys.stdout.buffer, model.classes, asked.top))
-        code = _predict(asked, model, images, maps, outputs, tally)
+        shown = sys.stdout.isatty()
+        outputs.append(Csv(sys.stdout.buffer, model.classes, asked.top, shown))
+        code = _predict(asked, model, images, maps, outputs, tally, interruption)
     else:
         codes = []
 
         def write(file: BinaryIO) -> None:
             rows = Csv(file, model.classes, asked.top)
-            codes.append(_predict(asked, model, images, maps, [*outputs, rows], tally))
+            every = [*outputs, rows]
+            codes.append(_predict(asked, model, images, maps, every, tally, interruption))
 
         try:
             atomic_write(Path(table).expanduser(), write)
+        except BrokenPipeError:  # of standard output: what reads the JSON has left
+            raise
         except OSError as error:
             raise UserError(f"--csv {table} cannot be written: {error.strerror}") from error
         (code,) = codes
@@ -207,6 +221,7 @@ def _predict(
     maps: "MapFolder | None",
     outputs: "Sequence[Output]",
     tally: "Tally",
+    interruption: Interruption,
 ) -> int:
     """Everything, to all `outputs`; returns 0, or 129, 130 or 143 if stopped, which ends them."""
     from tqdm import tqdm
@@ -215,21 +230,17 @@ def _predict(
 
     # Lines on a terminal show by themselves how far it is.
     lines_shown = not asked.data_on_stdout and asked.csv is None and sys.stdout.isatty()
-    interruption = Interruption()
     code = 0
     for output in outputs:
         output.begin()
-    with (
-        interruption,
-        tqdm(
-            total=len(images),
-            disable=lines_shown or not sys.stderr.isatty(),
-            file=sys.stderr,
-            dynamic_ncols=True,
-            leave=False,
-            unit="image",
-        ) as bar,
-    ):
+    with tqdm(
+        total=len(images),
+        disable=lines_shown or not sys.stderr.isatty(),
+        file=sys.stderr,
+        dynamic_ncols=True,
+        leave=False,
+        unit="image",
+    ) as bar:
         try:
             for batch in predict(model, images, asked.top, maps is not None, interruption.check):
                 for seen in batch:

@@ -209,3 +209,13 @@ def test_hundreds_of_runs_take_seconds(tmp_path, heads, rates, limit):
     assert done.returncode == 0, done.stderr
     assert f"{heads * rates * 5} of {heads * rates * 5} runs found" in done.stdout
     assert took < limit
+
+
+def test_nothing_is_written_over_a_run_s_own_files(gapfc, tmp_path):
+    runs = [write_run(tmp_path, head) for head in ("fc", "gap")]
+    before = (runs[0] / "results.json").read_bytes()
+    for option in ("--json", "--tidy", "--html"):
+        done = gapfc("compare", str(tmp_path), option, str(runs[0] / "results.json"))
+        assert done.returncode == 2
+        assert "results.json belongs to the run in that folder: give another name" in done.stderr
+    assert (runs[0] / "results.json").read_bytes() == before

@@ -139,6 +139,44 @@ def test_maps_at_the_size_of_the_photo_without_touching_it(photos_run, photos, t
     assert np.ptp(edge.astype(int), axis=2).max() == 0  # cut off by dataset.resize=crop
 
 
+def test_maps_in_a_stranger_s_folder_stay_in_it(photos_run, photos, tmp_path):
+    """As names of maps it has a link to a file of the user's, and a pipe; and a link out of it."""
+    folder, mine = tmp_path / "photos", tmp_path / "mine.txt"
+    folder.mkdir()
+    mine.write_text("precious")
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy(photos / "discs" / "01.jpg", folder / name)
+    (folder / "a.jpg.cam.png").symlink_to(mine)
+    os.mkfifo(folder / "b.jpg.cam.png")
+    code, out, err = predict(tmp_path, photos_run, "photos", "--cam", "photos")
+    assert code == 0, err
+    assert "Wrote 2 maps to photos" in out
+    for name in ("a", "b"):
+        with Image.open(folder / f"{name}.jpg.cam.png") as image:
+            assert image.width >= 240
+    (folder / "out").symlink_to(photos)
+    code, _, err = predict(tmp_path, photos_run, "photos", "--cam", "photos")
+    assert code == 2
+    assert "--cam photos: photos/out/discs lies behind a link that leads out of it" in err
+    assert not list(photos.glob("**/*.cam.png"))
+    assert mine.read_text() == "precious"
+
+
+def test_a_table_is_not_written_over_what_it_is_about(photos_run, photos, tmp_path):
+    run_copy = tmp_path / "run"
+    shutil.copytree(photos_run, run_copy)
+    shutil.copy(photos / "discs" / "01.jpg", tmp_path / "scan.img")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for table, said in (
+        ("run/metrics.csv", "run/metrics.csv belongs to the run in that folder"),
+        ("scan.img", "--csv scan.img: that is the name of an image"),
+    ):
+        code, _, err = predict(tmp_path, run_copy, "scan.img", "--csv", table)
+        assert code == 2
+        assert said in err
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_images_of_one_name_get_two_maps(photos_run, photos, tmp_path):
     one, two = photos / "discs" / "01.jpg", photos / "squares" / "01.jpg"
     code, _, err = predict(tmp_path, photos_run, one, two, one, "--cam", "maps")
@@ -164,6 +202,7 @@ def test_a_map_of_a_single_place_is_refused_before_anything_runs(tmp_path):
         ([], "a run, then images"),
         (["nowhere"], "nowhere: there is no such file or folder"),
         (["-"], "-: there is no such file or folder"),
+        ([""], "the name of an image is empty"),
         (["empty"], "empty has no images (.jpg"),
         (["a.png", "--top", "0"], "--top takes a whole number of at least 1"),
         (["a.png", "trust=maybe"], "trust takes true or false"),
