@@ -75,7 +75,7 @@ def test_what_is_refused_before_anything_is_loaded(folder):
     for arguments, words in {
         (gap, "gap.h5"): "FILE.onnx",
         (gap, "w.safetensors", "--raw"): "--raw: weights alone take no images",
-        (gap, "w.pt2", "head=fc"): "takes a run directory and a file, and trust=true, not",
+        (gap, "w.pt2", "head=fc"): "gapfc export takes no setting but trust",
         (gap,): "takes a run directory and a file",
         ("nowhere", "w.pt2"): "nowhere does not exist",
         (folder / "empty", "w.pt2"): "is not a run directory",
