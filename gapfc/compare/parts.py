@@ -20,6 +20,7 @@ from gapfc.compare.question import Question
 from gapfc.compare.where import Condition
 from gapfc.errors import UserError
 from gapfc.formatting import folder_name, printable, unique
+from gapfc.records.identity import GROUPED_BY
 from gapfc.records.run import Run
 
 # What makes runs answers to one question, and the keys of --by that ask about it.
@@ -32,7 +33,6 @@ APART = {
     "transfer.source.classes": ("command", "source.dataset", "transfer.source.classes"),
     "source.backbone": ("command", "source.backbone"),
 }
-OF_TRAINING, OF_TRANSFER = ("head",), ("source.head", "protocol")
 FIRST = "train"  # sources come before what was made of them
 
 
@@ -138,7 +138,8 @@ def parts(collection: Collection, question: Question, usual: bool = False) -> li
 
 def _usual(runs: Sequence[Run]) -> tuple[str, ...]:
     """The keys by which runs of one command are grouped if no others are given."""
-    return OF_TRANSFER if any("transfer" in run.results for run in runs) else OF_TRAINING
+    is_transfer = any("transfer" in run.results for run in runs)
+    return GROUPED_BY["transfer" if is_transfer else "train"]
 
 
 def _value(run: Run, key: str) -> str:

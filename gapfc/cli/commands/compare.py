@@ -17,13 +17,14 @@ from gapfc.compare.collect import Collection, collect
 from gapfc.compare.output.export import csv_text, json_text
 from gapfc.compare.output.summary import refusal, summary
 from gapfc.compare.output.table import markdown, markdown_text
-from gapfc.compare.parts import OF_TRAINING, Part, Refused, answers
+from gapfc.compare.parts import Part, Refused, answers
 from gapfc.compare.question import Question
 from gapfc.compare.tidy import csv_of_runs, runs_as_rows
 from gapfc.compare.where import apply, parse_condition, select, split_outside_brackets
 from gapfc.errors import UserError
 from gapfc.formatting import plural, printable, wrapped
 from gapfc.records.atomic import atomic_write_text
+from gapfc.records.identity import GROUPED_BY
 from gapfc.system.terminal import print_error
 
 DESCRIPTION = """\
@@ -187,11 +188,11 @@ def main(argv: list[str]) -> int:
 def _question(options: argparse.Namespace) -> Question:
     by, chosen = (
         tuple(dict.fromkeys(key for key in split_outside_brackets(keys) if key))
-        for keys in (",".join(OF_TRAINING) if options.by is None else options.by, options.choose)
+        for keys in (options.by or "", options.choose)
     )
     return Question(
         metric=options.metric,
-        by=by,
+        by=GROUPED_BY["train"] if options.by is None else by,
         baseline=options.baseline,
         where=tuple(options.where),
         choose=chosen,
