@@ -1,12 +1,12 @@
 """Options of the commands that Hydra does not read, and what is said of a wrong one."""
 
 import argparse
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from gapfc.errors import UserError
+from gapfc.formatting import did_you_mean
 from gapfc.validators import one_of
 
 # Settings of commands that Hydra does not read: the values of each, and the one if none is typed.
@@ -35,8 +35,7 @@ class Options(argparse.ArgumentParser):
         known = [option for action in self._actions for option in action.option_strings]
         if message.startswith("unrecognized") and words[0].startswith("-"):
             wrong = words[0].partition("=")[0]
-            near = difflib.get_close_matches(wrong, known, n=1)
-            message = f"no option {wrong}{f'; did you mean {near[0]}?' if near else ''}"
+            message = f"no option {wrong}{did_you_mean(wrong, known)}"
         elif message.startswith("the following arguments are required"):
             message = f"{message.rpartition(': ')[2]} is missing"
         raise UserError(f"{message}\n{self.prog} --help lists the options")
