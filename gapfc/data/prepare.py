@@ -9,7 +9,7 @@ from torch import Tensor
 from gapfc.data.arrays import resize
 from gapfc.data.canvas import set_into
 from gapfc.data.files import native_size
-from gapfc.data.photo import FORMATS, MAX_PIXELS, decode, header_size, pixels, shown_size
+from gapfc.data.photo import FORMATS, decode, header_size, pixels, shown_size
 from gapfc.data.sizes import Size
 from gapfc.records.inputs import Inputs
 
@@ -34,12 +34,12 @@ def prepare_tensor(images: Tensor, inputs: Inputs) -> Tensor:
     return _on_canvas(images, inputs).expand(-1, 3, -1, -1)
 
 
-def prepare_file(path: str, inputs: Inputs, max_pixels: int = MAX_PIXELS) -> Tensor:
+def prepare_file(path: str, inputs: Inputs) -> Tensor:
     """An image file. Raises one of `photo.UNREADABLE`."""
-    size = _size(inputs, None if inputs.image_size else header_size(path, max_pixels))
+    size = _size(inputs, None if inputs.image_size else header_size(path))
     if inputs.resampler == "torch":
-        return _on_canvas(resize(decode(path, max_pixels=max_pixels)[None], size)[0], inputs)
-    return _on_canvas(decode(path, size, inputs.resize, max_pixels), inputs)
+        return _on_canvas(resize(decode(path)[None], size)[0], inputs)
+    return _on_canvas(decode(path, size, inputs.resize), inputs)
 
 
 def _size(inputs: Inputs, own: Size | None) -> Size:
