@@ -8,6 +8,7 @@ from synthetic import change, write_run, write_transfer
 
 from gapfc.cli.commands.compare import main
 from gapfc.compare.collect import collect
+from gapfc.compare.output import plots
 from gapfc.compare.question import Question
 from gapfc.compare.strata import strata
 from gapfc.errors import UserError
@@ -62,11 +63,17 @@ def test_csv_of_several_has_the_columns_of_all(both, tmp_path):
     assert all(float(row["test.accuracy"]) > 0.8 for row in rows)
 
 
-def test_a_page_and_a_folder_for_each(both, tmp_path, capsys):
-    main([str(both), "--html", str(tmp_path / "r.html")])
+def test_a_page_and_a_folder_for_each(both, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(plots, "PICTURES", {"transfer": plots.PICTURES["transfer"]})
+    main([str(both), "--html", str(tmp_path / "r.html"), "--out", str(tmp_path / "out")])
     assert sorted(path.name for path in tmp_path.glob("*.html")) == [
         "r-train-digits.html", "r-transfer-mnist.html",
     ]  # fmt: skip
+    numbers = {"comparison.json", "table.csv", "table.md"}
+    folders = {f.name: {file.name for file in f.iterdir()} for f in (tmp_path / "out").iterdir()}
+    assert folders == {
+        "train-digits": numbers, "transfer-mnist": numbers | {"transfer.png", "transfer.svg"},
+    }  # fmt: skip
     assert f"Wrote {tmp_path}/r-transfer-mnist.html" in capsys.readouterr().out
 
 

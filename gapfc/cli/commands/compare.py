@@ -177,13 +177,8 @@ def main(argv: list[str]) -> int:
             _write_or_print(target, text(), out)
     if options.html is not None or options.out is not None:
         for stratum, comparison in answered:
-            _write_pictures(
-                stratum,
-                comparison,
-                _file_of(stratum, options.html),
-                _folder_of(stratum, options.out),
-                out,
-            )
+            html, folder = _file_of(stratum, options.html), _folder_of(stratum, options.out)
+            _write_pictures(stratum, comparison, html, folder, out)
     for problem in dict.fromkeys(p for _, each in answered for p in each.curves.problems):
         print(f"Note: {printable(problem, 2000)}", file=out)
     return 0

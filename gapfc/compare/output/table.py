@@ -85,9 +85,7 @@ def markdown_text(answered: Sequence[Answered]) -> str:
     """The table; of several comparisons each under a heading."""
     if len(answered) == 1:
         return markdown(answered[0][1])
-    told = (
-        f"## {escape(stratum.name)}\n\n{markdown(comparison)}" for stratum, comparison in answered
-    )
+    told = (f"## {escape(each.name)}\n\n{markdown(comparison)}" for each, comparison in answered)
     return "\n".join(told)
 
 
