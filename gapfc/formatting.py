@@ -1,5 +1,6 @@
 """Numbers, times, shapes, names and paths in readable form."""
 
+import difflib
 import hashlib
 import math
 import re
@@ -89,6 +90,18 @@ def listed(words: Sequence[str]) -> str:
     ('fc', 'fc and gap', 'fc, gap and nin')
     """
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "", cutoff: float = 0.6) -> str:
+    """What goes on a sentence about a word that is not known; `otherwise` where none is near.
+
+    cutoff: of likeness, from 0 to 1.
+
+    >>> did_you_mean("evalute", ["evaluate", "export"]), did_you_mean("x", ["export"], ".")
+    ('; did you mean evaluate?', '.')
+    """
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    return f"; did you mean {near[0]}?" if near else otherwise
 
 
 def minus(number: str) -> str:

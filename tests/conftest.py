@@ -105,7 +105,7 @@ def photos_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_photos(folder / "photos")
     return train(folder, "dataset=folder", f"dataset.train_dir={folder}/photos",
                  "dataset.test_fraction=0.4", "dataset.image_size=[32,24]",
-                 "dataset.resize=crop")  # fmt: skip
+                 "dataset.resize=crop", "dataset.workers=0")  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Weights for torchvision models: by torchvision's own names, or from a file."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
 from gapfc.errors import UserError
+from gapfc.formatting import did_you_mean
 
 _SHOWN = 3  # keys that a message spells out before it counts the rest
 # The keys of torchvision's older DenseNet files, which it renames too: norm.1 is now norm1.
@@ -31,8 +31,7 @@ def read_weights(weights: str, architecture: str) -> dict[str, Tensor]:
     elif weights in names:
         state = _download(weights, architecture)
     else:
-        near = difflib.get_close_matches(weights.upper(), names, n=1)
-        hint = f"; did you mean {near[0]}?" if near else "."
+        hint = did_you_mean(weights.upper(), names, ".")
         raise UserError(
             f"backbone.weights={weights}: there is no such file, and torchvision has no such "
             f"weights for {architecture}{hint} It takes null, a path, or one of {', '.join(names)}."

@@ -3,7 +3,6 @@
 Nothing here imports torch or Hydra, so that `gapfc --help` answers at once.
 """
 
-import difflib
 import errno
 import importlib
 import io
@@ -13,6 +12,7 @@ import sys
 from gapfc import __version__
 from gapfc.cli.registry import COMMANDS
 from gapfc.errors import UserError
+from gapfc.formatting import did_you_mean
 from gapfc.system.terminal import print_error
 
 
@@ -105,10 +105,7 @@ def unknown_command(name: str) -> str:
     if "=" in name:
         return f"{name} is a setting and needs a command before it: gapfc train {name}"
     is_option = name.startswith("-")
-    near = difflib.get_close_matches(
-        name, ("--help", "--version") if is_option else COMMANDS, n=1, cutoff=0.5
-    )
-    hint = f"; did you mean {near[0]}?" if near else ""
+    hint = did_you_mean(name, ("--help", "--version") if is_option else COMMANDS, cutoff=0.5)
     if is_option:
         return f"no option {name}{hint} (gapfc --help)"
     return f"no command '{name}'{hint or '.'} There are {', '.join(COMMANDS)} (gapfc --help)"

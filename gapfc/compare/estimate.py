@@ -135,6 +135,21 @@ def seeds_alone(values: Sequence[float] | Array) -> Estimate:
     )
 
 
+def mean_and_band(
+    values: Sequence[Sequence[float] | Array], confidence: float, within: tuple[float, float]
+) -> tuple[Array, Array, Array]:
+    """The mean over seeds of values [points][seeds], and the ends of its interval; each [points].
+
+    The interval is Student's, cut to `within`, what the measure can be. Where there is none, as
+    with one seed, both ends are the mean.
+    """
+    means = np.array([np.mean(at) for at in values])
+    intervals = [seeds_alone(at).student(confidence) for at in values]
+    ends = [(i.low, i.high) if i else (m, m) for i, m in zip(intervals, means, strict=True)]
+    low, high = np.clip(ends, *within).T
+    return means, low, high
+
+
 def bootstrap_interval(x: Array, confidence: float) -> Interval:
     """Hesterberg's expanded percentile interval of the mean (2015).
 

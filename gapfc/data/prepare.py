@@ -34,12 +34,12 @@ def prepare_tensor(images: Tensor, inputs: Inputs) -> Tensor:
     return _on_canvas(images, inputs).expand(-1, 3, -1, -1)
 
 
-def prepare_file(path: str, inputs: Inputs, max_pixels: int = MAX_PIXELS) -> Tensor:
+def prepare_file(path: str, inputs: Inputs) -> Tensor:
     """An image file. Raises one of `photo.UNREADABLE`, as for a size that is too large."""
-    size = _size(inputs, None if inputs.image_size else header_size(path, max_pixels))
+    size = _size(inputs, None if inputs.image_size else header_size(path))
     if inputs.resampler == "torch":
-        return _on_canvas(resize(decode(path, max_pixels=max_pixels)[None], size)[0], inputs)
-    return _on_canvas(decode(path, size, inputs.resize, max_pixels), inputs)
+        return _on_canvas(resize(decode(path)[None], size)[0], inputs)
+    return _on_canvas(decode(path, size, inputs.resize), inputs)
 
 
 def _size(inputs: Inputs, own: Size | None) -> Size:

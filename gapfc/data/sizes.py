@@ -8,9 +8,8 @@ from typing import Any
 from omegaconf import ListConfig
 
 from gapfc.errors import UserError
+from gapfc.records.inputs import Size as Size
 from gapfc.validators import is_whole
-
-Size = tuple[int, int]
 
 
 def parse_size(value: Any, setting: str) -> Size | None:

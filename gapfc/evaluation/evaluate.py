@@ -18,8 +18,8 @@ from typing import Any
 from tqdm import tqdm
 
 from gapfc.errors import UserError
+from gapfc.evaluation.loaded import DataSets, Loaded, data_key, load
 from gapfc.evaluation.other_images import OtherImages
-from gapfc.evaluation.trained import DataSets, Trained, data_key, load
 from gapfc.formatting import from_here
 from gapfc.probes.images import Images
 from gapfc.probes.measure import Begin, measure, merged
@@ -190,7 +190,7 @@ class _Evaluation:
             log.close()
         return Evaluated(run, probes, measured, told)
 
-    def _subject(self, trained: Trained) -> Subject:
+    def _subject(self, trained: Loaded) -> Subject:
         loader = trained.loader
         if self._other is not None:
             loader = loader.over(self._other.as_test_images_of(trained.dataset))

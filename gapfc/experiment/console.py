@@ -12,7 +12,8 @@ from hydra.types import RunMode
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.results import parameter_counts
 from gapfc.formatting import from_here, plural, times
-from gapfc.records.next_commands import USUAL, next_commands
+from gapfc.records.identity import GROUPED_BY
+from gapfc.records.next_commands import next_commands
 from gapfc.settings.compose import config_dirs
 
 log = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ def ending(results: Mapping[str, Any], folder: Path) -> None:
 
 def _root(folder: Path) -> Path:
     """The output_root of a run's folder; what it is in if it was moved elsewhere."""
-    in_place = len(folder.parts) > 5 and folder.parents[3].name in USUAL
+    in_place = len(folder.parts) > 5 and folder.parents[3].name in GROUPED_BY
     return folder.parents[4] if in_place else folder.parent
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gapfc.data.dataset import Dataset
 from gapfc.errors import UserError
+from gapfc.formatting import did_you_mean
 from gapfc.probes.boxes import boxes_of
 from gapfc.probes.calibration import calibration
 from gapfc.probes.cam import cam
@@ -46,8 +46,7 @@ def known(names: Iterable[str], setting: str) -> tuple[str, ...]:
     wanted = tuple(dict.fromkeys(names))
     for name in wanted:
         if name not in PROBES:
-            near = difflib.get_close_matches(name, PROBES, n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]}?" if near else "."
+            hint = did_you_mean(name, PROBES, ".", cutoff=0.5)
             raise UserError(
                 f"{setting}: there is no probe '{name}'{hint} There are {', '.join(PROBES)}"
             )

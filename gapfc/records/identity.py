@@ -35,6 +35,9 @@ ADDED = {
 
 _OTHERS = frozenset({SEED, *PLACE, *REPORTED, *MACHINE})
 
+# The keys by which runs of a command are grouped to be compared, if no others are asked for.
+GROUPED_BY = {"train": ("head",), "transfer": ("source.head", "protocol")}
+
 # What a resumed run may change.
 CHANGEABLE = ("trainer.epochs", "data_root", "trainer.progress", *REPORTED, *MACHINE)
 

@@ -7,11 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gapfc.formatting import from_here
-from gapfc.records.identity import SEED, is_identity
+from gapfc.records.identity import GROUPED_BY, SEED, is_identity
 
 RATE = "optimizer.lr"
-# The keys of `gapfc compare` that make a group of these runs, if no others are given.
-USUAL = {"train": ("head",), "transfer": ("source.head", "protocol")}
 # What gets a table of its own, and what leads to other settings.
 OTHER_TABLES = ("dataset", "dataset.classes", "backbone", "source.dataset", "source.backbone")
 LEADS = ("experiment", "sweep", "source", "source.seed")
@@ -25,12 +23,12 @@ def next_commands(output_root: str | Path, command: str, swept: Iterable[str] = 
     """
     root = from_here(Path(output_root).expanduser())
     keys = dict.fromkeys(key.lstrip("+~") for key in swept)
-    known = (*USUAL.get(command, ()), *OTHER_TABLES, *LEADS, SEED)
+    known = (*GROUPED_BY.get(command, ()), *OTHER_TABLES, *LEADS, SEED)
     besides = [key for key in keys if key not in known and is_identity(key) and "@" not in key]
     words = ["gapfc", "compare", str(Path(root, command)) if besides else root]
     if besides == [RATE]:
         words += ["--choose", RATE]
     elif besides:
-        words += ["--by", ",".join([*USUAL.get(command, ()), *besides])]
+        words += ["--by", ",".join([*GROUPED_BY.get(command, ()), *besides])]
     dashboard = shlex.join(["gapfc", "dashboard", root])
     return f"  differences  {shlex.join(words)}\n  curves       {dashboard}"

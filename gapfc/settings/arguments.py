@@ -1,6 +1,5 @@
 """Settings that Hydra would accept but no command reads, or that fail later: refused at once."""
 
-import difflib
 import re
 from collections.abc import Container
 from typing import Any
@@ -11,6 +10,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from gapfc.errors import UserError
+from gapfc.formatting import did_you_mean
 from gapfc.settings.compose import ONE_CHOICE, Composer, parsed, without_hydra
 from gapfc.settings.explain import unknown_key
 from gapfc.settings.kinds import check_settings, check_value
@@ -29,8 +29,7 @@ def check_arguments(command: str, config_name: str, arguments: list[str]) -> Non
     options, unknown = parsed(arguments)
     if unknown:
         known = [text for action in get_args_parser()._actions for text in action.option_strings]
-        near = difflib.get_close_matches(unknown[0], known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else "; settings are written key=value"
+        hint = did_you_mean(unknown[0], known, "; settings are written key=value")
         raise UserError(f"no option {unknown[0]}{hint} (gapfc {command} --help)")
     composer = Composer(arguments)
     groups = composer.groups()

@@ -43,8 +43,8 @@ class Vouched:
     how: str = "trust=true, or the --config-dir it was made with"
 
     @classmethod
-    def in_python(cls, trust: bool, config_dir: str | Path | None) -> "Vouched":
-        """By whom calls a function. Raises UserError if `config_dir` is no folder of configs."""
+    def of(cls, trust: bool, config_dir: str | Path | None) -> "Vouched":
+        """By one who composes no settings. UserError if `config_dir` is no folder of configs."""
         targets = set()
         if config_dir is not None:
             folder = Path(config_dir).expanduser()
@@ -54,8 +54,7 @@ class Vouched:
                 targets = _targets_below(folder)
             except (OSError, ValueError, yaml.YAMLError) as error:
                 raise UserError(f"config_dir={config_dir} cannot be read: {error}") from error
-        how = "trust=True, or config_dir= with the folder of configs it was made with"
-        return cls(trust is True, frozenset(targets), how)
+        return cls(trust is True, frozenset(targets))
 
     @classmethod
     def by(cls, config: DictConfig) -> "Vouched":

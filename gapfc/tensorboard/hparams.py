@@ -131,7 +131,7 @@ def start_summary(
     config: Mapping[str, Any],
     group: str,
     seconds: float,
-    more: Mapping[str, str] | None = None,
+    more: Mapping[str, str],
 ) -> Summary:
     """The run's row. group: the hash that the runs of one row share; seconds: since 1970.
 

@@ -42,8 +42,8 @@ def drawn(figure: "Figure") -> Tensor:
     return pixels.reshape(height, width, 4)[..., :3].permute(2, 0, 1).contiguous()
 
 
-def grid(images: Tensor, columns: int | None = None, gap: int = 2, smallest: int = 64) -> Tensor:
-    """Images side by side on white, in reading order, about square unless `columns` says otherwise.
+def grid(images: Tensor, gap: int = 2, smallest: int = 64) -> Tensor:
+    """Images side by side on white, in reading order, about square.
 
     images: [n, 1 or 3, h, w], uint8 or floating in [0, 1]. Small ones are enlarged by a whole
     factor, without smoothing, until a side has `smallest` pixels: 28 are too few to look at.
@@ -52,7 +52,7 @@ def grid(images: Tensor, columns: int | None = None, gap: int = 2, smallest: int
     factor = math.ceil(smallest / max(images.shape[2:]))
     images = images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     n, _, h, w = images.shape
-    columns = columns or math.ceil(math.sqrt(n))
+    columns = math.ceil(math.sqrt(n))
     rows = math.ceil(n / columns)
     sheet = images.new_full((3, rows * (h + gap) - gap, columns * (w + gap) - gap), 255)
     for index, image in enumerate(images):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from gapfc.engine.checkpoint import BEST
+from gapfc.engine.device import choose_device
 from gapfc.engine.out_of_memory import is_out_of_memory
 from gapfc.errors import UserError
 from gapfc.records.inputs import Inputs
@@ -18,6 +20,9 @@ from gapfc.records.run import Run, open_newest
 from gapfc.settings.trust import Vouched
 from gapfc.trained.model import TrainedModel
 from gapfc.trained.network import admitted, check_complete, fill, read_best, untrained
+
+# What a user does to vouch for more.
+HOW = "trust=True, or config_dir= with the folder of configs it was made with"
 
 
 def load(
@@ -44,7 +49,8 @@ def load(
         UserError: if the run is not complete, or a file of it is missing, damaged, from before
             gapfc 0.1.0 or not of this run; if its config names classes that are not vouched for.
     """
-    return load_run(open_newest(run), Vouched.in_python(trust, config_dir), _device(device))
+    vouched = replace(Vouched.of(trust, config_dir), how=HOW)
+    return load_run(open_newest(run), vouched, _device(device))
 
 
 def load_run(run: Run, vouched: Vouched, device: torch.device) -> TrainedModel:
@@ -95,7 +101,7 @@ def _inputs(run: Run, best: Mapping[str, Any]) -> Inputs:
 
 def _device(device: str | torch.device) -> torch.device:
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return choose_device("auto")
     try:
         found = torch.device(device)
     except RuntimeError as error:

@@ -7,12 +7,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from gapfc.data.sizes import Size
 from gapfc.engine import checkpoint
 from gapfc.engine.stored_state import check_like
 from gapfc.errors import UserError
 from gapfc.model.build import rebuild
 from gapfc.model.classifier import Classifier
-from gapfc.records.inputs import Size
 from gapfc.records.run import Run, is_config_of_run
 from gapfc.records.run_directory import CONFIG
 from gapfc.settings.kinds import check_settings

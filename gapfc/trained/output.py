@@ -1,91 +1,20 @@
-"""Predictions as they come: lines to read, JSON, CSV, and what they add up to."""
+"""Predictions as they come: lines to read, JSON, CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO, Protocol, TextIO
 
-from gapfc.compare.estimate import Interval, wilson_interval
-from gapfc.formatting import NOTHING, no_formula, plural, printable
+from gapfc.formatting import NOTHING, no_formula, printable
 from gapfc.records.inputs import spelled
 from gapfc.trained.predict import Prediction, Skipped
+from gapfc.trained.tally import CONFIDENCE, Tally
 
-CONFIDENCE = 0.95
 WIDEST = 48  # characters of a column of paths; longer ones take the room they need
-MOST_CONFUSED = 5
-
-
-@dataclass
-class Tally:
-    """What the predictions so far add up to.
-
-    Attributes:
-        predicted, skipped: images.
-        labelled: images that lie in a folder named after a class.
-        right: those of them that were seen as it.
-        confused: (true class, class seen) -> images.
-    """
-
-    predicted: int = 0
-    skipped: int = 0
-    labelled: int = 0
-    right: int = 0
-    confused: Counter[tuple[int, int]] = field(default_factory=Counter)
-
-    def add(self, seen: Prediction | Skipped) -> None:
-        """Count one more."""
-        if isinstance(seen, Skipped):
-            self.skipped += 1
-            return
-        self.predicted += 1
-        label, first = seen.image.label, seen.top[0][0] if seen.top else None
-        if label is None:
-            return
-        self.labelled += 1
-        if label == first:
-            self.right += 1
-        elif first is not None:
-            self.confused[label, first] += 1
-
-    @property
-    def accuracy(self) -> float | None:
-        """Of the labelled images; None without any."""
-        return self.right / self.labelled if self.labelled else None
-
-    @property
-    def interval(self) -> Interval | None:
-        """Of the accuracy, for images drawn independently (Wilson's)."""
-        if self.accuracy is None:
-            return None
-        return wilson_interval(self.accuracy, self.labelled, CONFIDENCE)
-
-    def lines(self, classes: Sequence[str]) -> list[str]:
-        """The end of the report."""
-        said = []
-        if self.accuracy is not None and self.interval is not None:
-            low, high = self.interval.low, self.interval.high
-            others = self.predicted - self.labelled
-            without = f" ({others} others in no such folder)" if others else ""
-            said.append(
-                f"Accuracy {self.accuracy:.1%} on {plural(self.labelled, 'image')} in folders "
-                f"named after a class{without}; {CONFIDENCE:.0%} interval "
-                f"[{100 * low:.1f}, {100 * high:.1f}]"
-            )
-        pairs = [
-            f"{printable(classes[true], 24)} as {printable(classes[found], 24)} ({number})"
-            for (true, found), number in self.confused.most_common(MOST_CONFUSED)
-        ]
-        if pairs:
-            said.append(f"Most often confused: {', '.join(pairs)}")
-        if self.skipped:
-            said.append(f"Skipped {plural(self.skipped, 'file')} that could not be read")
-        return said
 
 
 class Output(Protocol):
@@ -97,7 +26,7 @@ class Output(Protocol):
     def add(self, seen: Prediction | Skipped) -> None:
         """One more."""
 
-    def end(self, tally: Tally) -> None:
+    def end(self) -> None:
         """After the last, or the last before an interruption."""
 
 
@@ -123,16 +52,17 @@ class Lines:
         ] or [NOTHING]
         print(f"{printable(seen.image.path):<{self._path}}  {'   '.join(cells)}", file=self._out)
 
-    def end(self, tally: Tally) -> None:
+    def end(self) -> None:
         """Show what is not shown yet."""
         self._out.flush()
 
 
 class Json:
-    """One JSON object, written piece by piece, in ASCII."""
+    """One JSON object, written piece by piece, in ASCII. tally: of what is added."""
 
-    def __init__(self, out: TextIO, run: str, classes: Sequence[str]) -> None:
+    def __init__(self, out: TextIO, run: str, classes: Sequence[str], tally: Tally) -> None:
         self._out, self._run, self._classes = out, run, list(classes)
+        self._tally = tally
         self._skipped: list[dict[str, str]] = []
         self._between = "\n  "
 
@@ -155,9 +85,9 @@ class Json:
         self._out.write(f"{self._between}{json.dumps(record, allow_nan=False)}")
         self._between = ",\n  "
 
-    def end(self, tally: Tally) -> None:
+    def end(self) -> None:
         """What was skipped, and the accuracy."""
-        accuracy = None
+        accuracy, tally = None, self._tally
         if tally.interval is not None:
             accuracy = {
                 "value": tally.accuracy,
@@ -207,7 +137,7 @@ class Csv:
         label = seen.image.label
         self._row([*cells, "" if label is None else self._classes[label]])
 
-    def end(self, tally: Tally) -> None:
+    def end(self) -> None:
         """Show what is not shown yet."""
         self._out.flush()
 

@@ -5,10 +5,13 @@ from asked import answer, row
 from synthetic import change, write_transfer
 
 from gapfc.cli.commands.compare import main
+from gapfc.compare.output import plots
 from gapfc.errors import UserError
 
 
-def test_transfer_by_source_head_and_protocol(transfers, tmp_path):
+def test_transfer_by_source_head_and_protocol(transfers, tmp_path, monkeypatch):
+    shown = {name: plots.PICTURES[name] for name in ("transfer", "drift")}
+    monkeypatch.setattr(plots, "PICTURES", shown)
     out = tmp_path / "out"
     found = answer(transfers, "--by", "source.head,protocol", "--out", str(out), tmp=tmp_path)
     assert found["baseline"] == "protocol=scratch"

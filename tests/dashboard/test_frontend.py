@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.plugin_event_multiplexer import EventM
 from tensorboard.plugins import base_plugin
 from tensorboard.plugins.hparams import api_pb2, get_experiment, list_session_groups
 
-from gapfc.dashboard.frontend import HEAD_OF_RUN, NARROW, WIDE, assets, opening
+from gapfc.dashboard.frontend import CHANGES, HEAD_OF_RUN, assets, opening
 from gapfc.dashboard.hparams import OneTable
 from gapfc.tensorboard.events import TensorBoardLog
 
@@ -65,8 +65,23 @@ def test_the_pages_are_tensorboard_s_own_but_for_the_width_of_columns():
     differing = {name for name in ours.namelist() if ours.read(name) != theirs.read(name)}
     assert differing == {"index.html", "index.js"}
     # One template for settings, one for scores.
-    assert theirs.read("index.js").count(WIDE.encode()) == 2
-    assert ours.read("index.js") == theirs.read("index.js").replace(WIDE.encode(), NARROW.encode())
+    wide, narrow = (words.encode() for words in CHANGES["index.js"])
+    assert theirs.read("index.js").count(wide) == 2
+    assert ours.read("index.js") == theirs.read("index.js").replace(wide, narrow)
+
+
+def test_another_tensorboard_s_pages_are_served_as_they_are(monkeypatch):
+    def provider():
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("index.js", "anew()")
+        return lambda: io.BytesIO(file.getvalue())
+
+    monkeypatch.setattr("tensorboard.assets.get_default_assets_zip_provider", provider)
+    with zipfile.ZipFile(assets()()) as served:
+        assert {name: served.read(name) for name in served.namelist()} == {"index.js": b"anew()"}
+    monkeypatch.setattr("tensorboard.assets.get_default_assets_zip_provider", lambda: None)
+    assert assets() is None
 
 
 def config(head="gap", dataset="digits", lr=0.1):

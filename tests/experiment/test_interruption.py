@@ -80,19 +80,18 @@ def carry_out(asked, build, stop_at=None, number=signal.SIGTERM):
     return code, directory.path, len(passed)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    ("protocol", "stop_at"),
+    ("protocol", "stop_at", "number"),
     [
-        pytest.param(None, 2, id="validation of an epoch"),
-        pytest.param(None, VAL + 1, id="final measuring"),
-        pytest.param(None, VAL + TRAIN + VAL + 1, id="test images"),
-        pytest.param("linear_probe", 2, id="features"),
-        pytest.param("linear_probe", TRAIN + VAL + 2, id="validation of a probe"),
-        pytest.param("lp_ft", TRAIN + VAL + VAL + 2, id="final measuring of a transfer"),
+        pytest.param(None, 2, signal.SIGINT, id="validation of an epoch"),
+        pytest.param(None, VAL + 1, signal.SIGTERM, id="final measuring"),
+        pytest.param(None, VAL + TRAIN + VAL + 1, signal.SIGINT, id="test images"),
+        pytest.param("linear_probe", 2, signal.SIGTERM, id="features"),
+        pytest.param("linear_probe", TRAIN + VAL + 2, signal.SIGINT, id="validation of a probe"),
+        pytest.param("lp_ft", TRAIN + VAL + VAL + 2, signal.SIGTERM, id="final measuring of both"),
     ],
 )
-def test_a_signal_stops_between_batches_and_resume_completes(begin, number, protocol, stop_at):
+def test_a_signal_stops_between_batches_and_resume_completes(begin, protocol, stop_at, number):
     asked, build = begin(protocol)
     code, whole, passed = carry_out(asked, build)
     assert (code, read_results(whole)["status"]) == (0, "completed")

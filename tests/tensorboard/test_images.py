@@ -32,7 +32,7 @@ def test_grid_enlarges_small_images_without_smoothing():
 
 def test_grid_takes_fractions_as_they_are():
     images = torch.tensor([0.0, 0.5, 1.0, 7.0]).reshape(4, 1, 1, 1)
-    assert grid(images, columns=4, gap=0, smallest=1)[1].tolist() == [[0, 128, 255, 255]]
+    assert grid(images, gap=0, smallest=1)[1].tolist() == [[0, 128], [255, 255]]
 
 
 def test_png_keeps_every_pixel():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shutil
 import signal
@@ -24,7 +23,7 @@ from gapfc.claims.preset import Preset
 from gapfc.claims.runs import Runs, quietly
 from gapfc.errors import UserError
 from gapfc.evaluation.evaluate import evaluate_runs
-from gapfc.formatting import from_here
+from gapfc.formatting import did_you_mean, from_here
 from gapfc.records.atomic import atomic_write_text
 from gapfc.settings.compose import Composer, config_dirs
 from gapfc.settings.nodes import plain
@@ -87,8 +86,7 @@ def _chosen(claims: Sequence[Claim], only: object) -> list[Claim]:
     for word in asked:
         if not any(word in (str(claim.number), claim.name) for claim in claims):
             told = ", ".join(f"{claim.number} ({claim.name})" for claim in claims)
-            near = difflib.get_close_matches(word, [claim.name for claim in claims], n=1)
-            hint = f"; did you mean {near[0]}?" if near else "."
+            hint = did_you_mean(word, [claim.name for claim in claims], ".")
             raise UserError(f"only={word}: no such claim{hint} There are {told}")
     return [claim for claim in claims if {str(claim.number), claim.name} & set(asked)]
 

@@ -17,13 +17,14 @@ from gapfc.compare.collect import Collection, collect
 from gapfc.compare.output.export import csv_text, json_text
 from gapfc.compare.output.summary import refusal, summary
 from gapfc.compare.output.table import markdown, markdown_text
-from gapfc.compare.parts import OF_TRAINING, Part, Refused, answers
 from gapfc.compare.question import Question
+from gapfc.compare.strata import Answered, Refused, Stratum, answers
 from gapfc.compare.tidy import csv_of_runs, runs_as_rows
 from gapfc.compare.where import apply, parse_condition, select, split_outside_brackets
 from gapfc.errors import UserError
 from gapfc.formatting import plural, printable, wrapped
 from gapfc.records.atomic import atomic_write_text
+from gapfc.records.identity import GROUPED_BY
 from gapfc.records.run_directory import check_not_of_run
 from gapfc.system.terminal import print_error
 
@@ -176,10 +177,9 @@ def main(argv: list[str]) -> int:
         if target is not None:
             _write_or_print(target, text(), out)
     if options.html is not None or options.out is not None:
-        for part, comparison in answered:
-            _write_pictures(
-                part, comparison, _file_of(part, options.html), _folder_of(part, options.out), out
-            )
+        for stratum, comparison in answered:
+            html, folder = _file_of(stratum, options.html), _folder_of(stratum, options.out)
+            _write_pictures(stratum, comparison, html, folder, out)
     for problem in dict.fromkeys(p for _, each in answered for p in each.curves.problems):
         print(f"Note: {printable(problem, 2000)}", file=out)
     return 0
@@ -188,11 +188,11 @@ def main(argv: list[str]) -> int:
 def _question(options: argparse.Namespace) -> Question:
     by, chosen = (
         tuple(dict.fromkeys(key for key in split_outside_brackets(keys) if key))
-        for keys in (",".join(OF_TRAINING) if options.by is None else options.by, options.choose)
+        for keys in (options.by or "", options.choose)
     )
     return Question(
         metric=options.metric,
-        by=by,
+        by=GROUPED_BY["train"] if options.by is None else by,
         baseline=options.baseline,
         where=tuple(options.where),
         choose=chosen,
@@ -204,19 +204,17 @@ def _question(options: argparse.Namespace) -> Question:
     )
 
 
-def _print(
-    answered: Sequence[tuple[Part, Comparison]], refused: Sequence[Refused], out: TextIO
-) -> None:
+def _print(answered: Sequence[Answered], refused: Sequence[Refused], out: TextIO) -> None:
     bold = out.isatty() and "NO_COLOR" not in os.environ
     width = _width(out)
     if len(answered) + len(refused) > 1:
-        names = " · ".join(part.name for part, _ in answered)
-        others = " · ".join(each.part.name for each in refused)
+        names = " · ".join(stratum.name for stratum, _ in answered)
+        others = " · ".join(each.stratum.name for each in refused)
         told = f"{plural(len(answered), 'table')}: {names}"
         told += f"; not compared: {others}" if others else ""
         print(f"{wrapped(printable(told, 2000), width)}\n", file=out)
-    for number, (part, comparison) in enumerate(answered):
-        print("\n" * bool(number) + summary(comparison, part.name, width, bold), file=out)
+    for number, (stratum, comparison) in enumerate(answered):
+        print("\n" * bool(number) + summary(comparison, stratum.name, width, bold), file=out)
     for each in refused:
         print(f"\n{refusal(each, width)}", file=out)
 
@@ -232,21 +230,21 @@ def _write_tidy(collection: Collection, target: str, out: TextIO) -> None:
     _write_or_print(target, csv_of_runs(rows), out, f" ({said})")
 
 
-def _file_of(part: Part, name: str | None) -> str | None:
-    """A file for one of several parts: report-transfer.html."""
-    if name is None or not part.name:
+def _file_of(stratum: Stratum, name: str | None) -> str | None:
+    """A file for one of several strata: report-transfer.html."""
+    if name is None or not stratum.name:
         return name
     path = Path(name)
-    return str(path.with_name(f"{path.stem}-{part.file}{path.suffix}"))
+    return str(path.with_name(f"{path.stem}-{stratum.file}{path.suffix}"))
 
 
-def _folder_of(part: Part, name: str | None) -> str | None:
-    """A folder for one of several parts: comparison/transfer."""
-    return name if name is None or not part.name else str(Path(name) / part.file)
+def _folder_of(stratum: Stratum, name: str | None) -> str | None:
+    """A folder for one of several strata: comparison/transfer."""
+    return name if name is None or not stratum.name else str(Path(name) / stratum.file)
 
 
 def _write_pictures(
-    part: Part, comparison: Comparison, html: str | None, folder: str | None, out: TextIO
+    stratum: Stratum, comparison: Comparison, html: str | None, folder: str | None, out: TextIO
 ) -> None:
     # Imported here: matplotlib takes longer to import than the rest of a comparison to compute.
     from gapfc.compare.output.page import html_text
@@ -258,8 +256,8 @@ def _write_pictures(
         print(f"Wrote {html}", file=out)
     if folder is not None:
         texts = {
-            "comparison.json": json_text([(part, comparison)]),
-            "table.csv": csv_text([(part, comparison)]),
+            "comparison.json": json_text([(stratum, comparison)]),
+            "table.csv": csv_text([(stratum, comparison)]),
             "table.md": markdown(comparison),
         }
         for name, text in texts.items():

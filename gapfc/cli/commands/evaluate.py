@@ -4,14 +4,13 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from gapfc.cli.options import Options
+from gapfc.cli.options import Options, paths_and_settings
 from gapfc.errors import UserError
 from gapfc.formatting import from_here, plural, printable_lines
 from gapfc.records.identity import MACHINE
@@ -80,8 +79,7 @@ def main(argv: list[str]) -> int:
     Raises UserError for anything that is wrong before the first run.
     """
     options = parser().parse_intermixed_args(argv)
-    settings = [word for word in options.words if "=" in word and not Path(word).exists()]
-    paths = [word for word in options.words if word not in settings]
+    paths, settings = paths_and_settings(options.words)
     if not paths:
         raise UserError("gapfc evaluate takes run directories, or folders of them: outputs")
     config = _compose(settings, options.config_dir)

@@ -3,21 +3,19 @@
 import argparse
 import shlex
 import sys
-import textwrap
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gapfc.cli.chosen_run import chosen_run
+from gapfc.cli.options import Options, paths_and_settings, values
 from gapfc.errors import UserError
-from gapfc.formatting import from_here, listed, printable_lines, times
+from gapfc.formatting import from_here, listed, printable_lines, times, wrapped
 
 if TYPE_CHECKING:
     from gapfc.records.inputs import Inputs
     from gapfc.trained.export.export import Exported
 
 WIDTH = 80
-INSTALL = 'pip install "gapfc[onnx]"'
 
 DESCRIPTION = """\
 Writes the model of a run, with the weights that validation chose, in one of three formats:
@@ -45,13 +43,8 @@ settings:
 
 def parser() -> argparse.ArgumentParser:
     """The options of `gapfc export`."""
-    made = argparse.ArgumentParser(
-        prog="gapfc export",
-        usage="gapfc export RUN FILE.onnx|.pt2|.safetensors [--raw] [--force] [trust=true]",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    usage = "gapfc export RUN FILE.onnx|.pt2|.safetensors [--raw] [--force] [trust=true]"
+    made = Options("export", DESCRIPTION, EXAMPLES, usage)
     made.add_argument(
         "words",
         nargs="+",
@@ -69,12 +62,11 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Write, check and say what was written; returns 0. Raises UserError for what went wrong."""
     options = parser().parse_intermixed_args(argv)
-    settings = {word for word in options.words if word.startswith("trust=")}
-    paths = [word for word in options.words if word not in settings]
-    if len(paths) != 2 or not settings <= {"trust=true", "trust=false"}:
+    words, settings = paths_and_settings(options.words)
+    (trust,) = values("export", settings, "trust")
+    if len(words) != 2:
         raise UserError(
-            f"gapfc export takes a run directory and a file, and trust=true, not "
-            f"{shlex.join(options.words)}"
+            f"gapfc export takes a run directory and a file, not {shlex.join(words) or 'nothing'}"
         )
 
     # Imported here, since torch takes a second: --help answers before that.
@@ -84,11 +76,11 @@ def main(argv: list[str]) -> int:
     from gapfc.trained.export.export import check_target, export
     from gapfc.trained.load import load_run
 
-    path = Path(paths[1]).expanduser()
+    path = Path(words[1]).expanduser()
     check_target(path, options.raw, options.force)
-    run = chosen_run(paths[0])
-    vouched = Vouched.in_python("trust=true" in settings, options.config_dir)
-    model = load_run(run, replace(vouched, how=Vouched.how), torch.device("cpu"))
+    run = chosen_run(words[0])
+    vouched = Vouched.of(trust == "true", options.config_dir)
+    model = load_run(run, vouched, torch.device("cpu"))
     names = {part: run.name(part) for part in ("head", "backbone", "dataset")}
     if sys.stderr.isatty():
         print(printable_lines(f"Writing {path} …"), file=sys.stderr)
@@ -113,8 +105,7 @@ def _lines(done: "Exported") -> list[str]:
     parts["checked"] = _checked(done)
     lines = [f"{from_here(done.path)}: {done.format.name}, {_bytes(done.size)}"]
     for name, text in parts.items():
-        first, *rest = textwrap.wrap(text, WIDTH - 11, break_long_words=False)
-        lines += [f"  {name:<9}{first}", *(" " * 11 + line for line in rest)]
+        lines.append(wrapped(f"  {name:<9}{text}", WIDTH, hang=" " * 9))
     return lines
 
 
@@ -136,6 +127,8 @@ def _size(done: "Exported") -> str:
 
 
 def _checked(done: "Exported") -> str:
+    from gapfc.trained.export.export import INSTALL
+
     agreement, where = done.agreement, done.format.runs_in
     if agreement is None:
         return f"no: {where} is not installed ({INSTALL})"

@@ -3,24 +3,26 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from gapfc.cli.chosen_run import chosen_run
+from gapfc.cli.options import Options, paths_and_settings, values
 from gapfc.errors import UserError
 from gapfc.formatting import from_here, plural, printable, printable_lines
 from gapfc.records.atomic import atomic_write
+from gapfc.records.run_directory import check_not_of_run
 from gapfc.system.allocator import keep_freed_memory
 from gapfc.system.interruption import Interrupted, Interruption
-from gapfc.validators import one_of, whole
+from gapfc.validators import whole
 
 if TYPE_CHECKING:
     from gapfc.trained.images import ImageFile
     from gapfc.trained.map_folder import MapFolder
     from gapfc.trained.model import TrainedModel
-    from gapfc.trained.output import Output, Tally
+    from gapfc.trained.output import Output
     from gapfc.trained.predict import Prediction, Skipped
+    from gapfc.trained.tally import Tally
 
 DESCRIPTION = """\
 Says which class the model of a run sees in each image, and how sure it is: a line per image. The
@@ -44,35 +46,10 @@ examples:
 """
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What was typed, checked as far as it can be without torch."""
-
-    run: str
-    images: tuple[str, ...]
-    device: str
-    trust: bool
-    config_dir: str | None
-    top: int
-    json: bool
-    csv: str | None
-    cam: str | None
-
-    @property
-    def data_on_stdout(self) -> bool:
-        """Whether standard output is for programs."""
-        return self.json or self.csv == "-"
-
-
 def parser() -> argparse.ArgumentParser:
     """The options of `gapfc predict`."""
-    made = argparse.ArgumentParser(
-        prog="gapfc predict",
-        usage="gapfc predict RUN IMAGE_OR_FOLDER… [--top N] [--json] [--csv FILE] [--cam FOLDER]",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    usage = "gapfc predict RUN IMAGE_OR_FOLDER… [--top N] [--json] [--csv FILE] [--cam FOLDER]"
+    made = Options("predict", DESCRIPTION, EXAMPLES, usage)
     made.add_argument(
         "words",
         nargs="+",
@@ -99,71 +76,41 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     """Predict and tell; returns the exit code. Raises UserError for what is wrong before that."""
-    asked = _asked(parser().parse_intermixed_args(argv))
+    options = parser().parse_intermixed_args(argv)
+    words, settings = paths_and_settings(options.words)
+    trust, device = values("predict", settings, "trust", "trainer.device")
+    if len(words) < 2:
+        raise UserError("gapfc predict takes a run, then images or folders of them")
+    whole("--top", options.top, 1)
+    if options.json and options.csv == "-":
+        raise UserError("--json and --csv - both print to standard output: give one of them")
 
     # Imported here, since torch takes a second: a misspelt option is reported before that.
     from gapfc.engine.device import choose_device
     from gapfc.settings.trust import Vouched
     from gapfc.trained.images import find_images
     from gapfc.trained.load import load_run
+    from gapfc.trained.map_folder import MapFolder
     from gapfc.trained.predict import check_has_maps
 
-    if asked.csv is not None and asked.csv != "-":
-        _check_table(Path(asked.csv).expanduser(), asked.images)
-    device = choose_device(asked.device)
-    run = chosen_run(asked.run)
-    vouched = replace(Vouched.in_python(asked.trust, asked.config_dir), how=Vouched.how)
+    if options.csv not in (None, "-"):
+        _check_table(Path(options.csv).expanduser(), words[1:])
+    on = choose_device(device)
+    run = chosen_run(words[0])
     keep_freed_memory()
-    model = load_run(run, vouched, device)
-    images = find_images(asked.images, model.classes)
+    model = load_run(run, Vouched.of(trust == "true", options.config_dir), on)
+    images = find_images(words[1:], model.classes)
     maps = None
-    if asked.cam is not None:
-        from gapfc.trained.map_folder import MapFolder
-
+    if options.cam is not None:
         check_has_maps(model)
-        maps = MapFolder(asked.cam)
+        maps = MapFolder(options.cam)
     with Interruption() as interruption:
-        return _carry_out(
-            replace(asked, run=from_here(run.path)), model, images, maps, interruption
-        )
-
-
-def _asked(options: argparse.Namespace) -> Asked:
-    settings = {"trust": "false", "trainer.device": "auto"}
-    words = []
-    for word in options.words:
-        key, equals, value = word.partition("=")
-        if equals and key in settings and not Path(word).exists():
-            settings[key] = value
-        elif equals and not Path(word).exists():
-            raise UserError(
-                f"{word}: there is no such file, and the settings of gapfc predict are "
-                f"{' and '.join(settings)}"
-            )
-        else:
-            words.append(word)
-    if len(words) < 2:
-        raise UserError("gapfc predict takes a run, then images or folders of them")
-    whole("--top", options.top, 1)
-    if options.json and options.csv == "-":
-        raise UserError("--json and --csv - both print to standard output: give one of them")
-    return Asked(
-        run=words[0],
-        images=tuple(words[1:]),
-        device=one_of("trainer.device", settings["trainer.device"], ("auto", "cpu", "cuda")),
-        trust=one_of("trust", settings["trust"], ("true", "false")) == "true",
-        config_dir=options.config_dir,
-        top=options.top,
-        json=options.json,
-        csv=options.csv,
-        cam=options.cam,
-    )
+        return _carry_out(options, from_here(run.path), model, images, maps, interruption)
 
 
 def _check_table(path: Path, images: Sequence[str]) -> None:
     """UserError if the table would be written over something else, or cannot be written."""
     from gapfc.data.sources.folder import EXTENSIONS
-    from gapfc.records.run_directory import check_not_of_run
 
     check_not_of_run(path)
     given = {Path(image).expanduser().resolve() for image in images}
@@ -174,48 +121,53 @@ def _check_table(path: Path, images: Sequence[str]) -> None:
         raise UserError(f"--csv {path} {kind}: give the name of a file")
 
 
+def _data_on_stdout(options: argparse.Namespace) -> bool:
+    """Whether standard output is for programs."""
+    return options.json or options.csv == "-"
+
+
 def _carry_out(
-    asked: Asked,
+    options: argparse.Namespace,
+    run: str,
     model: "TrainedModel",
     images: "Sequence[ImageFile]",
     maps: "MapFolder | None",
     interruption: Interruption,
 ) -> int:
-    from gapfc.trained.output import Csv, Json, Lines, Tally
+    from gapfc.trained.output import Csv, Json, Lines
+    from gapfc.trained.tally import Tally
 
+    tally, code = Tally(), 0
     outputs: list[Output] = []
-    if asked.json:
-        outputs.append(Json(sys.stdout, asked.run, model.classes))
-    elif asked.csv is None:
+    if options.json:
+        outputs.append(Json(sys.stdout, run, model.classes, tally))
+    elif options.csv is None:
         outputs.append(Lines(sys.stdout, model.classes, [image.path for image in images]))
-    tally, table = Tally(), asked.csv
-    if table is None:
-        code = _predict(asked, model, images, maps, outputs, tally, interruption)
-    elif table == "-":
-        shown = sys.stdout.isatty()
-        outputs.append(Csv(sys.stdout.buffer, model.classes, asked.top, shown))
-        code = _predict(asked, model, images, maps, outputs, tally, interruption)
+
+    def write(table: BinaryIO | None) -> None:
+        nonlocal code
+        if table is not None:
+            shown = options.csv == "-" and sys.stdout.isatty()
+            outputs.append(Csv(table, model.classes, options.top, shown))
+        code = _predict(options, model, images, maps, outputs, tally, interruption)
+
+    if options.csv is None:
+        write(None)
+    elif options.csv == "-":
+        write(sys.stdout.buffer)
     else:
-        codes = []
-
-        def write(file: BinaryIO) -> None:
-            rows = Csv(file, model.classes, asked.top)
-            every = [*outputs, rows]
-            codes.append(_predict(asked, model, images, maps, every, tally, interruption))
-
         try:
-            atomic_write(Path(table).expanduser(), write)
+            atomic_write(Path(options.csv).expanduser(), write)
         except BrokenPipeError:  # of standard output: what reads the JSON has left
             raise
         except OSError as error:
-            raise UserError(f"--csv {table} cannot be written: {error.strerror}") from error
-        (code,) = codes
-    _report(asked, model, tally, maps)
+            raise UserError(f"--csv {options.csv} cannot be written: {error.strerror}") from error
+    _report(options, model, tally, maps)
     return code or int(not tally.predicted)
 
 
 def _predict(
-    asked: Asked,
+    options: argparse.Namespace,
     model: "TrainedModel",
     images: "Sequence[ImageFile]",
     maps: "MapFolder | None",
@@ -229,7 +181,7 @@ def _predict(
     from gapfc.trained.predict import predict
 
     # Lines on a terminal show by themselves how far it is.
-    lines_shown = not asked.data_on_stdout and asked.csv is None and sys.stdout.isatty()
+    lines_shown = not _data_on_stdout(options) and options.csv is None and sys.stdout.isatty()
     code = 0
     for output in outputs:
         output.begin()
@@ -242,7 +194,7 @@ def _predict(
         unit="image",
     ) as bar:
         try:
-            for batch in predict(model, images, asked.top, maps is not None, interruption.check):
+            for batch in predict(model, images, options.top, maps is not None, interruption.check):
                 for seen in batch:
                     _show(seen, model, maps, outputs, tally)
                 bar.update(len(batch))
@@ -251,7 +203,7 @@ def _predict(
             done, of = tally.predicted + tally.skipped, plural(len(images), "image")
             _tell(f"{stop}, after {done:,} of {of}")
     for output in outputs:
-        output.end(tally)
+        output.end()
     return code
 
 
@@ -280,14 +232,16 @@ def _show(
             _tell(f"No map of {seen.image.path}: {reason(error)}")
 
 
-def _report(asked: Asked, model: "TrainedModel", tally: "Tally", maps: "MapFolder | None") -> None:
+def _report(
+    options: argparse.Namespace, model: "TrainedModel", tally: "Tally", maps: "MapFolder | None"
+) -> None:
     said = tally.lines(model.classes)
-    if asked.csv not in (None, "-"):
-        said.append(f"Wrote {asked.csv}: {plural(tally.predicted, 'row')}")
+    if options.csv not in (None, "-"):
+        said.append(f"Wrote {options.csv}: {plural(tally.predicted, 'row')}")
     if maps is not None:
         said.append(f"Wrote {plural(maps.written, 'map')} to {maps.path}")
-    out = sys.stderr if asked.data_on_stdout else sys.stdout
-    if said and not asked.data_on_stdout and asked.csv is None:
+    out = sys.stderr if _data_on_stdout(options) else sys.stdout
+    if said and not _data_on_stdout(options) and options.csv is None:
         print(file=out)
     for line in said:
         print(printable(line, 1000), file=out)

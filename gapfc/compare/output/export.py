@@ -17,8 +17,8 @@ from gapfc.compare.metric import Measure
 from gapfc.compare.output.columns import Column, columns
 from gapfc.compare.output.reproduce import commands
 from gapfc.compare.output.sentences import sentences
-from gapfc.compare.parts import Part, Refused
 from gapfc.compare.row import Row
+from gapfc.compare.strata import Answered, Refused
 from gapfc.formatting import no_formula
 
 
@@ -106,21 +106,21 @@ def _reached(reached: TimeToTarget | None) -> dict[str, Any] | None:
     }
 
 
-def json_text(answered: Sequence[tuple[Part, Comparison]], refused: Sequence[Refused] = ()) -> str:
+def json_text(answered: Sequence[Answered], refused: Sequence[Refused] = ()) -> str:
     """`as_dict` as JSON that any reader takes and any terminal stands: no NaN, only ASCII.
 
-    Of several comparisons a list; in it, a part that could not be compared has `refused`, why.
+    Of several comparisons a list; in it, a stratum that could not be compared has `refused`, why.
     """
     told: list[dict[str, Any]] = [as_dict(comparison) for _, comparison in answered]
     told += [
-        {"schema": 1, "question": asdict(each.part.question), "refused": each.reason}
+        {"schema": 1, "question": asdict(each.stratum.question), "refused": each.reason}
         for each in refused
     ]
     whole = told if len(told) > 1 else told[0]
     return json.dumps(whole, indent=2, allow_nan=False) + "\n"
 
 
-def csv_text(answered: Sequence[tuple[Part, Comparison]]) -> str:
+def csv_text(answered: Sequence[Answered]) -> str:
     """One row per group, numbers in full: shares in [0, 1], times in epochs and seconds.
 
     Of several comparisons the rows of all: the first column, `table`, says of which, and each has
@@ -128,9 +128,9 @@ def csv_text(answered: Sequence[tuple[Part, Comparison]]) -> str:
     """
     # Pairs, as a key of --by may have the same name as a column.
     rows = [
-        ([("table", part.name)] if len(answered) > 1 else [])
+        ([("table", stratum.name)] if len(answered) > 1 else [])
         + [cell for column in columns(comparison) for cell in column.csv(row).items()]
-        for part, comparison in answered
+        for stratum, comparison in answered
         for row in comparison.rows
     ]
     counted = [_counted(row) for row in rows]

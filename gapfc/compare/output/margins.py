@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from gapfc.compare.collect import collect
 from gapfc.compare.curves import Curves, over_seeds
-from gapfc.compare.estimate import seeds_alone
-from gapfc.compare.fields import ABSENT, number, part_of, show, value_of
+from gapfc.compare.estimate import Array, mean_and_band
+from gapfc.compare.fields import ABSENT, show, value_of
 from gapfc.compare.mixtures import SPLIT, settings_of
+from gapfc.compare.probe_curves import clean_accuracy, curve, over_runs, probe
 from gapfc.errors import UserError
 from gapfc.formatting import percent, unique
 from gapfc.records.run import Run
@@ -36,8 +34,8 @@ MOST_NAMED = 4  # settings in the name of a group
 
 Settings = dict[str, str]
 Key = tuple[tuple[str, str], ...]
-Array = NDArray[np.float64]
-Points = tuple[Array, list[Array]]  # steps, and at each step the values of the seeds
+# Steps, and at each step the values of the seeds.
+Points = tuple[Sequence[float] | Array, Sequence[Sequence[float] | Array]]
 
 
 def margins(output_root: str | Path) -> list[Margin]:
@@ -120,12 +118,12 @@ def _section(section: str, groups: Mapping[Key, dict[int, Run]]) -> Iterator[Mar
         taken = [line for line, other, _ in lines if other == protocol]
         lines.append((unique(name, taken), protocol, runs))
     curves = Curves()
-    for title, protocol, points, (low, high) in _charts(protocols or [""], curves):
+    for title, protocol, points, within in _charts(protocols or [""], curves):
         # In one order, so that a group has one colour in every chart.
         for name, of, runs in sorted(lines, key=lambda line: line[0]):
             if of == protocol and (found := points(list(runs.values()))):
                 steps, values = found
-                yield _margin((section, name, title), steps, values, low, high)
+                yield _margin((section, name, title), steps, values, within)
 
 
 def _charts(
@@ -171,39 +169,16 @@ def _over_training(runs: Sequence[Run], curves: Curves, column: str) -> Points |
 
 
 def _over_shift(runs: Sequence[Run], way: str) -> Points | None:
-    at: dict[int, list[float]] = defaultdict(list)
-    for run in runs:
-        for pixels, accuracy in _shifted(run, way).items():
-            at[pixels].append(accuracy)
-    steps = sorted(at)
-    return (np.array(steps, float), [np.array(at[step]) for step in steps]) if at else None
-
-
-def _shifted(run: Run, way: str) -> dict[int, float]:
-    """Accuracy by shift in pixels; at 0 that on the images as they are."""
-    probe = part_of(run.results, "probe")
-    clean = number(part_of(probe, "clean").get("accuracy"))
-    found = {
-        int(pixels): accuracy
-        for pixels, values in part_of(probe, "shift", way).items()
-        if pixels.isdecimal()
-        and len(pixels) < 6
-        and (accuracy := number(part_of(values).get("accuracy"))) is not None
-    }
-    return {0: clean, **found} if found and clean is not None else found
+    at = over_runs(curve(probe(run, "shift", way), clean_accuracy(run)) for run in runs)
+    return (list(at), list(at.values())) if at else None
 
 
 def _margin(
     names: tuple[str, str, str],
-    steps: Array,
-    values: Sequence[Array],
-    lowest: float,
-    highest: float,
+    steps: Sequence[float] | Array,
+    values: Sequence[Sequence[float] | Array],
+    within: tuple[float, float],
 ) -> Margin:
     """names: section, group and measure. values: at each step, those of the seeds."""
-    mean = [float(at_step.mean()) for at_step in values]
-    intervals = [seeds_alone(at_step).student(CONFIDENCE) for at_step in values]
-    # Where there is no interval, as with one seed, the band is the mean itself.
-    bands = [(i.low, i.high) if i else (m, m) for i, m in zip(intervals, mean, strict=True)]
-    lower, upper = np.clip(bands, lowest, highest).T.tolist()
-    return Margin(*names, ABOUT, [round(step) for step in steps], mean, lower, upper)
+    band = (numbers.tolist() for numbers in mean_and_band(values, CONFIDENCE, within))
+    return Margin(*names, ABOUT, [round(step) for step in steps], *band)

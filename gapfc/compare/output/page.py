@@ -17,7 +17,7 @@ from gapfc.compare.output.columns import Column, shown_columns
 from gapfc.compare.output.plots import ANSWER, BY_CLASS, Picture
 from gapfc.compare.output.plots.look import COLOURS, GRID, INK, MUTED, PAPER
 from gapfc.compare.output.reproduce import commands
-from gapfc.compare.output.sentences import covered, told_of
+from gapfc.compare.output.sentences import covered, findings
 from gapfc.compare.row import Row
 from gapfc.formatting import percent, plural, printable
 
@@ -44,7 +44,7 @@ def html_text(comparison: Comparison, pictures: Sequence[Picture]) -> str:
             unusable=comparison.unusable,
             others=comparison.found - comparison.compared - len(comparison.unusable),
             seeds=len({seed for row in comparison.rows for seed in row.metric}),
-            told=told_of(comparison),
+            findings=findings(comparison),
             few=FEW,
             explained=explained(comparison),
             columns=shown,

@@ -16,7 +16,7 @@ from gapfc.formatting import decimals, percent, plural, printable, probability
 
 
 @dataclass(frozen=True)
-class Told:
+class Finding:
     """What is said of one group: of the metric, of its epochs, of its size; and with what in mind.
 
     The first sentence names the group and its baseline; the others say "it". brief: all of them in
@@ -29,17 +29,17 @@ class Told:
     brief: str
 
 
-def told_of(comparison: Comparison) -> list[Told]:
-    """Of each group, best first; of the baseline's own row nothing is told."""
-    told = []
+def findings(comparison: Comparison) -> list[Finding]:
+    """Of each group, best first; there is none of the baseline's own row."""
+    found = []
     for row in (row for row in comparison.rows if not row.is_baseline):
         briefly = ", ".join(each.brief for each in comparison.confounds_of.get(row.label, []))
         parts = [sentence(row, comparison)]
         if row.paired is not None:
             parts += [part for each in (speed, size) if (part := each(row, comparison))]
         mind = f"Bear in mind: {briefly}." if briefly else ""
-        told.append(Told(row.label, tuple(parts), mind, brief(row, comparison)))
-    return told
+        found.append(Finding(row.label, tuple(parts), mind, brief(row, comparison)))
+    return found
 
 
 def sentences(comparison: Comparison) -> list[str]:
@@ -48,7 +48,8 @@ def sentences(comparison: Comparison) -> list[str]:
     What may confound the comparison follows in a few words.
     """
     return [
-        " ".join(filter(None, (*told.sentences, told.bear_in_mind))) for told in told_of(comparison)
+        " ".join(filter(None, (*found.sentences, found.bear_in_mind)))
+        for found in findings(comparison)
     ]
 
 

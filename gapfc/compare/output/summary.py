@@ -5,7 +5,7 @@ from __future__ import annotations
 from gapfc.compare.answer import Comparison
 from gapfc.compare.output.sentences import sentences, unusable_lines
 from gapfc.compare.output.table import terminal
-from gapfc.compare.parts import Refused
+from gapfc.compare.strata import Refused
 from gapfc.formatting import printable, printable_lines, wrapped
 
 USUAL_WIDTH = 120  # of a table in a file or a pipe
@@ -44,7 +44,7 @@ def summary(
 
 def refusal(refused: Refused, width: int | None = None) -> str:
     """Which runs are not compared, and why."""
-    name = f"── {printable(refused.part.name)} ──"
+    name = f"── {printable(refused.stratum.name)} ──"
     lines = printable_lines(refused.reason).split("\n")
     return "\n".join(
         [name, *(wrapped(line, width) for line in ("Not compared: " + lines[0], *lines[1:]))]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from gapfc.compare.answer import Comparison
 from gapfc.compare.output.columns import Column, shown_columns
 from gapfc.compare.output.legend import legend
-from gapfc.compare.parts import Part
+from gapfc.compare.strata import Answered
 from gapfc.formatting import printable
 
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
@@ -81,11 +81,11 @@ def _title(column: Column, cells: Sequence[str], at_dots: bool) -> list[str]:
     return lines
 
 
-def markdown_text(answered: Sequence[tuple[Part, Comparison]]) -> str:
+def markdown_text(answered: Sequence[Answered]) -> str:
     """The table; of several comparisons each under a heading."""
     if len(answered) == 1:
         return markdown(answered[0][1])
-    told = (f"## {escape(part.name)}\n\n{markdown(comparison)}" for part, comparison in answered)
+    told = (f"## {escape(each.name)}\n\n{markdown(comparison)}" for each, comparison in answered)
     return "\n".join(told)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import torch
 
-from gapfc.trained.export.format import Format, Run
+from gapfc.trained.export.format import Format, Runner
 from gapfc.trained.export.program import Network, exporting, trace
 
 FACTS = "gapfc.json"  # among the extra files
@@ -23,10 +23,10 @@ def write(network: Network, facts: Mapping[str, str], any_size: bool) -> bytes:
     return file.getvalue()
 
 
-def read(content: bytes, network: Network) -> Run:
+def read(content: bytes, network: Network) -> Runner:
     """What runs the file."""
     with exporting():
-        run: Run = torch.export.load(io.BytesIO(content)).module()
+        run: Runner = torch.export.load(io.BytesIO(content)).module()
     return run
 
 

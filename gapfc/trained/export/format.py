@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gapfc.trained.export.program import Network
 
-Run: TypeAlias = Callable[[Tensor], Tensor]
+Runner: TypeAlias = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Format:
 
     name: str
     write: Callable[[Network, Mapping[str, str], bool], bytes]
-    read: Callable[[bytes, Network], Run | None]
+    read: Callable[[bytes, Network], Runner | None]
     runs_in: str
     needs: tuple[str, ...] = ()
     takes_images: bool = True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from gapfc.trained.export.format import Format, Run
+from gapfc.trained.export.format import Format, Runner
 from gapfc.trained.export.program import INPUT, OUTPUT, Network, NotExported, exporting, trace
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def write(network: Network, facts: Mapping[str, str], any_size: bool) -> bytes:
     return content
 
 
-def read(content: bytes, network: Network) -> Run | None:
+def read(content: bytes, network: Network) -> Runner | None:
     """What runs the file in onnxruntime, or None where that is not installed."""
     if find_spec("onnxruntime") is None:
         return None

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from gapfc.data.normalize import Normalize
+from gapfc.data.sizes import Size
 from gapfc.formatting import first_line
 from gapfc.model.build import feature_shape
-from gapfc.records.inputs import Size
 from gapfc.trained.model import TrainedModel
 
 INPUT, OUTPUT = "images", "logits"

@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from gapfc.trained.export.format import Format, Run
+from gapfc.trained.export.format import Format, Runner
 from gapfc.trained.export.program import Network
 
 
@@ -20,7 +20,7 @@ def write(network: Network, facts: Mapping[str, str], any_size: bool) -> bytes:
     return content
 
 
-def read(content: bytes, network: Network) -> Run:
+def read(content: bytes, network: Network) -> Runner:
     """The same network, of which nothing is left but what the file has."""
     fresh = copy.deepcopy(network)
     own = _weights(fresh)

@@ -278,7 +278,7 @@ def test_other_images(folder):
 def by_hand(directory, pictures):
     import torch
 
-    from gapfc.evaluation.trained import load
+    from gapfc.evaluation.loaded import load
     from gapfc.records.run import read_run
 
     one = load(read_run(directory), Vouched())

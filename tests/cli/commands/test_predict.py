@@ -206,7 +206,7 @@ def test_a_map_of_a_single_place_is_refused_before_anything_runs(tmp_path):
         (["empty"], "empty has no images (.jpg"),
         (["a.png", "--top", "0"], "--top takes a whole number of at least 1"),
         (["a.png", "trust=maybe"], "trust takes true or false"),
-        (["a.png", "head=gap"], "head=gap: there is no such file, and the settings of gapfc pred"),
+        (["a.png", "head=gap"], "head=gap: there is no such file, and gapfc predict takes no s"),
         (["a.png", "trainer.device=tpu"], "trainer.device takes auto, cpu or cuda"),
         (["a.png", "--csv", "a.png"], "--csv a.png: that is the name of an image"),
         (["a.png", "--csv", "nowhere/a.csv"], "is in no folder that exists"),

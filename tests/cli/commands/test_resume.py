@@ -261,7 +261,7 @@ def test_a_run_without_a_readable_checkpoint_is_refused_with_words(copy):
     assert "Traceback" not in out + err
 
 
-@pytest.mark.parametrize("left", [[], ["best.pt"], [".last.pt.123.tmp"]])
+@pytest.mark.parametrize("left", [[], ["best.pt", ".last.pt.123.tmp"]])
 def test_a_run_killed_before_its_first_checkpoint_begins_again(left, copy, whole):
     unfinished(copy, [])
     table = copy / "metrics.csv"  # the first epoch is there before its checkpoint

@@ -504,7 +504,12 @@ def test_the_accuracy_at_other_sizes(tmp_path):
     assert at_size["12x20"]["nll"] != at_size["12x12"]["nll"]
 
 
-@pytest.mark.parametrize("head", ["gap", "gmp", "gapgmp", "gem", "nin", "spp", "sppf", "spp_fixed"])
+OTHERS = ("gmp", "gapgmp", "gem", "nin", "sppf", "spp_fixed")
+
+
+@pytest.mark.parametrize(
+    "head", ["gap", "spp", *(pytest.param(head, marks=pytest.mark.slow) for head in OTHERS)]
+)
 def test_photos_of_many_sizes_one_of_them_corrupt(head, tmp_path):
     """Native sizes from a folder, and scores at another size; there are no test images."""
     draw = np.random.default_rng(0)

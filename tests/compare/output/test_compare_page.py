@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 
+import pytest
 from synthetic import HEADS, write_run
 
 from gapfc.compare.answer import compare
@@ -35,10 +36,26 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
-def test_the_page_is_whole_and_asks_for_nothing(sweep):
-    found = compare(collect([sweep]), Question())
-    text = html_text(found, draw(found, files=False))
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The page of four heads on three seeds, with its pictures."""
+    folder = tmp_path_factory.mktemp("whole")
+    for head in ("fc", "gap", "nin", "spp"):
+        for seed in range(3):
+            write_run(folder, head, seed)
+    found = compare(collect([folder]), Question())
+    return html_text(found, draw(found, files=False))
+
+
+def words(text):
+    """What a reader sees of a page, in one line."""
     page = Page()
+    page.feed(text)
+    return " ".join("".join(page.text).split())
+
+
+def test_the_page_is_whole_and_asks_for_nothing(whole):
+    text, page = whole, Page()
     page.feed(text)
     assert page.fetched == []
     assert "@import" not in text
@@ -48,10 +65,9 @@ def test_the_page_is_whole_and_asks_for_nothing(sweep):
     assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(page.ids)
     assert page.tags.count("svg") == 12  # six pictures, each for wide and for narrow windows
     assert page.tags.count("figcaption") == 6
-    words = "".join(page.text)
     for wanted in ("Which head? test.accuracy", "points better than fc", "gapfc compare",
                    "gapfc train", "No run failed", "Student's t"):  # fmt: skip
-        assert wanted in words
+        assert wanted in words(text)
 
 
 def test_the_page_escapes_what_runs_hold(sweep):
@@ -89,14 +105,8 @@ def test_colours_become_variables_and_ids_get_a_name():
     assert "9pt" not in made
 
 
-def words(found):
-    page = Page()
-    page.feed(html_text(found, draw(found, files=False)))
-    return " ".join("".join(page.text).split())
-
-
-def test_the_answer_comes_first_then_its_picture_then_the_table(sweep):
-    text = words(compare(collect([sweep]), Question()))
+def test_the_answer_comes_first_then_its_picture_then_the_table(whole):
+    text = words(whole)
     order = [
         "points better than fc (95% interval", "Its head is 819 times smaller",
         "Difference to fc, paired by seed", "The table", "No margin was given", "--margin M",
@@ -109,7 +119,7 @@ def test_the_answer_comes_first_then_its_picture_then_the_table(sweep):
 def test_a_margin_and_what_was_left_out_are_told(sweep):
     write_run(sweep, "gap", 9, status="failed", error="out of memory")
     write_run(sweep, "gap", 1, when="20201122-041530")
-    text = words(compare(collect([sweep]), Question(margin=0.5)))
+    text = words(html_text(compare(collect([sweep]), Question(margin=0.5)), []))
     assert "The margin is 0.5 points" in text
     assert "No margin was given" not in text
     assert "1 other run found is left out" in text
@@ -120,8 +130,7 @@ def test_many_groups_are_told_in_a_line_each(tmp_path):
     for head in HEADS:
         for seed in range(2):
             write_run(tmp_path, head, seed)
-    found = compare(collect([tmp_path]), Question())
-    text = words(found)
+    text = words(html_text(compare(collect([tmp_path]), Question()), []))
     assert text.index("gap: not told apart from fc, ") < text.index("The same in sentences")
     assert "; head 819 times smaller" in text
     assert "[ ]: 95% interval. Epochs: to 95% validation accuracy." in text

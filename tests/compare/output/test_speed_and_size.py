@@ -6,7 +6,7 @@ from synthetic import change, write_run, write_transfer
 
 from gapfc.compare.answer import compare
 from gapfc.compare.collect import collect
-from gapfc.compare.output.sentences import told_of
+from gapfc.compare.output.sentences import findings
 from gapfc.compare.question import Question
 
 
@@ -20,7 +20,7 @@ def told(root, epochs, parameters=None, **question):
                 changes["parameters.head"] = parameters[head]
             change(write_run(root, head, seed), {}, changes)
     found = compare(collect([root]), Question(target=0.9, baseline="fc", **question))
-    return found, next(each for each in told_of(found) if each.label == "gap")
+    return found, next(each for each in findings(found) if each.label == "gap")
 
 
 def test_more_epochs_that_are_told_apart(tmp_path):
@@ -96,6 +96,6 @@ def test_a_linear_probe_has_no_epochs(tmp_path):
         for seed in range(2):
             write_transfer(tmp_path, "gap", protocol, seed)
     found = compare(collect([tmp_path]), Question(by=("protocol",)))
-    by_label = {each.label: " ".join(each.sentences) for each in told_of(found)}
+    by_label = {each.label: " ".join(each.sentences) for each in findings(found)}
     assert "epochs" not in by_label["linear_probe"]
     assert "validation accuracy" in by_label["finetune"]

@@ -97,6 +97,7 @@ def onnx_logits(path):
     return lambda images: opened.run(["logits"], {"images": images.numpy()})[0]
 
 
+@pytest.mark.slow
 def test_onnx_takes_pixels_of_any_batch_and_image_size(tmp_path):
     needs_onnx()
     import onnx

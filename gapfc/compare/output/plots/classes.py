@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MOST_CLASSES = 20  # more are not shown one by one
 MOST_NUMBERS = 12  # more cells in a row are too small for numbers
-MOST_LINES = 15
+MOST_ROWS = 15
 
 
 def recall(comparison: Comparison, sheet: Sheet) -> Drawing | None:
@@ -37,7 +37,7 @@ def recall(comparison: Comparison, sheet: Sheet) -> Drawing | None:
         spread = every.max(axis=0) - every.min(axis=0)
         if len(every) == 1:
             spread = -every[0]
-        chosen = np.argsort(-spread, kind="stable")[:MOST_LINES]
+        chosen = np.argsort(-spread, kind="stable")[:MOST_ROWS]
         which = "that the groups differ most in" if len(every) > 1 else "of the lowest recall"
         title = f"Recall of the {len(chosen)} classes {which}, of {len(found.names)}"
     shown = {label: values[chosen] for label, values in means.items()}
@@ -54,7 +54,7 @@ def confused(comparison: Comparison, sheet: Sheet) -> Drawing | None:
     means = {label: 100 * found.shares[label] for label in found.shares}
     overall = np.mean(list(means.values()), axis=0)
     np.fill_diagonal(overall, 0)
-    most = np.argsort(-overall, axis=None, kind="stable")[:MOST_LINES]
+    most = np.argsort(-overall, axis=None, kind="stable")[:MOST_ROWS]
     pairs = [
         tuple(map(int, np.unravel_index(place, overall.shape)))
         for place in most

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gapfc.compare.answer import Comparison
-from gapfc.compare.choose import size_of
 from gapfc.compare.fields import number, part_of
 from gapfc.compare.output.plots.look import MUTED, Look, drawn_name, looks
 from gapfc.compare.output.plots.sheet import (
@@ -22,17 +21,24 @@ from gapfc.compare.output.plots.sheet import (
     panels,
     shown_rows,
 )
+from gapfc.compare.probe_curves import (
+    MOST_POINTS,
+    Curve,
+    clean_accuracy,
+    curve,
+    over_runs,
+    probe,
+    share,
+)
 from gapfc.formatting import listed
 from gapfc.records.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_PANELS, MOST_POINTS = 12, 40
+MOST_PANELS = 12
 SHIFTS = {"zero": "Shifted, with black moving in", "circular": "Shifted, wrapped around"}
 SIZES = {"native": "Seen at that size", "resized_back": "Resized back to training size"}
-
-Curve = dict[float, float]  # x -> accuracy, of one run
 
 
 def shift(comparison: Comparison, sheet: Sheet) -> Drawing | None:
@@ -46,12 +52,12 @@ def shift(comparison: Comparison, sheet: Sheet) -> Drawing | None:
 def size(comparison: Comparison, sheet: Sheet) -> Drawing | None:
     """Accuracy over the size of images, native and resized back; None where none was measured."""
 
-    def curve(run: Run, way: str) -> Curve:
-        sizes = _probe(run, "size")
-        return _curve({name: part_of(sizes, name, way) for name in sizes}, None)
+    def seen(run: Run, way: str) -> Curve:
+        sizes = probe(run, "size")
+        return curve({name: part_of(sizes, name, way) for name in sizes})
 
     curves = {
-        way: {row.label: [curve(run, way) for run in row.runs.values()] for row in comparison.rows}
+        way: {row.label: [seen(run, way) for run in row.runs.values()] for row in comparison.rows}
         for way in SIZES
     }
     axis = "side of the image / side in training"
@@ -61,7 +67,7 @@ def size(comparison: Comparison, sheet: Sheet) -> Drawing | None:
 def corruption(comparison: Comparison, sheet: Sheet) -> Drawing | None:
     """Accuracy over severity, a panel for each corruption; None where none was measured."""
     runs = [run for row in comparison.rows for run in row.runs.values()]
-    names = dict.fromkeys(name for run in runs for name in _probe(run, "corruption"))
+    names = dict.fromkeys(name for run in runs for name in probe(run, "corruption"))
     titles = {name: drawn_name(name).capitalize() for name in names}
     curves = _by_panel(comparison, "corruption", titles)
     return _over(comparison, sheet, curves, titles, "severity", "Accuracy on corrupted images")
@@ -124,7 +130,7 @@ def _over(
             lowest = min(lowest, least)
         axes.set_title(titles[key])
         axes.set_xlabel(axis)
-        _ticks(axes, {x for by_row in curves[key].values() for curve in by_row for x in curve})
+        _ticks(axes, {x for by_row in curves[key].values() for each in by_row for x in each})
     for axes in grid:
         axes.set_ylim(max(lowest, 0) - 4, 101.5)
     name_left(grid, sheet, "accuracy (%)")
@@ -137,77 +143,44 @@ def _over(
         f" {panel}: not measured of {listed(names)}." for panel, names in absent.items() if names
     ]
     told = band(confidence)
-    drawn = (curve for key in shown for each in curves[key].values() for curve in each)
-    if any(0 in curve for curve in drawn):
+    drawn = (each for key in shown for by_run in curves[key].values() for each in by_run)
+    if any(0 in each for each in drawn):
         told += " At 0: unchanged images."
     return Drawing(figure, title, told + "".join(without) + left_out)
 
 
 def _line(axes: Axes, curves: Sequence[Curve], confidence: float, look: Look, zorder: int) -> float:
     """Draw the mean over `curves` and its interval; the lowest mean, in %, or 100 without any."""
-    at: dict[float, list[float]] = defaultdict(list)
-    for curve in curves:
-        for x, accuracy in curve.items():
-            at[x].append(100 * accuracy)
+    at = {x: [100 * accuracy for accuracy in each] for x, each in over_runs(curves).items()}
     if not at:
         return 100.0
-    xs = sorted(at)
-    values = [at[x] for x in xs]
-    line_with_band(axes, xs, values, confidence, (0, 100), zorder=zorder, **look.line)
+    values = list(at.values())
+    line_with_band(axes, list(at), values, confidence, (0, 100), zorder=zorder, **look.line)
     return min(sum(each) / len(each) for each in values)
 
 
 def _by_panel(
-    comparison: Comparison, probe: str, panels: Iterable[str]
+    comparison: Comparison, name: str, panels: Iterable[str]
 ) -> dict[str, dict[str, list[Curve]]]:
-    """Curves of `probe.<probe>.<panel>.<x>.accuracy` by panel and row."""
+    """Curves of `probe.<name>.<panel>.<x>.accuracy` by panel and row."""
     return {
         panel: {
-            row.label: [_curve(_probe(run, probe, panel), _clean(run)) for run in row.runs.values()]
+            row.label: [
+                curve(probe(run, name, panel), clean_accuracy(run)) for run in row.runs.values()
+            ]
             for row in comparison.rows
         }
         for panel in panels
     }
 
 
-def _curve(conditions: Mapping[str, Any], clean: float | None) -> Curve:
-    """Accuracy by condition; clean: that of unchanged images, at 0, if it is known."""
-    curve: Curve = {}
-    for name in list(conditions)[:MOST_POINTS]:
-        x, accuracy = size_of(name), _share(part_of(conditions, name).get("accuracy"))
-        if x is not None and x > 0 and accuracy is not None:
-            curve[x] = accuracy
-    return {0.0: clean, **curve} if curve and clean is not None else curve
-
-
-def _clean(run: Run) -> float | None:
-    """Accuracy on the unchanged images, which any shift's drop is from."""
-    for way in SHIFTS:
-        for values in _probe(run, "shift", way).values():
-            accuracy, drop = (number(part_of(values).get(key)) for key in ("accuracy", "drop"))
-            if accuracy is not None and drop is not None:
-                return _share(accuracy + drop)
-    return _share(_probe(run, "clean").get("accuracy"))
-
-
-def _share(value: Any) -> float | None:
-    share = number(value)
-    return share if share is not None and 0 <= share <= 1 else None
-
-
-def _probe(run: Run, *path: str) -> Mapping[str, Any]:
-    return part_of(run.results, "probe", *path)
-
-
 def _bins(runs: Iterable[Run]) -> list[tuple[float, float, float]]:
     """Confidence, accuracy and share of images of each bin, over all runs."""
     sums: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     for run in runs:
-        bins = _probe(run, "calibration").get("reliability")
+        bins = probe(run, "calibration").get("reliability")
         for index, each in enumerate(bins[:MOST_POINTS] if isinstance(bins, list) else ()):
-            confidence, accuracy = (
-                _share(part_of(each).get(k)) for k in ("confidence", "accuracy")
-            )
+            confidence, accuracy = (share(part_of(each).get(k)) for k in ("confidence", "accuracy"))
             count = number(part_of(each).get("count")) or 0.0
             if confidence is not None and accuracy is not None and count > 0:
                 weighted = (count * confidence, count * accuracy, count)

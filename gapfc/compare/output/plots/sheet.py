@@ -13,10 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from gapfc.compare.answer import Comparison
-from gapfc.compare.estimate import seeds_alone
+from gapfc.compare.estimate import mean_and_band
 from gapfc.compare.output.plots.look import GRID, INK, MUTED, PAPER
 from gapfc.compare.row import Row
 from gapfc.formatting import percent
@@ -177,11 +175,8 @@ def line_with_band(
     within: what the measure can be; the band is cut to it. Where there is no interval, as with one
     seed, there is no band.
     """
-    means = [sum(at) / len(at) for at in values]
+    means, low, high = mean_and_band(values, confidence, within)
     axes.plot(xs, means, ms=5, **line)
-    intervals = [seeds_alone(at).student(confidence) for at in values]
-    bands = [(i.low, i.high) if i else (m, m) for i, m in zip(intervals, means, strict=True)]
-    low, high = np.clip(bands, *within).T
     axes.fill_between(xs, low, high, color=line["color"], alpha=0.13, lw=0)
 
 

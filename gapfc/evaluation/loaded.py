@@ -1,4 +1,4 @@
-"""A trained model with the images that it was made for."""
+"""A trained model, loaded with the images that it was made for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gapfc.validators import is_text
 
 
 @dataclass(frozen=True)
-class Trained:
+class Loaded:
     """A run's network with the weights that validation chose, and the images it was made for.
 
     Attributes:
@@ -77,7 +77,7 @@ def load(
     changes: Mapping[str, Any] | None = None,
     data: DataSets | None = None,
     check: Callable[[], None] = lambda: None,
-) -> Trained:
+) -> Loaded:
     """The model and the images of `run`, from its config and its best.pt alone.
 
     Args:
@@ -107,7 +107,7 @@ def load(
     fill(model, run, best)
     layout = torch.channels_last if config.trainer.channels_last else torch.contiguous_format
     model.to(device).to(memory_format=layout)
-    return Trained(run, config, model, dataset, loader, size, precision, device)
+    return Loaded(run, config, model, dataset, loader, size, precision, device)
 
 
 def _kept_classes(run: Run) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Which runs are asked about together: a comparison for each command, data set and backbone.
 
 Runs on other images or another backbone answer another question. Where a folder has several such
-kinds, and `--by` does not ask about them, each kind is compared by itself: the same question with
-a `--where` or more, by which it can be asked alone.
+kinds, and `--by` does not ask about them, each kind, a stratum, is compared by itself: the same
+question with a `--where` or more, by which it can be asked alone.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from gapfc.compare.answer import Comparison, compare, must_be_measured
 from gapfc.compare.collect import Collection
@@ -20,6 +21,7 @@ from gapfc.compare.question import Question
 from gapfc.compare.where import Condition
 from gapfc.errors import UserError
 from gapfc.formatting import folder_name, printable, unique
+from gapfc.records.identity import GROUPED_BY
 from gapfc.records.run import Run
 
 # What makes runs answers to one question, and the keys of --by that ask about it.
@@ -32,15 +34,14 @@ APART = {
     "transfer.source.classes": ("command", "source.dataset", "transfer.source.classes"),
     "source.backbone": ("command", "source.backbone"),
 }
-OF_TRAINING, OF_TRANSFER = ("head",), ("source.head", "protocol")
 FIRST = "train"  # sources come before what was made of them
 
 
 @dataclass(frozen=True)
-class Part:
+class Stratum:
     """Runs to be compared with each other.
 
-    name: what tells them from the other parts, `transfer, mnist`; empty if there is no other.
+    name: what tells them from the other strata, `transfer, mnist`; empty if there is no other.
     file: the same as a name of files. question: as it is asked of them alone.
     """
 
@@ -50,48 +51,50 @@ class Part:
     collection: Collection
 
 
+Answered: TypeAlias = tuple[Stratum, Comparison]
+
+
 @dataclass(frozen=True)
 class Refused:
-    """A part that cannot be compared, and why."""
+    """A stratum that cannot be compared, and why."""
 
-    part: Part
+    stratum: Stratum
     reason: str
 
 
 def answers(
     collection: Collection, question: Question, found: int, usual: bool = False
-) -> tuple[list[tuple[Part, Comparison]], list[Refused]]:
-    """Each part's comparison, and the parts that cannot be compared.
+) -> tuple[list[Answered], list[Refused]]:
+    """Each stratum's comparison, and the strata that cannot be compared.
 
-    collection: already filtered by --where. found: runs before filtering. usual: as for `parts`.
+    collection: already filtered by --where. found: runs before filtering. usual: as for `strata`.
 
-    Raises UserError if there is no part that can be compared, or for keys and metrics that no run
-    has.
+    Raises UserError if no stratum can be compared, or for keys and metrics that no run has.
     """
-    divided = parts(collection, question, usual)
+    divided = strata(collection, question, usual)
     if len(divided) > 1:
         check_keys(collection.runs, question.by)
         check_keys(collection.runs, question.choose, "--choose")
         must_be_measured(collection.runs, question.metric)
-    answered: list[tuple[Part, Comparison]] = []
+    answered: list[Answered] = []
     refused: list[Refused] = []
-    for part in divided:
+    for stratum in divided:
         try:
-            answered.append((part, compare(part.collection, part.question, found)))
+            answered.append((stratum, compare(stratum.collection, stratum.question, found)))
         except UserError as error:
-            refused.append(Refused(part, str(error)))
+            refused.append(Refused(stratum, str(error)))
     if not answered:
         raise UserError(_none(refused))
     return answered, refused
 
 
-def parts(collection: Collection, question: Question, usual: bool = False) -> list[Part]:
-    """The parts of `collection` in the order of their names, training first; at least one.
+def strata(collection: Collection, question: Question, usual: bool = False) -> list[Stratum]:
+    """The strata of `collection` in the order of their names, training first; at least one.
 
-    A run that did not complete is in the part that it would have belonged to, or in the first if
-    there is no such part, or if it cannot be known.
+    A run that did not complete is in the stratum that it would have belonged to, or in the first if
+    there is no such stratum, or if it cannot be known.
 
-    usual: group each part by the keys that are usual for it, whatever `question.by` says.
+    usual: group each stratum by the keys that are usual for it, whatever `question.by` says.
     """
     keys = [
         key
@@ -104,7 +107,7 @@ def parts(collection: Collection, question: Question, usual: bool = False) -> li
         divided[tuple(_value(run, key) for key in keys)].append(run)
     if len(divided) < 2:
         by = _usual(collection.runs) if usual else question.by
-        return [Part("", "", replace(question, by=by), collection)]
+        return [Stratum("", "", replace(question, by=by), collection)]
     ordered = sorted(
         divided, key=lambda values: (values[0] != FIRST, [(v != ABSENT, v) for v in values])
     )
@@ -112,7 +115,7 @@ def parts(collection: Collection, question: Question, usual: bool = False) -> li
     for run in collection.unusable:
         values = tuple(_value(run, key) for key in keys)
         unusable[values if values in divided else ordered[0]].append(run)
-    found: list[Part] = []
+    found: list[Stratum] = []
     for values in ordered:
         runs = divided[values]
         needed = _needed([_condition(key, runs) for key in keys], collection.runs)
@@ -121,7 +124,7 @@ def parts(collection: Collection, question: Question, usual: bool = False) -> li
         where = (*question.where, *map(str, needed))
         asked = replace(question, where=where, by=_usual(runs) if usual else question.by)
         found.append(
-            Part(
+            Stratum(
                 name,
                 unique(file, [other.file for other in found]),
                 asked,
@@ -138,7 +141,8 @@ def parts(collection: Collection, question: Question, usual: bool = False) -> li
 
 def _usual(runs: Sequence[Run]) -> tuple[str, ...]:
     """The keys by which runs of one command are grouped if no others are given."""
-    return OF_TRANSFER if any("transfer" in run.results for run in runs) else OF_TRAINING
+    is_transfer = any("transfer" in run.results for run in runs)
+    return GROUPED_BY["transfer" if is_transfer else "train"]
 
 
 def _value(run: Run, key: str) -> str:
@@ -164,7 +168,7 @@ def _needed(conditions: Sequence[Condition], runs: Sequence[Run]) -> list[Condit
 
 
 def _told(condition: Condition) -> str:
-    """What tells a part from others: `mnist`, `classes [5,6]`, `from fashion_mnist`, or nothing."""
+    """What tells it from others: `mnist`, `classes [5,6]`, `from fashion_mnist`, or nothing."""
     key, value = condition.key, condition.values[0]
     if {ABSENT, "null"} & set(condition.values):
         return "all classes" if key == "dataset.classes" else ""
@@ -177,5 +181,5 @@ def _none(refused: Sequence[Refused]) -> str:
     reasons = list(dict.fromkeys(each.reason for each in refused))
     if len(reasons) == 1:
         return reasons[0]
-    told = (f"{printable(each.part.name)}: {each.reason}" for each in refused)
+    told = (f"{printable(each.stratum.name)}: {each.reason}" for each in refused)
     return "\n".join(["nothing can be compared:", *told])

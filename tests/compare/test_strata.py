@@ -8,8 +8,9 @@ from synthetic import change, write_run, write_transfer
 
 from gapfc.cli.commands.compare import main
 from gapfc.compare.collect import collect
-from gapfc.compare.parts import parts
+from gapfc.compare.output import plots
 from gapfc.compare.question import Question
+from gapfc.compare.strata import strata
 from gapfc.errors import UserError
 
 
@@ -62,11 +63,17 @@ def test_csv_of_several_has_the_columns_of_all(both, tmp_path):
     assert all(float(row["test.accuracy"]) > 0.8 for row in rows)
 
 
-def test_a_page_and_a_folder_for_each(both, tmp_path, capsys):
-    main([str(both), "--html", str(tmp_path / "r.html")])
+def test_a_page_and_a_folder_for_each(both, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(plots, "PICTURES", {"transfer": plots.PICTURES["transfer"]})
+    main([str(both), "--html", str(tmp_path / "r.html"), "--out", str(tmp_path / "out")])
     assert sorted(path.name for path in tmp_path.glob("*.html")) == [
         "r-train-digits.html", "r-transfer-mnist.html",
     ]  # fmt: skip
+    numbers = {"comparison.json", "table.csv", "table.md"}
+    folders = {f.name: {file.name for file in f.iterdir()} for f in (tmp_path / "out").iterdir()}
+    assert folders == {
+        "train-digits": numbers, "transfer-mnist": numbers | {"transfer.png", "transfer.svg"},
+    }  # fmt: skip
     assert f"Wrote {tmp_path}/r-transfer-mnist.html" in capsys.readouterr().out
 
 
@@ -76,7 +83,7 @@ def test_a_data_set_a_backbone_and_a_choice_of_classes(tmp_path):
         write_run(tmp_path / "o", head, config={"dataset.classes": [0, 1]})
         write_run(tmp_path / "o", head, config={"dataset.name": "mnist"})
         write_run(tmp_path / "o", head, config={"backbone.name": "resnet18"})
-    found = parts(collect([tmp_path / "o"]), Question())
+    found = strata(collect([tmp_path / "o"]), Question())
     assert [(part.name, part.file) for part in found] == [
         ("digits, all classes, convnet", "digits-all-classes-convnet"),
         ("digits, resnet18", "digits-resnet18"),
@@ -88,9 +95,9 @@ def test_a_data_set_a_backbone_and_a_choice_of_classes(tmp_path):
 
 
 def test_what_by_asks_about_is_in_one_table(both):
-    (one,) = parts(collect([both]), Question(by=("command", "dataset", "head")))
+    (one,) = strata(collect([both]), Question(by=("command", "dataset", "head")))
     assert (one.name, one.question.where) == ("", ())
-    train, transfer = parts(collect([both]), Question(by=("head", "dataset")))
+    train, transfer = strata(collect([both]), Question(by=("head", "dataset")))
     assert (train.question.where, transfer.question.where) == (
         ("command=train",), ("command=transfer",),
     )  # fmt: skip
@@ -100,7 +107,7 @@ def test_null_and_a_setting_that_is_not_there_yet_are_one_data_set(tmp_path):
     write_run(tmp_path, "fc", config={"dataset.classes": None})
     write_run(tmp_path, "gap")
     write_run(tmp_path, "gap", config={"dataset.classes": [1]})
-    every, some = parts(collect([tmp_path]), Question())
+    every, some = strata(collect([tmp_path]), Question())
     assert every.question.where == ("dataset.classes=absent,null",)
     assert len(every.collection.runs) == 2
     assert some.question.where == ("dataset.classes=[1]",)
