@@ -18,6 +18,10 @@ __all__ = ["__version__", "load", "results"]
 _HOMES = {"load": "gapfc.trained.load", "results": "gapfc.compare.tidy"}
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'gapfc' has no attribute {name!r}")

@@ -67,7 +67,7 @@ COMMANDS = {
         module="gapfc.cli.commands.evaluate",
     ),
     "export": Command(
-        summary="write a trained model for other programs: ONNX, torch.export, safetensors",
+        summary="a trained model for other programs: ONNX, torch.export, safetensors",
         example="gapfc export outputs/train/… model.onnx",
         module="gapfc.cli.commands.export",
     ),

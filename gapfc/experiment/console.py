@@ -59,6 +59,12 @@ def beginning(experiment: Experiment, folder: Path) -> None:
         log.info("  resumes   after %s, at step %d", plural(progress.epoch, "epoch"), progress.step)
 
 
+def measuring(experiment: Experiment) -> None:
+    """Log that training is over: what follows may take as long as an epoch."""
+    epoch = experiment.training.progress.best_epoch
+    log.info("measuring the weights of epoch %d on all images, without augmentation", epoch)
+
+
 def ending(results: Mapping[str, Any], folder: Path) -> None:
     """Log the outcome: the scores, where the run is, and what to type next."""
     where = from_here(folder)

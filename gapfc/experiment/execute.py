@@ -86,6 +86,7 @@ def _carry_out(
             experiment.fit(directory, journal)
             experiment.load_best(directory)
             journal.close()
+            console.measuring(experiment)
             measured, predictions = scores.measure(experiment)
             if experiment.probes:
                 probe(experiment, experiment.probes, directory.path, tensorboard)

@@ -30,6 +30,8 @@ def check_arguments(command: str, config_name: str, arguments: list[str]) -> Non
     if unknown:
         known = [text for action in get_args_parser()._actions for text in action.option_strings]
         hint = did_you_mean(unknown[0], known, "; settings are written key=value")
+        if (group := unknown[0].lstrip("-").partition("=")[0]) in Composer([]).groups():
+            hint = f"; did you mean {group}=…? Settings are written key=value"
         raise UserError(f"no option {unknown[0]}{hint} (gapfc {command} --help)")
     composer = Composer(arguments)
     groups = composer.groups()

@@ -36,6 +36,8 @@ def _explained(error: BaseException, command: str, config_name: str, arguments: 
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _unknown_choice(error.missing_cfg_file, error.options or (), Composer(arguments))
     if isinstance(error, OverrideParseException) and str(error.override).isalnum():
+        if spaced := _spaced(arguments):
+            return spaced
         return _without_value(str(error.override), command, config_name, Composer([]))
     if isinstance(error, OverrideParseException):
         return (
@@ -104,6 +106,18 @@ def _unknown_choice(path: str, options: Sequence[str], composer: Composer) -> st
     return f"{group}={choice}: no such {group}{near}\n{group} takes {', '.join(choices)}{own}"
 
 
+def _spaced(arguments: Sequence[str]) -> str | None:
+    """What to say of `head = gap` and `head=gap, fc`, which a shell hands over in pieces.
+
+    arguments: those with a = come last.
+    """
+    bare = [word for word in arguments if "=" not in word and not word.startswith("-")]
+    if "=" in arguments and len(bare) > 1:
+        return f"settings are written without spaces: {bare[0]}={bare[1]}"
+    cut = [word for word in arguments if "=" in word and word.endswith(",")]
+    return f"lists are written without spaces: {cut[0]}{bare[0]}" if cut and bare else None
+
+
 def _without_value(word: str, command: str, config_name: str, composer: Composer) -> str:
     """Say of a word that stands alone what it may be the key or the value of."""
     groups = composer.offered(config_name)
@@ -129,12 +143,19 @@ def unknown_key(key: str, command: str, config_name: str, composer: Composer) ->
     except CompositionError:
         config = composer.compose(config_name, [])  # another setting is wrong too
     parent, _, leaf = key.rpartition(".")
+    if command == "transfer" and parent.split(".")[0] == "backbone":
+        return (
+            f"no setting '{key}': the backbone is the source's. For sources that are trained here: "
+            f"++source.options.{key}=…"
+        )
     siblings = OmegaConf.select(config, parent) if parent else config
     if parent and isinstance(siblings, DictConfig):
         names = [str(name) for name in siblings if not str(name).startswith("_")]
         chosen = f" ({siblings.get('name')})" if "name" in siblings else ""
+        elsewhere = [name for name in _keys(config) if name.endswith(f".{leaf}")][:3]
+        near = f"; did you mean {' or '.join(elsewhere)}?" if elsewhere else ""
         return (
-            f"no setting '{key}'{_near(leaf, names, f'{parent}.')}\n"
+            f"no setting '{key}'{_near(leaf, names, f'{parent}.') or near}\n"
             f"{parent}{chosen} takes {', '.join(names)}"
         )
     below = [name for name in _keys(config) if name.endswith(f".{key}")][:3]

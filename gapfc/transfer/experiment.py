@@ -180,8 +180,8 @@ class Transfer(Experiment):
             log.info("  gain over scratch %+.2f points of test accuracy", 100 * gain)
         elif self.protocol.transfers and transfer["scratch"] is None:
             log.info(
-                "  no gain over scratch: no run of protocol=scratch with this target, head, budget "
-                "and seed is below %s yet",
+                "  gain over scratch unknown: no run of protocol=scratch with this target, head, "
+                "budget\n  and seed is below %s yet",
                 self.config.output_root,
             )
         if total is not None:

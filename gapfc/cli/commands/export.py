@@ -66,7 +66,8 @@ def main(argv: list[str]) -> int:
     (trust,) = values("export", settings, "trust")
     if len(words) != 2:
         raise UserError(
-            f"gapfc export takes a run directory and a file, not {shlex.join(words) or 'nothing'}"
+            f"gapfc export takes a run directory and a file, FILE.onnx, .pt2 or .safetensors; got "
+            f"{shlex.join(words) or 'nothing'}"
         )
 
     # Imported here, since torch takes a second: --help answers before that.

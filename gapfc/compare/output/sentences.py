@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 
@@ -108,7 +107,7 @@ def covered(comparison: Comparison) -> str | None:
     begins = f"{percent(comparison.question.confidence)} intervals (± and [ ]) are"
     if len(labels) == 1:
         return f"{begins} {next(iter(labels))}."
-    told = (f"{what} ({', '.join(which)})" for what, which in labels.items())
+    told = (f"{what} ({'; '.join(which)})" for what, which in labels.items())
     return f"{begins} {'; '.join(told)}."
 
 
@@ -145,14 +144,13 @@ def _rounded(number: int) -> str:
 
 
 def _excluded(pair: Paired, metric: Measure) -> str:
-    """The end of a sentence: which differences there cannot be, rounded up."""
+    """The end of a sentence: which differences there cannot be, as the interval is told."""
     assert pair.interval is not None
-    places = _places(pair, metric)
-    largest = metric.scale * max(abs(pair.interval.low), abs(pair.interval.high))
-    if metric.is_share and largest >= metric.scale:
+    largest = max(abs(pair.interval.low), abs(pair.interval.high))
+    if metric.is_share and largest >= 1:
         return ": no difference is excluded."
-    up = math.ceil(largest * 10**places - 1e-6) / 10**places
-    return f": differences above {up:.{places}f}{_unit(metric)} are excluded."
+    bound = metric.told(largest, _places(pair, metric))
+    return f": differences above {bound}{_unit(metric)} are excluded."
 
 
 def _inside(

@@ -174,7 +174,7 @@ def test_few_shots_and_a_checkpoint_as_the_source(folder):
     assert code == 0, err
     found = read_results(newest(folder))["transfer"]
     assert found["gain_over_scratch"] is None
-    assert "no gain over scratch: no run of protocol=scratch" in out + err
+    assert "gain over scratch unknown: no run of protocol=scratch" in out + err
     assert found["train_images"] == 5
     assert found["shots"] == 1
     assert found["source"]["path"] == str(source)
