@@ -58,15 +58,18 @@ def check_refused(path, *words, changes=()):
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda whole: b"",
-        lambda whole: b"\0" * 300,
-        lambda whole: whole[: len(whole) // 2],
-        lambda whole: whole + whole.splitlines(True)[-1] * 2,
-        lambda whole: whole + b"\0" * 100,
-        lambda whole: b"\xff\xfe" + whole,
-        None,
+        pytest.param(lambda whole: whole[: len(whole) // 2], id="cut"),
+        pytest.param(lambda whole: b"\xff\xfe" + whole, id="binary"),
+        pytest.param(None, id="gone"),
+        pytest.param(lambda whole: b"", id="emptied", marks=pytest.mark.slow),
+        pytest.param(lambda whole: b"\0" * 300, id="zeroed", marks=pytest.mark.slow),
+        pytest.param(lambda whole: whole + b"\0" * 100, id="NUL tail", marks=pytest.mark.slow),
+        pytest.param(
+            lambda whole: whole + whole.splitlines(True)[-1] * 2,
+            id="duplicated",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["emptied", "zeroed", "cut", "duplicated", "NUL tail", "binary", "gone"],
 )
 def test_metrics_csv_is_written_anew_from_the_checkpoint(damage, copy, whole):
     table = copy / "metrics.csv"

@@ -290,7 +290,7 @@ def test_a_command_is_one_of_ours_and_its_values_are_quoted(tmp_path):
 
 def test_hparams_are_words():
     config = {"head": {"name": "\x1b\ud800", "hidden": "\u202e" * 10**5}}
-    (value,) = start_summary(config, "0" * 12, 0.0).value
+    (value,) = start_summary(config, "0" * 12, 0.0, {}).value
     content = HParamsPluginData.FromString(value.metadata.plugin_data.content)
     start = content.session_start_info
     assert start.group_name == "none \\x1b\\ud800 00000000"

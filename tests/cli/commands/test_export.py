@@ -53,9 +53,8 @@ def test_weights_of_a_run_and_a_file_that_exists(export, digits_run, tmp_path):
 @pytest.mark.slow
 def test_onnx_of_a_run(export, tmp_path):
     pytest.importorskip("onnxruntime", reason="needs onnxruntime: gapfc[onnx]")
-    code, out, err = export(
-        train(tmp_path, "head=fc", "dataset.train_limit=60"), "fc.onnx", "--raw"
-    )
+    fc = train(tmp_path, "head=fc", "dataset.image_size=8", "dataset.train_limit=60")
+    code, out, err = export(fc, "fc.onnx", "--raw")
     assert (code, err) == (0, "")
     said = " ".join(out.split())
     assert "fc.onnx: ONNX, opset 18" in said
