@@ -73,7 +73,7 @@ def test_sentences_tell_apart_or_not(tmp_path, capsys):
     assert "gap is 2.0" in out
     assert "points better than fc (95% interval 2.0" in out
     assert "nin and fc are not told apart (difference +0.0" in out
-    assert "over 5 seeds, on these test images): differences above 0.5 points are excluded." in out
+    assert "over 5 seeds, on these test images): differences above 0.4 points are excluded." in out
     assert "gmp and fc are equal in test.accuracy on each of 5 seeds." in out
 
 
