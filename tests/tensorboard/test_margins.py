@@ -112,8 +112,8 @@ def test_logs_of_others_in_a_folder_of_that_name_stay(tmp_path):
         path.write_bytes(b"measured for days")
     (tmp_path / "margins" / "empty" / "empty").mkdir(parents=True)
     before = set(tmp_path.rglob("*"))
-    for margins in ([margin("gap"), margin("fc")], [margin("gap")], []):
-        write_margins(margins, tmp_path)
+    for of_sweep in ([margin("gap"), margin("fc")], [margin("gap")], []):
+        write_margins(of_sweep, tmp_path)
     assert set(tmp_path.rglob("*")) == before
     assert {path.read_bytes() for path in theirs} == {b"measured for days"}
 
