@@ -4,9 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Value
 from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, metadata
+from tensorboard.plugins.hparams.error import HParamsError
 from tensorboard.plugins.hparams.hparams_plugin import HParamsPlugin
 
 from gapfc.formatting import printable
@@ -24,6 +26,12 @@ from gapfc.tensorboard.hparams import (
 # What runs of before called `final/train_minus_test`.
 OLD = {"final/gap_accuracy": "train − test accuracy (older runs)"}
 
+READERS = {
+    metadata.EXPERIMENT_TAG: metadata.parse_experiment_plugin_data,
+    metadata.SESSION_START_INFO_TAG: metadata.parse_session_start_info_plugin_data,
+    metadata.SESSION_END_INFO_TAG: metadata.parse_session_end_info_plugin_data,
+}
+
 
 class OneTable(HParamsPlugin):  # type: ignore[misc]
     """TensorBoard's plugin, with the columns that all runs together need."""
@@ -34,6 +42,16 @@ class OneTable(HParamsPlugin):  # type: ignore[misc]
 
 
 class _Together(backend_context.Context):  # type: ignore[misc]
+    def hparams_metadata(
+        self, ctx: Any, experiment_id: str, run_tag_filter: Any = None
+    ) -> dict[str, dict[str, bytes]]:
+        """By run and tag, without what cannot be read: one such run would leave no table at all."""
+        found = super().hparams_metadata(ctx, experiment_id, run_tag_filter)
+        return {
+            run: {tag: content for tag, content in tags.items() if _is_readable(tag, content)}
+            for run, tags in found.items()
+        }
+
     def experiment_from_metadata(
         self,
         ctx: Any,
@@ -75,6 +93,14 @@ class _Together(backend_context.Context):  # type: ignore[misc]
         ended = [tags for tags in runs if "final/test_accuracy" in tags]
         older = {tag: title for tag, title in OLD.items() if any(tag in tags for tags in runs)}
         return list(metric_infos(metrics(_target(ended)) | older))
+
+
+def _is_readable(tag: str, content: bytes) -> bool:
+    try:
+        READERS[tag](content)
+    except (KeyError, HParamsError, DecodeError):
+        return False
+    return True
 
 
 def _target(ended: list[set[str]]) -> str:

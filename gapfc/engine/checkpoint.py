@@ -56,7 +56,9 @@ def load(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not a gapfc checkpoint (of format {FORMAT})")
     model = state["model"]
     if not isinstance(model, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) and value.layout == torch.strided
+        isinstance(name, str)
+        and isinstance(value, Tensor)
+        and (value.layout, value.device.type) == (torch.strided, "cpu")  # meta: without content
         for name, value in model.items()
     ):
         raise UserError(f"{path} is not a gapfc checkpoint: its model is not tensors by name")

@@ -97,10 +97,15 @@ def _instantiation(error: InstantiationException) -> str | None:
 
 
 def _unknown_choice(path: str, options: Sequence[str], composer: Composer) -> str:
-    group, _, choice = path.rpartition("/")
-    choices = listed(options)
+    # A choice may be typed as a path, head=../x; the longest group is the one that was meant.
+    groups = composer.groups()
+    known = [name for name in groups if path.startswith(f"{name}/")]
+    group = max(known, key=len, default=path.rpartition("/")[0])
+    choice = path[len(group) + 1 :]
+    # Of one among several, experiment=[a,b], Hydra does not say what there is.
+    choices = listed(options) or groups.get(group)
     if not choices:
-        return f"no group '{group}'{_near(group, composer.groups())}"
+        return f"no group '{group}'{_near(group, groups)}"
     near = _near(choice, choices)
     own = "" if composer.config_dir else f", and those in {group}/ of a --config-dir"
     return f"{group}={choice}: no such {group}{near}\n{group} takes {', '.join(choices)}{own}"

@@ -22,6 +22,7 @@ class Tally:
         predicted, skipped: images.
         labelled: images that lie in a folder named after a class.
         right: those of them that were seen as it.
+        without_numbers: images of which the network gave no finite number.
         confused: (true class, class seen) -> images.
     """
 
@@ -29,6 +30,7 @@ class Tally:
     skipped: int = 0
     labelled: int = 0
     right: int = 0
+    without_numbers: int = 0
     confused: Counter[tuple[int, int]] = field(default_factory=Counter)
 
     def add(self, seen: Prediction | Skipped) -> None:
@@ -37,6 +39,7 @@ class Tally:
             self.skipped += 1
             return
         self.predicted += 1
+        self.without_numbers += not seen.top
         label, first = seen.image.label, seen.top[0][0] if seen.top else None
         if label is None:
             return
@@ -76,6 +79,9 @@ class Tally:
         ]
         if pairs:
             said.append(f"Most often confused: {', '.join(pairs)}")
+        if self.without_numbers:
+            images = plural(self.without_numbers, "image")
+            said.append(f"The network gave no finite number for {images}, which count as wrong")
         if self.skipped:
             said.append(f"Skipped {plural(self.skipped, 'file')} that could not be read")
         return said

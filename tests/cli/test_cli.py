@@ -73,6 +73,8 @@ def test_version(gapfc):
         (["train", "head._target_=gapfc.heads.Foo"], "there is no gapfc.heads.Foo"),
         (["train", "trainer.device=tpu"], "trainer.device takes auto, cpu or cuda"),
         (["train", "-m", "head=gap,gapp"], "head=gapp: no such head"),
+        (["train", "experiment=[nope]"], "experiment=nope: no such experiment\nexperiment takes c"),
+        (["train", "head=../../x"], "head=../../x: no such head\nhead takes fc, gap, "),
         (["inspect", "head=gap,gapp"], "head=gapp: no such head"),
         (["-sc", "install=tcsh"], "bash, zsh, fish"),
         (["-hlep"], "no option -hlep; did you mean --help? (gapfc --help)"),

@@ -9,11 +9,15 @@ import pytest
 from tensorboard import context
 from tensorboard.backend.event_processing import data_provider
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.plugins import base_plugin
 from tensorboard.plugins.hparams import api_pb2, get_experiment, list_session_groups
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from gapfc.dashboard.frontend import CHANGES, HEAD_OF_RUN, assets, opening
-from gapfc.dashboard.hparams import OneTable
+from gapfc.dashboard.hparams import READERS, OneTable
 from gapfc.tensorboard.events import TensorBoardLog
 
 
@@ -151,6 +155,27 @@ def test_the_target_is_the_highest_that_half_the_runs_reached(tmp_path, reached,
 def test_runs_of_before_keep_their_score(tmp_path):
     add(tmp_path, "a", config(), "aaa", {"final/test_accuracy": 0.5, "final/gap_accuracy": 0.1})
     assert table(tmp_path)[1][-1] == "train − test accuracy (older runs)"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe no message", HParamsPluginData(version=99).SerializeToString(),
+     HParamsPluginData(version=0).SerializeToString()],
+)  # fmt: skip
+def test_what_cannot_be_read_of_one_run_takes_no_table_from_the_others(tmp_path, content):
+    add(tmp_path, "a", config(), "aaa", {"final/test_accuracy": 0.5})
+    columns, scores, _ = table(tmp_path)
+    for tag in READERS:
+        folder = tmp_path / tag.replace("/", "_")
+        folder.mkdir()
+        plugin = SummaryMetadata.PluginData(plugin_name="hparams", content=content)
+        value = Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin))
+        event = Event(wall_time=1.0, summary=Summary(value=[value]))
+        with (folder / "events.out.tfevents.1.x").open("wb") as file:
+            RecordWriter(file).write(event.SerializeToString())
+    assert table(tmp_path)[:2] == (columns, scores)
+    (row,) = table(tmp_path)[2]
+    assert row.name == "digits gap aaa"
 
 
 def test_without_runs_there_is_no_table(tmp_path):

@@ -126,7 +126,15 @@ def test_a_pipe_or_a_folder_is_not_waited_for(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Validating sparse tensor")
 @pytest.mark.parametrize(
-    "model", [None, [], {"w": None}, {3: torch.ones(2)}, {"w": torch.ones(2).to_sparse()}]
+    "model",
+    [
+        None,
+        [],
+        {"w": None},
+        {3: torch.ones(2)},
+        {"w": torch.ones(2).to_sparse()},
+        {"w": torch.ones(2, device="meta")},
+    ],
 )
 def test_a_model_is_tensors_by_name(model, tmp_path):
     checkpoint.save(tmp_path / "best.pt", {"model": model})

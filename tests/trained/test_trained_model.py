@@ -14,7 +14,7 @@ from gapfc.heads import FC, GAP
 from gapfc.records.inputs import Inputs
 from gapfc.trained.images import ImageFile, find_images
 from gapfc.trained.model import TrainedModel
-from gapfc.trained.output import Csv
+from gapfc.trained.output import Csv, Tally
 from gapfc.trained.predict import Prediction, predict
 
 MEAN, STD = (0.5, 0.25, 0.125), (0.25, 0.5, 0.25)
@@ -144,3 +144,12 @@ def test_a_table_on_a_terminal_is_words_and_in_a_file_the_names_themselves():
         out = io.BytesIO()
         Csv(out, ("\x1b]0;a\x07", "b"), 1, shown).add(seen)
         assert out.getvalue().decode() == f"{path},b,0.5,\n"
+
+
+def test_images_without_a_finite_number_are_told():
+    tally = Tally()
+    for label, top in ((0, ()), (0, ((0, 0.75),)), (None, ())):
+        tally.add(Prediction(ImageFile("a", ("a",), label), top))
+    assert tally.accuracy == 0.5
+    said = "The network gave no finite number for 2 images, which count as wrong"
+    assert said in tally.lines(("a", "b"))
