@@ -51,7 +51,7 @@ def test_a_claim_of_ones_own_and_again(gapfc, mine):
     done = gapfc(*typed)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.split("\n")
-    assert lines[0] == "[1 of 1] claim 42 on digits: gap, arm 1 of 2 (the usual rate)"
+    assert lines[0] == "[1 of 1] claim 42 on digits: gap, arm 1 of 2 (the usual rate, 0.001)"
     assert lines[2].startswith("[1 of 1] claim 42 on digits: supported  (2 runs made, ")
     assert lines[4] == "42  SUPPORTED: <b>Mine</b> has fewer parameters."
     assert lines[-2] == "Wrote claims.json, claims.md, claims.html to out"
