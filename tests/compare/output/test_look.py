@@ -1,13 +1,11 @@
 """One colour and one marker for each head, in every picture; nothing differs by colour alone."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 from synthetic import write_run, write_transfer
 
-import gapfc
 from gapfc.compare.answer import compare
 from gapfc.compare.collect import collect
 from gapfc.compare.output.plots.look import (
@@ -19,6 +17,7 @@ from gapfc.compare.output.plots.look import (
     looks_of,
 )
 from gapfc.compare.question import Question
+from gapfc.settings.paths import CONFIGS
 
 
 def shown(look):
@@ -26,8 +25,8 @@ def shown(look):
 
 
 def test_every_head_of_gapfc_has_its_own_look():
-    configs = Path(gapfc.__file__).parent.parent / "configs" / "head"
-    names = {yaml.safe_load(path.read_text())["name"] for path in configs.glob("*.yaml")}
+    found = (CONFIGS / "head").glob("*.yaml")
+    names = {yaml.safe_load(path.read_text())["name"] for path in found}
     assert names == set(HEADS)
     assert len({colour for colour, _, _ in HEADS.values()}) == len(HEADS)
     assert len({marker for _, marker, _ in HEADS.values()}) == len(HEADS)
