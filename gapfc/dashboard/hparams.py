@@ -33,7 +33,7 @@ READERS = {
 }
 
 
-class OneTable(HParamsPlugin):  # type: ignore[misc]
+class OneTable(HParamsPlugin):  # type: ignore[misc]  # TensorBoard has no types
     """TensorBoard's plugin, with the columns that all runs together need."""
 
     def __init__(self, context: TBContext) -> None:
@@ -41,7 +41,7 @@ class OneTable(HParamsPlugin):  # type: ignore[misc]
         self._context = _Together(context)
 
 
-class _Together(backend_context.Context):  # type: ignore[misc]
+class _Together(backend_context.Context):  # type: ignore[misc]  # nor here
     def hparams_metadata(
         self, ctx: Any, experiment_id: str, run_tag_filter: Any = None
     ) -> dict[str, dict[str, bytes]]:

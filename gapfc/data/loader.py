@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from functools import cached_property
 
 import torch
 
@@ -67,7 +68,7 @@ class Loader:
             return train.size
         return train.median_size(self.settings.max_size, self.settings.size_multiple)
 
-    @property
+    @cached_property  # each better epoch records it; the median of native sizes is of all photos
     def inputs(self) -> Inputs:
         """What `evaluation` does to an image, as a run records it."""
         settings, train = self.settings, self.dataset.train

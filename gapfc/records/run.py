@@ -169,13 +169,14 @@ def open_newest(path: str | Path) -> Run:
     folder = Path(path).expanduser()
     if (folder / CONFIG).is_file():
         return open_run(folder)
-    runs = [read_run(found.resolve()) for found in find_runs(folder)]
-    if not runs:
+    newest = sorted(find_runs(folder), key=lambda found: found.name, reverse=True)
+    if not newest:
         return open_run(folder)  # which says what is wrong with it
-    completed = [run for run in runs if run.completed and is_config_of_run(run.config)]
-    if not completed:
-        raise UserError(f"{folder} holds {plural(len(runs), 'run')}, none of them completed.")
-    return max(completed, key=lambda run: run.when)
+    for found in newest:
+        run = read_run(found.resolve())
+        if run.completed and is_config_of_run(run.config):
+            return run
+    raise UserError(f"{folder} holds {plural(len(newest), 'run')}, none of them completed.")
 
 
 def is_config_of_run(config: Mapping[str, Any]) -> bool:
