@@ -34,12 +34,22 @@ class Stages(nn.Sequential):
 
     def forward(self, images: Tensor) -> Tensor:
         """images: `[B, 3, h, w]` -> features: `[B, C, H, W]`."""
+        return self.part(images)
+
+    def part(self, maps: Tensor, first: int = 0, last: int | None = None) -> Tensor:
+        """The output of stage `last` - 1 for the input of stage `first`, both `[B, C, H, W]`.
+
+        Part after part gives the same as all at once.
+        """
+        given = maps.shape[-2:]
         try:
-            return super().forward(images)
+            for stage in list(self.children())[first:last]:
+                maps = stage(maps)
+            return maps
         except RuntimeError as error:
             if not any(words in str(error) for words in _TOO_SMALL):
                 raise
-            height, width = images.shape[-2:]
+            height, width = given
             raise UserError(
                 f"Images of {height} x {width} are too small for backbone {self.label}: nothing is "
                 "left of them before its last layer. Set a larger dataset.image_size, or a "

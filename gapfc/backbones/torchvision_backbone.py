@@ -74,16 +74,16 @@ class Torchvision(Stages):
         if stem == "small":
             keep_small_images(self)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """images: `[B, 3, h, w]` -> features: `[B, C, H, W]`."""
+    def part(self, maps: Tensor, first: int = 0, last: int | None = None) -> Tensor:
+        """As `Stages.part`; images of another size than the model's are refused."""
         size = self.image_size
-        if size is not None and images.shape[-2:] != (size, size):
-            height, width = images.shape[-2:]
+        if first == 0 and size is not None and maps.shape[-2:] != (size, size):
+            height, width = maps.shape[-2:]
             raise UserError(
                 f"backbone.name={self.label} takes images of {size} x {size} only, these are "
                 f"{height} x {width}. Set dataset.image_size={size}."
             )
-        return super().forward(images)
+        return super().part(maps, first, last)
 
 
 class InceptionInput(nn.Module):

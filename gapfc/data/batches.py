@@ -13,6 +13,7 @@ from gapfc.data.normalize import Normalize
 from gapfc.data.order import FixedOrder, SizedOrder, epoch_generator
 from gapfc.data.reader import Chunk, Reader
 from gapfc.data.sizes import Size
+from gapfc.data.views import Views
 
 Batch = tuple[Tensor, Tensor]
 
@@ -21,6 +22,7 @@ class TrainingBatches:
     """Shuffled, augmented, normalised training batches: a function of (seed, epoch) alone.
 
     steps: batches in an epoch. train_sizes: one (h, w) per epoch, in turn; () for the reader's own.
+    views: where there are only so many of each image; None: a new one in every epoch.
     """
 
     def __init__(
@@ -32,9 +34,11 @@ class TrainingBatches:
         train_sizes: Sequence[Size],
         seed: int,
         device: torch.device,
+        views: Views | None = None,
     ) -> None:
         self._images = images
         self._order = order
+        self._views = views
         self._augmentation = augmentation
         self._normalize = normalize
         self._train_sizes = tuple(train_sizes)
@@ -74,7 +78,11 @@ class TrainingBatches:
     ) -> Iterator[tuple[Tensor, Chunk]]:
         generator = epoch_generator(self._seed, epoch)
         batches = self._order.batches(generator)
-        random = self._augmentation.draw(sum(len(batch) for batch in batches), generator)
+        order = torch.cat(batches)
+        if self._views is None:
+            random = self._augmentation.draw(len(order), generator)
+        else:
+            random = self._views.draw(order, generator)
         skipped = sum(len(batch) for batch in batches[:start])
         random = random[skipped:].to(self._device)
         size = self._train_sizes[epoch % len(self._train_sizes)] if self._train_sizes else None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 
 import torch
+from torch import Tensor
 
 from gapfc.data.arrays import Arrays
 from gapfc.data.augment import Augmentation
@@ -22,6 +24,7 @@ from gapfc.data.resident import make_resident
 from gapfc.data.settings import LoaderSettings
 from gapfc.data.sizes import Size
 from gapfc.data.stream import Stream, count_workers
+from gapfc.data.views import InView, Views
 from gapfc.errors import UserError
 from gapfc.records.inputs import Inputs
 
@@ -58,6 +61,14 @@ class Loader:
         other._said = self._residency
         return other
 
+    def taking(self, split: str, index: Tensor) -> Loader:
+        """A loader whose `split` has only the images at `index` (int64 [n])."""
+        return self.over(replace(self.dataset, **{split: self.dataset.split(split).take(index)}))
+
+    def forget(self) -> None:
+        """Give up the images that are kept; they are read again if they are asked for."""
+        self._readers.clear()
+
     @property
     def input_size(self) -> Size:
         """Height and width to build and count a model for; for `native` photos their median."""
@@ -91,23 +102,44 @@ class Loader:
 
     def training(self) -> TrainingBatches:
         """The training images, shuffled and augmented. Raises UserError for a bad `augment`."""
-        settings, dataset = self.settings, self.dataset
-        augmentation = Augmentation(settings.augment, dataset.mean)
+        settings = self.settings
         images = self.reader("train")
-        order = (
-            FixedOrder(len(images), settings.batch_size)
-            if images.sizes is None
-            else SizedOrder(images.sizes, settings.batch_size)
-        )
         return TrainingBatches(
             images,
-            order,
-            augmentation,
+            self.order(len(images), images.sizes),
+            self.augmentation,
             self.normalize,
             settings.train_sizes,
             settings.seed,
             self.device,
+            self.views(len(images)),
         )
+
+    def order(self, images: int, sizes: list[Size] | None = None) -> FixedOrder | SizedOrder:
+        """The batches of each epoch of so many images. sizes: of each, None if all are of one."""
+        if sizes is None:
+            return FixedOrder(images, self.settings.batch_size)
+        return SizedOrder(sizes, self.settings.batch_size)
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """What happens to training images. Raises UserError for a bad `augment`."""
+        return Augmentation(self.settings.augment, self.dataset.mean)
+
+    def views(self, images: int) -> Views | None:
+        """The views of so many training images; None: none that are the same in every epoch."""
+        count, augmentation = self.settings.views, self.augmentation
+        if count is None or not augmentation.operations:
+            return None
+        return Views(augmentation, count, images)
+
+    def view(self, number: int) -> EvaluationBatches:
+        """Every training image in view `number`, as `evaluation`. Only where there are views."""
+        images = self.reader("train")
+        views = self.views(len(images))
+        assert views is not None
+        shown, size = InView(images, views, number), self.settings.eval_batch_size
+        return EvaluationBatches(shown, size, self.normalize, self._check)
 
     def evaluation(self, split: str, size: Size | None = None) -> EvaluationBatches:
         """A split ("train", "val" or "test") as it is, in batches of eval_batch_size.

@@ -25,6 +25,7 @@ class LoaderSettings:
         max_size, size_multiple: of native photos, in pixels (see files.native_size).
         train_sizes: one per epoch, in turn; () for image_size alone.
         eval_sizes: sizes at which the final weights are measured as well.
+        views: `augment.views`: augmented views of each image, or None for a new one each time.
     """
 
     image_size: Size | None
@@ -41,6 +42,7 @@ class LoaderSettings:
     channels_last: bool
     seed: int
     augment: Mapping[str, Any]
+    views: int | None
 
     @classmethod
     def of(cls, config: DictConfig) -> LoaderSettings:
@@ -72,12 +74,19 @@ class LoaderSettings:
             channels_last=flag("trainer.channels_last", trainer.channels_last),
             seed=config.seed,
             augment=plain(config.augment),
+            views=_views(config.augment.get("views")),
         )
 
     @property
     def input_size(self) -> Size | None:
         """What a network is given; None for `native`."""
         return self.canvas or self.image_size
+
+
+def _views(count: Any) -> int | None:
+    if count is None:
+        return None
+    return whole("augment.views", count, 1, takes="1 or more views of each image, or null")
 
 
 def _canvas(side: Any, image_size: Size | None) -> Size | None:

@@ -21,7 +21,7 @@ SAMPLES_PER_EPOCH = 10
 CLOSEST = 10
 
 
-# The model, or its compiled form: images `[B, 3, h, w]` to logits `[B, K]`.
+# Images `[B, 3, h, w]`, or maps of a frozen part, to logits `[B, K]`.
 Forward = Callable[[Tensor], Tensor]
 
 
@@ -55,6 +55,7 @@ def fit(
     listener: Listener,
     save: Callable[[bool], None] = lambda improved: None,
     check: Callable[[], None] = lambda: None,
+    network: Forward | None = None,
 ) -> None:
     """Train until `settings.epochs` are done, or early stopping says so.
 
@@ -69,12 +70,15 @@ def fit(
         listener: is told of sampled steps and of epochs.
         save: is called at the end of each epoch, with whether it is the best so far.
         check: called after each step, and may raise to stop there; the state is then whole.
+        network: the inputs of `batches` to logits, where they are not images for the whole model.
 
     Raises:
         Diverged: if a loss is not finite.
     """
     progress = training.progress
-    forward: Forward = torch.compile(training.model) if settings.compile else training.model
+    forward: Forward = network or training.model
+    if settings.compile:
+        forward = torch.compile(forward)
     while progress.epoch < settings.epochs and not _out_of_patience(training, settings):
         training.model.train()
         _train_epoch(training, forward, batches, settings, listener, check)

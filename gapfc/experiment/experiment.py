@@ -1,5 +1,6 @@
 """One run, from its config to its measurements: the parts joined."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import nn
 
 import gapfc
 from gapfc import heads
+from gapfc.data.batches import EvaluationBatches, TrainingBatches
 from gapfc.data.dataset import Dataset, load
 from gapfc.data.loader import Loader
 from gapfc.data.settings import LoaderSettings
@@ -24,11 +26,13 @@ from gapfc.engine.settings import Settings
 from gapfc.engine.stored_state import check_like
 from gapfc.engine.training import Training, averaged
 from gapfc.errors import UserError
+from gapfc.features.frozen import CannotKeep, frozen_part
+from gapfc.features.maps import EvaluationMaps, TrainingMaps
 from gapfc.measure.complexity import macs
 from gapfc.measure.drift import Drift
 from gapfc.measure.meter import Measures
 from gapfc.model.build import build, dry_run, feature_shape, rebuild
-from gapfc.model.classifier import Classifier
+from gapfc.model.classifier import Classifier, Upper
 from gapfc.probes.images import Images
 from gapfc.probes.registry import check_images, known
 from gapfc.probes.subject import Subject
@@ -38,6 +42,8 @@ from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.nodes import construct, plain
 from gapfc.system.interruption import Interrupted, Interruption
 from gapfc.tensorboard.events import TensorBoardLog
+
+log = logging.getLogger(__name__)
 
 
 class Experiment:
@@ -85,7 +91,9 @@ class Experiment:
             self.precision.scaler(),
             averaged(self.model, self.settings.ema),
         )
-        self.batches = self.loader.training()
+        self._choose_batches()
+        # Of the images of each split, in the order of `evaluate`, among those its source gave.
+        self.places: dict[str, torch.Tensor] = {}
         # Before a checkpoint is loaded: a resumed run, too, drifts from where it began.
         self.take_start()
 
@@ -100,6 +108,27 @@ class Experiment:
     def take_start(self) -> None:
         """Remember the weights as they are: `drifts` tells how far they have moved since."""
         self.drifts = {name: Drift(child) for name, child in self.model.named_children()}
+
+    @property
+    def sees_augmented(self) -> bool:
+        """Whether training sees the images that `augment` makes."""
+        return True
+
+    def _choose_batches(self) -> None:
+        """Train on maps of a frozen part where they can be computed once, else on images."""
+        self.frozen, self.frozen_said = frozen_part(
+            self.model, self.loader, self.precision, self.config, self.sees_augmented
+        )
+        self.batches: TrainingBatches | TrainingMaps
+        if self.frozen is not None:
+            try:
+                self.batches = self.frozen.training()
+                self.frozen.evaluation("val")
+                self.loader.forget()  # the images
+                return
+            except CannotKeep as error:
+                self.frozen, self.frozen_said = None, f"computed at every step: {error}"
+        self.batches = self.loader.training()
 
     @property
     def group(self) -> str:
@@ -127,6 +156,8 @@ class Experiment:
         self._check_settings(path, state)
         with _naming(path):
             self.training.load_state_dict(state, self.batches.steps)
+        if self.frozen is not None and not self.frozen.fits:  # backbone.weights is another file now
+            self._choose_batches()
         self._check_best(folder)
         return path
 
@@ -155,6 +186,7 @@ class Experiment:
                 listener,
                 lambda improved: self.save(directory, improved),
                 self.interruption.check,
+                None if self.frozen is None else Upper(self.model),
             )
         except Interrupted:
             self.save(directory, improved=False)
@@ -176,6 +208,8 @@ class Experiment:
     def load_best(self, directory: RunDirectory) -> None:
         """Load the weights that validation chose into `model`."""
         self.model.load_state_dict(self._best_weights(directory.checkpoints))
+        if self.frozen is not None and not self.frozen.fits:
+            self.frozen = None
 
     def evaluate(
         self, split: str, model: nn.Module | None = None, size: Size | None = None
@@ -186,12 +220,22 @@ class Experiment:
         """
         if getattr(self.dataset, split) is None:
             return None
-        return evaluate(
-            model or self.model,
-            self.loader.evaluation(split, size),
-            self.dataset.num_classes,
-            self.precision,
-        )
+        measured, batches = self.measured(split, model or self.model, size)
+        found = evaluate(measured, batches, self.dataset.num_classes, self.precision)
+        if size is None:
+            self.places[split] = batches.places
+        return found
+
+    def measured(
+        self, split: str, model: nn.Module, size: Size | None = None
+    ) -> tuple[nn.Module, EvaluationBatches | EvaluationMaps]:
+        """What `evaluate` takes for a split: `model` and images, or the rest of it and maps."""
+        if self.frozen is not None and size is None:
+            try:
+                return Upper(cast(Classifier, model)), self.frozen.evaluation(split)
+            except CannotKeep as error:
+                log.warning("frozen features of the %s images are not kept: %s", split, error)
+        return model, self.loader.evaluation(split, size)
 
     def subject(self) -> Subject:
         """What probes measure: the model as it is, on the test images (without any: validation)."""

@@ -89,16 +89,16 @@ def _images(
     experiment: Experiment, split: str, chosen: Sequence[int]
 ) -> Iterator[tuple[int, Tensor]]:
     """Normalised images [3, h, w] with their numbers in the order of evaluation."""
-    first, left = 0, set(chosen)
-    if not left:
+    if not chosen:
         return
-    for images, _ in experiment.loader.evaluation(split):
-        for number in sorted(left & set(range(first, first + len(images)))):
-            yield number, images[number - first]
-            left.remove(number)
-        first += len(images)
-        if not left:
-            return
+    places = experiment.places[split][torch.tensor(chosen)]
+    images = experiment.dataset.split(split)
+    index = torch.isin(images.places, places).nonzero()[:, 0]
+    numbers = dict(zip(places.tolist(), chosen, strict=True))
+    batches = experiment.loader.taking(split, index).evaluation(split)
+    for some, _ in batches:
+        for image, place in zip(some, batches.places[-len(some) :].tolist(), strict=True):
+            yield numbers[place], image
 
 
 def _of_several_classes(labels: Tensor, which: Tensor) -> list[int]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gapfc.engine.evaluate import evaluate
 from gapfc.experiment.experiment import Experiment
 from gapfc.measure.meter import Measures
 from gapfc.records.predictions import Predictions
@@ -18,13 +17,12 @@ def measure(experiment: Experiment) -> tuple[dict[str, Measures | None], Predict
 
     Also what was said of each test image; None without a test split.
     """
-    scores = {split: experiment.evaluate(split) for split in ("train", "val")}
-    if experiment.dataset.test is None:
-        return {**scores, "test": None}, None
-    batches, classes = experiment.loader.evaluation("test"), experiment.dataset.num_classes
-    test = evaluate(experiment.model, batches, classes, experiment.precision)
+    scores = {split: experiment.evaluate(split) for split in SPLITS}
+    test = scores["test"]
+    if test is None:
+        return scores, None
     said = {name: values.numpy() for name, values in test["each"]._asdict().items()}
-    return {**scores, "test": test}, Predictions(index=batches.places.numpy(), **said)
+    return scores, Predictions(index=experiment.places["test"].numpy(), **said)
 
 
 def fields(experiment: Experiment, scores: Scores) -> dict[str, Any]:

@@ -16,11 +16,26 @@ from gapfc.records.renamed_targets import with_present_targets
 
 SEED = "seed"
 # Where a run is saved, and what is shown while it runs.
-PLACE = ("data_root", "output_root", "resume", "rerun", "trust", "hydra", "trainer.progress")
+PLACE = (
+    "data_root",
+    "output_root",
+    "cache_root",
+    "resume",
+    "rerun",
+    "trust",
+    "hydra",
+    "trainer.progress",
+)
 # What is read off the measurements afterwards.
 REPORTED = ("trainer.targets", "trainer.probes")
 # What the machine offers. The numbers agree except for rounding.
-MACHINE = ("trainer.device", "trainer.eval_batch_size", "dataset.residency", "dataset.workers")
+MACHINE = (
+    "trainer.device",
+    "trainer.eval_batch_size",
+    "trainer.cache_gib",
+    "dataset.residency",
+    "dataset.workers",
+)
 # Speed and rounding too, but a user may well sweep over these, so they belong to the identity. When
 # runs are compared, a difference is reported and not refused.
 ARITHMETIC = ("trainer.precision", "trainer.compile", "trainer.channels_last", "optimizer.fused")
@@ -31,6 +46,7 @@ ADDED = {
     "dataset.holdout_quadrants": [],
     "dataset.seamless": False,
     "dataset.canvas": None,
+    "augment.views": None,
 }
 
 _OTHERS = frozenset({SEED, *PLACE, *REPORTED, *MACHINE})

@@ -119,10 +119,12 @@ _TRAINER: dict[str, Kind] = {
     "targets": several(number(above=0, most=1), "a list of accuracies above 0, at most 1"),
     "probes": several(TEXT, "a list of probes, such as [shift, size]"),
     "progress": AUTO | FLAG,
+    "cache_gib": number(least=0, most=10**6),
 }
 
 _AUGMENT: dict[str, Kind] = {
     "name": TEXT,
+    "views": whole(1, 1000) | NULL,
     "resized_crop": number(above=0, most=1) | NULL,
     "translate": SHARE,
     "crop_padding": whole(0, 10000),

@@ -29,7 +29,7 @@ from gapfc.settings.nodes import plain
 from gapfc.tensorboard.events import TensorBoardLog
 from gapfc.tensorboard.hparams import PROTOCOL, SOURCE
 from gapfc.transfer.classes import extended, old_classes, source_dataset
-from gapfc.transfer.features import cached_features
+from gapfc.transfer.features import last_inputs
 from gapfc.transfer.picture import moved_picture
 from gapfc.transfer.protocols import protocol_of
 from gapfc.transfer.scratch import against_scratch, find_scratch, target_hash
@@ -91,6 +91,11 @@ class Transfer(Experiment):
     def identity(self) -> dict[str, Any]:
         """The settings by which runs are told apart: the source's group, not its path."""
         return plain(self.config) | {"source": self.source.facts["group"]}
+
+    @property
+    def sees_augmented(self) -> bool:
+        """Whether training sees the images that `augment` makes: a probe is solved without."""
+        return self.protocol.trains
 
     @property
     def takes_epochs(self) -> bool:
@@ -211,7 +216,7 @@ class Transfer(Experiment):
         begun = time.perf_counter()
         _, layer = last_layer(self.model.head)
         train, val = (
-            cached_features(self.model, layer, self.loader.evaluation(split), self.precision)
+            last_inputs(*self.measured(split, self.model), layer, self.precision)
             for split in ("train", "val")
         )
         computed = time.perf_counter()

@@ -7,13 +7,12 @@ from torch import Tensor, nn
 
 from gapfc.engine.device import Precision
 from gapfc.measure.complexity import evaluating
-from gapfc.model.classifier import Classifier
 
 
-def cached_features(
-    model: Classifier,
-    layer: nn.Module,
+def last_inputs(
+    model: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
+    layer: nn.Module,
     precision: Precision,
 ) -> tuple[Tensor, Tensor]:
     """The inputs of `layer` in evaluation mode, float32 [N, D], and the labels [N].
@@ -23,8 +22,8 @@ def cached_features(
 
     Args:
         model: whose head contains `layer`.
+        batches: of what the model takes, and labels `[B]`.
         layer: the last of the head.
-        batches: of images `[B, 3, h, w]` and labels `[B]`.
         precision: of the forward pass, as in evaluation.
     """
     features: list[Tensor] = []
@@ -38,8 +37,8 @@ def cached_features(
     try:
         # Not inference_mode: its tensors could not take part in the gradients of the probe.
         with evaluating(model), torch.no_grad(), precision.autocast():
-            for images, classes in batches:
-                model(images)
+            for inputs, classes in batches:
+                model(inputs)
                 labels.append(classes)
     finally:
         hook.remove()

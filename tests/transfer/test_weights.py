@@ -9,7 +9,7 @@ from gapfc.engine.device import choose_precision
 from gapfc.errors import UserError
 from gapfc.heads import FC, GAP, NIN, SPPF, GeM
 from gapfc.model.classifier import Classifier
-from gapfc.transfer.features import cached_features
+from gapfc.transfer.features import last_inputs
 from gapfc.transfer.weights import extend_last_layer, last_layer, load_backbone, load_head
 
 SHAPE = (6, 4, 4)
@@ -107,13 +107,13 @@ def test_old_classes_keep_their_rows():
 
 
 @pytest.mark.parametrize("head", [GAP(SHAPE, 5), NIN(SHAPE, 5, relu=False), SPPF(SHAPE, 5)])
-def test_cached_features_under_the_last_layer_are_the_models_logits(head):
+def test_last_inputs_under_the_last_layer_are_the_models_logits(head):
     net = model(head)
     images = torch.randn(7, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(7) % 5
     _, layer = last_layer(net.head)
     batches = list(zip(images.split(3), labels.split(3), strict=True))
-    features, given = cached_features(net, layer, batches, FP32)
+    features, given = last_inputs(net, batches, layer, FP32)
     assert torch.equal(given, labels)
     assert net.training
     logits = features @ layer.weight.flatten(1).T + layer.bias
