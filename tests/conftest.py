@@ -22,6 +22,11 @@ def _few_threads() -> None:
         sys.modules["torch"].set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["GAPFC_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def data_root() -> Callable[[str], Path]:
     """`data_root("MNIST")`: the folder GAPFC_DATA, if it holds that; otherwise the test skips."""

@@ -94,6 +94,11 @@ COMMANDS = {
         example="gapfc predict outputs/train/… photos --top 3 --cam maps",
         module="gapfc.cli.commands.predict",
     ),
+    "cache": Command(
+        summary="what frozen backbones made of images: kept on disk, listed, removed",
+        example="gapfc cache",
+        module="gapfc.cli.commands.cache",
+    ),
     "dashboard": Command(
         summary="TensorBoard over the runs, heads side by side",
         example="gapfc dashboard outputs",

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,7 +64,8 @@ class Loader:
 
     def taking(self, split: str, index: Tensor) -> Loader:
         """A loader whose `split` has only the images at `index` (int64 [n])."""
-        return self.over(replace(self.dataset, **{split: self.dataset.split(split).take(index)}))
+        some: dict[str, Any] = {split: self.dataset.split(split).take(index)}
+        return self.over(replace(self.dataset, **some))
 
     def forget(self) -> None:
         """Give up the images that are kept; they are read again if they are asked for."""

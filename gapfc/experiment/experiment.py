@@ -117,7 +117,12 @@ class Experiment:
     def _choose_batches(self) -> None:
         """Train on maps of a frozen part where they can be computed once, else on images."""
         self.frozen, self.frozen_said = frozen_part(
-            self.model, self.loader, self.precision, self.config, self.sees_augmented
+            self.model,
+            self.loader,
+            self.precision,
+            self.config,
+            self.sees_augmented,
+            self.interruption.check,
         )
         self.batches: TrainingBatches | TrainingMaps
         if self.frozen is not None:
@@ -125,6 +130,7 @@ class Experiment:
                 self.batches = self.frozen.training()
                 self.frozen.evaluation("val")
                 self.loader.forget()  # the images
+                self.frozen_said = self.frozen.said
                 return
             except CannotKeep as error:
                 self.frozen, self.frozen_said = None, f"computed at every step: {error}"

@@ -88,5 +88,14 @@ def _training(experiment: Experiment) -> dict[str, Any]:
         "images_per_second": progress.images / progress.seconds if progress.seconds else None,
         "peak_memory_bytes": peak_memory(experiment.device),
         "best_epoch": progress.best_epoch or None,
+        "frozen_features": _frozen(experiment),
         "convergence": convergence(steps, seconds, accuracies, targets) if history else None,
     }
+
+
+def _frozen(experiment: Experiment) -> dict[str, Any] | None:
+    """Seconds that went into features of a frozen part, which are not among those of training."""
+    frozen = experiment.frozen
+    if frozen is None:
+        return None
+    return {"seconds": frozen.seconds, "views": experiment.loader.settings.views}

@@ -20,7 +20,7 @@ from gapfc.engine.device import Precision
 from gapfc.features.identity import arithmetic, network_identity, of_maps
 from gapfc.features.maps import EvaluationMaps, Maps, TrainingMaps, kept_rows
 from gapfc.features.store import GIB, Entry, Layout, Store, Writer, cache_folder
-from gapfc.formatting import from_here
+from gapfc.formatting import from_here, short_time
 from gapfc.measure.complexity import evaluating
 from gapfc.model.classifier import Classifier
 
@@ -75,6 +75,14 @@ class Frozen:
         """A split as it is, in batches of maps. Raises as `training`."""
         size = self.loader.settings.eval_batch_size
         return EvaluationMaps(self._maps(split), size, self.loader.device, self.check)
+
+    @property
+    def said(self) -> str:
+        """Where the maps are from, for the user."""
+        where = from_here(self.store.folder)
+        if self.seconds < 0.05:
+            return f"found in {where}"
+        return f"computed in {short_time(self.seconds)}, kept for all heads and seeds in {where}"
 
     @property
     def _views(self) -> int | None:
@@ -141,7 +149,7 @@ class Frozen:
                 for some, _ in tqdm(batches, title, total, leave=False, disable=None):
                     rows = _rows(self.model.lower(some).cpu())
                     shape = tuple(rows.shape[1:])
-                    writer.write(memoryview(rows.contiguous().view(torch.uint8).numpy()))
+                    writer.write(rows.contiguous().view(torch.uint8).numpy().data)
             places = batches.places.tolist()
             sample, number = self._sample, str(self._sample.dtype).removeprefix("torch.")
             return Layout((len(places), *shape), number, _is_last(sample), places)
@@ -152,7 +160,7 @@ class Frozen:
 
     def _check_limit(self) -> None:
         """All that a run needs has to fit, or one split would push out the other."""
-        loader, dataset = self.loader, self.loader.dataset
+        dataset = self.loader.dataset
         views = self._views or 0
         images = len(dataset.train) * (1 + views) + len(dataset.val) + len(dataset.test or ())
         needed = images * self._sample.nbytes
@@ -196,7 +204,7 @@ def frozen_part(
     augmented: bool,
     check: Callable[[], None] = lambda: None,
 ) -> tuple[Frozen | None, str | None]:
-    """The maps to train on, and what the user is told of them; None where there is nothing to say.
+    """The maps to train on; if there are none and the user may want to know, why.
 
     augmented: whether what trains sees augmented images.
     """
@@ -217,4 +225,4 @@ def frozen_part(
             )
     store = Store(cache_folder(config.get("cache_root")), limit * GIB)
     found = Frozen(model, loader, precision, store, augmented, check)
-    return found, f"computed once for all heads and seeds, kept in {from_here(store.folder)}"
+    return found, None

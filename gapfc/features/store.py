@@ -175,6 +175,10 @@ class Store:
                     found.append(_read(path))
         return sorted(found, key=lambda entry: entry.used, reverse=True)
 
+    def remove(self, entry: Entry) -> None:
+        """Remove one of them."""
+        _remove(entry.path)
+
     def clear(self) -> None:
         """Remove everything, what is damaged or half made too."""
         if self.folder.is_dir() and not self.folder.is_symlink():
@@ -186,9 +190,10 @@ class Store:
 
 
 def cache_folder(configured: str | None) -> Path:
-    """`cache_root`, or its default: $XDG_CACHE_HOME/gapfc, or ~/.cache/gapfc."""
-    if configured is not None:
-        return Path(configured).expanduser()
+    """`cache_root`, or its default: $GAPFC_CACHE, $XDG_CACHE_HOME/gapfc, or ~/.cache/gapfc."""
+    named = configured or os.environ.get("GAPFC_CACHE")
+    if named:
+        return Path(named).expanduser()
     # By the specification a relative path is to be ignored.
     given = Path(os.environ.get("XDG_CACHE_HOME") or "")
     return (given if given.is_absolute() else Path("~/.cache").expanduser()) / "gapfc"

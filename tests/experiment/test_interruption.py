@@ -74,7 +74,7 @@ def carry_out(asked, build, stop_at=None, number=signal.SIGTERM):
             if len(passed) == stop_at:
                 signal.raise_signal(number)
 
-    experiment.model.register_forward_pre_hook(count)
+    experiment.model.head.register_forward_pre_hook(count)  # which also maps of a frozen part pass
     directory = asked.new_directory()
     code = execute(asked, experiment, directory)
     return code, directory.path, len(passed)
