@@ -268,6 +268,7 @@ _TOP: dict[str, Kind] = {
     "seed": whole(0, 2**63 - 1, "a whole number from 0 to 2^63 - 1"),
     "data_root": PATH,
     "output_root": PATH,
+    "cache_root": PATH | NULL,
     "resume": Kind("a run directory", is_text) | NULL,
     "rerun": FLAG,
     "trust": FLAG,

@@ -1,0 +1,165 @@
+"""Training on kept maps gives what training on the images gives, to the bit."""
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from gapfc.experiment.experiment import Experiment
+from gapfc.features.frozen import Frozen
+from gapfc.features.maps import TrainingMaps
+from gapfc.features.store import Store
+from gapfc.records.metrics_csv import read_rows
+from gapfc.settings.compose import Composer
+
+TINY = [
+    "backbone.widths=[4,6]",
+    "backbone.pool_after=[1,2]",
+    "dataset.image_size=12",
+    "dataset.train_limit=80",
+    "dataset.test_limit=40",
+    "dataset.val_fraction=0.05",
+    "trainer.batch_size=16",
+    "trainer.eval_batch_size=50",
+    "trainer.epochs=2",
+    "trainer.device=cpu",
+    "trainer.precision=fp32",
+    "trainer.progress=false",
+    "optimizer.lr=0.01",
+    "seed=3",
+]
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    """Experiments switch deterministic algorithms for the whole process."""
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def build(tmp_path):
+    composer = Composer([])
+
+    def make(*options):
+        root = f"cache_root={tmp_path / 'cache'}"
+        return Experiment(composer.compose("train", [*TINY, root, *options]))
+
+    return make
+
+
+CASES = [
+    ("backbone.trainable=none", "augment=none"),
+    ("backbone.trainable=none", "augment=crop_flip", "augment.views=3"),
+    ("backbone.trainable=last", "augment=none"),
+    ("backbone.trainable=last", "augment=crop_flip", "augment.views=2"),
+    ("backbone.trainable=none", "augment=none", "trainer.channels_last=false"),
+    ("backbone.trainable=none", "augment=none", "trainer.precision=bf16", "head=spp"),
+]
+
+
+@pytest.mark.parametrize("options", CASES, ids=[" ".join(case) for case in CASES])
+def test_batches_logits_and_gradients_are_those_of_the_images(build, options):
+    kept, anew = build(*options), build(*options, "trainer.cache_gib=0")
+    assert isinstance(kept.batches, TrainingMaps)
+    assert anew.frozen is None
+    assert kept.batches.steps == anew.batches.steps
+    for epoch, start in ((0, 0), (1, 0), (1, 2)):
+        of_maps, of_images = (list(each.batches.epoch(epoch, start)) for each in (kept, anew))
+        assert len(of_maps) == len(of_images) == kept.batches.steps - start
+        for (maps, labels), (images, same) in zip(of_maps, of_images, strict=True):
+            assert torch.equal(labels, same)
+            with kept.precision.autocast():
+                lower = anew.model.lower(images)
+                assert lower.dtype == maps.dtype
+                assert lower.stride() == maps.stride()
+                assert torch.equal(lower, maps)
+                ours, theirs = kept.model.upper(maps), anew.model(images)
+            assert torch.equal(ours, theirs)
+    for split in ("train", "val", "test"):
+        one, other = kept.evaluate(split), anew.evaluate(split)
+        assert {k: v for k, v in one.items() if k not in ("each", "confusion")} == {
+            k: v for k, v in other.items() if k not in ("each", "confusion")
+        }
+        assert torch.equal(kept.places[split], anew.places[split])
+
+
+def scores(folder: Path):
+    (file,) = folder.rglob("results.json")
+    results = json.loads(file.read_text())
+    rows = [
+        {key: value for key, value in row.items() if key not in ("seconds", "images_per_second")}
+        for row in read_rows(file.parent / "metrics.csv")
+    ]
+    return results, rows, (file.parent / "predictions.npz").read_bytes()
+
+
+def test_whole_runs_agree_and_a_second_one_finds_what_the_first_computed(gapfc):
+    common = ["train", *TINY, "head=fc", "backbone.trainable=none", "augment=none"]
+    found = {}
+    for name, *options in (("first",), ("second",), ("without", "trainer.cache_gib=0")):
+        done = gapfc(*common, f"output_root={name}", "cache_root=cache", *options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        said = [line for line in done.stdout.splitlines() if line.startswith("  frozen")]
+        found[name] = (*scores(gapfc.folder / name), said)
+    assert found["first"][1:3] == found["second"][1:3] == found["without"][1:3]
+    assert "computed in" in found["first"][3][0]
+    assert "found in cache/features" in found["second"][3][0]
+    assert found["without"][3] == []
+    assert found["first"][0]["frozen_features"]["seconds"] > 0
+    assert found["second"][0]["frozen_features"]["seconds"] == 0
+    assert found["without"][0]["frozen_features"] is None
+    assert found["first"][0]["group"] == found["without"][0]["group"]
+
+
+def test_another_weight_size_or_picture_is_computed_anew(build, tmp_path):
+    def kept(*options):
+        build("backbone.trainable=none", "augment=none", *options)
+        return len(Store(tmp_path / "cache", 0).entries())
+
+    assert kept() == 2  # train and val
+    assert kept("head=fc", "optimizer.lr=0.1", "trainer.epochs=5") == 2
+    assert kept("seed=4") == 4  # the frozen weights are random here
+    assert kept("dataset.image_size=16") == 6
+    assert kept("dataset.mean=0.3") == 8
+    assert kept("dataset.train_limit=70") == 10  # whose mean and deviation are other ones
+    assert kept("trainer.precision=bf16") == 12
+
+
+def test_where_maps_cannot_stand_in_the_header_says_why(build):
+    def said(*options):
+        made = build("backbone.trainable=none", *options)
+        assert made.frozen is None
+        assert not isinstance(made.batches, TrainingMaps)
+        return made.frozen_said
+
+    assert "augment.views=4 or augment=none" in said("augment=crop_flip")
+    assert "mixup" in said("augment=none", "augment.mixup=0.2")
+    assert "several sizes" in said("augment=none", "dataset.train_sizes=[12,8]")
+    assert "more than trainer.cache_gib=1e-06" in said("augment=none", "trainer.cache_gib=1e-6")
+    made = build("augment=none")
+    assert (made.frozen, made.frozen_said) == (None, None)  # nothing is frozen
+
+
+def test_a_full_disk_is_told_and_the_run_goes_on_with_images(build, monkeypatch):
+    def full(self, numbers):
+        raise OSError(errno.ENOSPC, "No space left on device", "maps")
+
+    monkeypatch.setattr("gapfc.features.store.Writer.write", full)
+    made = build("backbone.trainable=none", "augment=none")
+    assert made.frozen is None
+    assert made.frozen_said == (
+        "computed at every step: maps cannot be written: No space left on device"
+    )
+    assert made.evaluate("val") is not None
+
+
+def test_maps_are_of_the_weights_that_a_resumed_run_has(build):
+    made = build("backbone.trainable=none", "augment=none")
+    assert isinstance(made.frozen, Frozen)
+    assert made.frozen.fits
+    with torch.no_grad():
+        next(made.model.backbone.parameters()).add_(0.1)
+    assert not made.frozen.fits
