@@ -10,11 +10,15 @@ from gapfc.features.store import Layout, Store
 @pytest.fixture
 def root(tmp_path):
     store = Store(tmp_path, 1)
+
+    def write(writer):
+        writer.write(memoryview(bytes(2**20)))
+        return Layout((2, 512, 16, 16), "float32", True, (0, 1))
+
     for split, view in (("train", None), ("train", 1), ("val", None)):
         of = {"dataset": "pho\x1b[31mtos", "split": split, "view": view,
               "backbone": "squeezenet1_1", "size": [224, 160]}  # fmt: skip
-        store.keep(of, lambda writer: (writer.write(memoryview(bytes(2**20))), Layout((2, 512, 16, 16),
-                   "float32", True, (0, 1)))[1])  # fmt: skip
+        store.keep(of, write)
     return tmp_path
 
 
