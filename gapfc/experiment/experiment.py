@@ -61,7 +61,7 @@ class Experiment:
         self.precision = choose_precision(trainer.precision, self.device)
         self.settings = Settings.of(nodes, self.precision)
         self.probes = known(trainer.get("probes") or (), "trainer.probes")
-        set_determinism(self.settings.deterministic)
+        set_determinism(self.settings.deterministic, self.settings.compile)
         self.dataset = self.load_dataset()
         if self.dataset.num_classes < 2:
             raise UserError("A classifier needs two classes or more; these data have one.")
