@@ -1,5 +1,6 @@
 """One run, from its config to its measurements: the parts joined."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,8 +37,12 @@ from gapfc.records.identity import changed_settings, group_hash, settings_text
 from gapfc.records.metrics_csv import write_rows
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.nodes import construct, plain
+from gapfc.system.cores import usable_cores
 from gapfc.system.interruption import Interrupted, Interruption
+from gapfc.system.turns import Turns
 from gapfc.tensorboard.events import TensorBoardLog
+
+log = logging.getLogger(__name__)
 
 
 class Experiment:
@@ -67,9 +72,15 @@ class Experiment:
             raise UserError("A classifier needs two classes or more; these data have one.")
         check_images(self.probes, self.dataset)
         self.interruption = Interruption()
-        self.loader = Loader(
-            self.dataset, LoaderSettings.of(config), self.device, self.interruption.check
+        self.cores = usable_cores()
+        computes_here = self.device.type == "cpu"
+        self.turns = Turns(
+            torch.get_num_threads() if computes_here else 0,
+            self.cores,
+            self.interruption.check,
+            log.info,
         )
+        self.loader = Loader(self.dataset, LoaderSettings.of(config), self.device, self.check)
         self.input_size = self.loader.input_size
         self.model = self.build_model(nodes)
         self._check_sizes()
@@ -136,6 +147,11 @@ class Experiment:
             checkpoint.make_last(path)
         write_rows(directory.metrics, self.training.progress.history)
 
+    def check(self) -> None:
+        """Called between steps: stop if asked to, and let other runs have their turn."""
+        self.interruption.check()
+        self.turns.check()
+
     def fit(self, directory: RunDirectory, listener: Listener) -> None:
         """Train, from wherever `training` stands, saving to `directory` as it goes.
 
@@ -147,6 +163,7 @@ class Experiment:
             Interrupted: if asked to stop; `last.pt` then holds the state.
         """
         try:
+            self.check()
             fit(
                 self.training,
                 self.batches,
@@ -154,7 +171,8 @@ class Experiment:
                 self.settings,
                 listener,
                 lambda improved: self.save(directory, improved),
-                self.interruption.check,
+                self.check,
+                self.turns.clock,
             )
         except Interrupted:
             self.save(directory, improved=False)
@@ -211,7 +229,7 @@ class Experiment:
             precision=self.precision,
             device=self.device,
             seed=self.config.seed,
-            check=self.interruption.check,
+            check=self.check,
         )
 
     def model_nodes(self) -> dict[str, Any]:
