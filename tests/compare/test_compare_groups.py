@@ -143,7 +143,7 @@ def test_threads_are_noted_where_runs_on_the_cpu_say_other_ones(sweep, capsys):
     assert "threads differs" not in capsys.readouterr().out
     write_run(sweep, "gap", 9, results={"threads": 1})
     assert main([str(sweep)]) == 0
-    assert "threads differs: 1 (1 runs), 2 (1 runs)" in capsys.readouterr().out
+    assert "threads differs: 2 (1 runs), 1 (1 runs)" in capsys.readouterr().out
 
 
 def test_a_setting_that_is_off_and_one_not_there_yet_are_the_same(tmp_path, capsys):
