@@ -5,8 +5,11 @@ import os
 # Before torch is imported: several test processes share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import atexit
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,6 +17,10 @@ import processes
 import pytest
 from synthetic import write_run, write_transfer
 from whole_runs import train, write_photos
+
+# Runs take turns with those of the same test process, and of nobody else.
+os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="gapfc-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True, scope="session")

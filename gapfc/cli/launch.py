@@ -21,6 +21,7 @@ from gapfc.settings.explain import explain, explain_in_run
 from gapfc.settings.kinds import check_settings
 from gapfc.settings.paths import SEARCH_PATH
 from gapfc.system.allocator import keep_freed_memory
+from gapfc.system.garbage import loading
 from gapfc.system.terminal import die_with_reader, print_error
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
@@ -52,11 +53,12 @@ def launch(name: str, config_name: str, module: str, arguments: list[str]) -> in
     if asks_about_settings(arguments):
         die_with_reader()
     try:
-        composer = Composer(arguments)
-        arguments = list(map(composer.with_plus, arguments))
-        _check_resumed(composer.overrides)
-        sys.argv = [f"gapfc {name}", *arguments]
-        check_arguments(name, config_name, arguments)
+        with loading():
+            composer = Composer(arguments)
+            arguments = list(map(composer.with_plus, arguments))
+            _check_resumed(composer.overrides)
+            sys.argv = [f"gapfc {name}", *arguments]
+            check_arguments(name, config_name, arguments)
         hydra.main(config_path=SEARCH_PATH, config_name=config_name, version_base="1.3")(task)()
     except BrokenPipeError:
         raise
@@ -102,7 +104,7 @@ class CommandTask:
         """
         try:
             keep_freed_memory()
-            run: Callable[[DictConfig], int] = importlib.import_module(self.module).run
+            run = self._run()
             check_settings(config)  # again: of a sweep, only what its runs share was known before
             self.code, reason = run(config), None
         except BrokenPipeError:
@@ -120,6 +122,13 @@ class CommandTask:
                 sys.stdout.flush()
                 traceback.print_exc()
         return self.code, reason
+
+    def _run(self) -> Callable[[DictConfig], int]:
+        if self.module not in sys.modules:
+            with loading():
+                importlib.import_module(self.module)
+        found: Callable[[DictConfig], int] = sys.modules[self.module].run
+        return found
 
     def after_sweep(self, output_root: str) -> None:
         """Write the mean over seeds of all groups below `output_root`, for TensorBoard.

@@ -91,6 +91,9 @@ def execution_notes(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         for name in ("device", "precision", "torch", "gapfc", "git"):
             facts[name][show(run.results.get(name))] += 1
+        threads = run.results.get("threads")  # runs of before do not say
+        if run.results.get("device") == "cpu" and threads is not None:
+            facts["threads"][show(threads)] += 1
         for leaf, value in settings[id(run.config)].items():
             facts[leaf][value] += 1
     return [

@@ -78,12 +78,19 @@ def _native_bf16(device: torch.device) -> str | None:
     return "AVX512-BF16" if torch.cpu._is_avx512_bf16_supported() else None
 
 
-def set_determinism(deterministic: bool) -> None:
-    """Make the same config give the same numbers, or let cuDNN look for the fastest kernels."""
+def set_determinism(deterministic: bool, compiled: bool = False) -> None:
+    """Make the same config give the same numbers, or let cuDNN look for the fastest kernels.
+
+    compiled: whether torch.compile is to be told, too.
+    """
     if deterministic:
         # cuBLAS reads this when CUDA starts; without it, cuBLAS refuses deterministic algorithms.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(deterministic)
+    # The same as use_deterministic_algorithms, but for the compiler's own switch: that would import
+    # all of the compiler, a second, also where nothing is compiled.
+    torch.set_deterministic_debug_mode("error" if deterministic else "default")
+    if compiled:
+        torch.use_deterministic_algorithms(deterministic)
     # Otherwise every new tensor would be filled with NaN, which finds bugs and costs time. (The
     # module gets this attribute when it is imported, which mypy can't see.)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

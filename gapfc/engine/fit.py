@@ -56,6 +56,7 @@ def fit(
     save: Callable[[bool], None] = lambda improved: None,
     check: Callable[[], None] = lambda: None,
     network: Forward | None = None,
+    clock: Callable[[], float] = perf_counter,
 ) -> None:
     """Train until `settings.epochs` are done, or early stopping says so.
 
@@ -71,6 +72,7 @@ def fit(
         save: is called at the end of each epoch, with whether it is the best so far.
         check: called after each step, and may raise to stop there; the state is then whole.
         network: the inputs of `batches` to logits, where they are not images for the whole model.
+        clock: seconds, which may stand still where `check` waits.
 
     Raises:
         Diverged: if a loss is not finite.
@@ -81,7 +83,7 @@ def fit(
         forward = torch.compile(forward)
     while progress.epoch < settings.epochs and not _out_of_patience(training, settings):
         training.model.train()
-        _train_epoch(training, forward, batches, settings, listener, check)
+        _train_epoch(training, forward, batches, settings, listener, check, clock)
         columns = measure(training.evaluated)
         progress.epoch += 1
         improved = _improves(columns, progress)
@@ -104,6 +106,7 @@ def _train_epoch(
     settings: Settings,
     listener: Listener,
     check: Callable[[], None],
+    clock: Callable[[], float],
 ) -> None:
     progress, optimizer, scaler = training.progress, training.optimizer, training.scaler
     sample_every = max(CLOSEST, batches.steps // settings.accumulate // SAMPLES_PER_EPOCH)
@@ -111,7 +114,7 @@ def _train_epoch(
     # From (seed, epoch) alone, as the batches: another head or a resumed run draws the same.
     entropy = np.random.SeedSequence((settings.seed, progress.epoch))
     draws: list[int] = entropy.generate_state(batches.steps, np.uint64).tolist()
-    then = perf_counter()
+    then = clock()
     source = batches.epoch(progress.epoch, progress.batch)
     while group := list(islice(source, settings.accumulate)):
         # The middle of the step: at its beginning a warm-up would give the first step rate 0, at
@@ -145,7 +148,7 @@ def _train_epoch(
         if sampled:
             # The GPU is waited for only here, so that it never runs idle in between.
             losses.read(progress)
-        now = perf_counter()
+        now = clock()
         progress.seconds, then = progress.seconds + now - then, now
         if sampled:
             for name, norm in norms.items():

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from gapfc.engine.eager import eager
 from gapfc.errors import UserError
 from gapfc.settings.nodes import locate
 from gapfc.validators import number
@@ -50,7 +51,7 @@ def build_optimizer(
                 group["weight_decay"] = 0.0
             groups.append(group)
     try:
-        return target(groups, **arguments)
+        return eager(target)(groups, **arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(
             f"optimizer: {target.__name__} does not take these settings: {error}"

@@ -83,13 +83,14 @@ def _carry_out(
             console.beginning(experiment, directory.path)
             if not step:
                 begin_log(tensorboard, asked, experiment)
-            experiment.fit(directory, journal)
-            experiment.load_best(directory)
-            journal.close()
-            console.measuring(experiment)
-            measured, predictions = scores.measure(experiment)
-            if experiment.probes:
-                probe(experiment, experiment.probes, directory.path, tensorboard)
+            with experiment.turns:
+                experiment.fit(directory, journal)
+                experiment.load_best(directory)
+                journal.close()
+                console.measuring(experiment)
+                measured, predictions = scores.measure(experiment)
+                if experiment.probes:
+                    probe(experiment, experiment.probes, directory.path, tensorboard)
             fields = scores.fields(experiment, measured) | experiment.extra_results(measured)
             # Before results.json: a run that says it is completed has all its files.
             if predictions is not None:

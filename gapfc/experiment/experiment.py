@@ -40,7 +40,9 @@ from gapfc.records.identity import changed_settings, group_hash, settings_text
 from gapfc.records.metrics_csv import write_rows
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.nodes import construct, plain
+from gapfc.system.cores import usable_cores
 from gapfc.system.interruption import Interrupted, Interruption
+from gapfc.system.turns import Turns
 from gapfc.tensorboard.events import TensorBoardLog
 
 log = logging.getLogger(__name__)
@@ -67,15 +69,21 @@ class Experiment:
         self.precision = choose_precision(trainer.precision, self.device)
         self.settings = Settings.of(nodes, self.precision)
         self.probes = known(trainer.get("probes") or (), "trainer.probes")
-        set_determinism(self.settings.deterministic)
+        set_determinism(self.settings.deterministic, self.settings.compile)
         self.dataset = self.load_dataset()
         if self.dataset.num_classes < 2:
             raise UserError("A classifier needs two classes or more; these data have one.")
         check_images(self.probes, self.dataset)
         self.interruption = Interruption()
-        self.loader = Loader(
-            self.dataset, LoaderSettings.of(config), self.device, self.interruption.check
+        self.cores = usable_cores()
+        computes_here = self.device.type == "cpu"
+        self.turns = Turns(
+            torch.get_num_threads() if computes_here else 0,
+            self.cores,
+            self.interruption.check,
+            log.info,
         )
+        self.loader = Loader(self.dataset, LoaderSettings.of(config), self.device, self.check)
         self.input_size = self.loader.input_size
         self.model = self.build_model(nodes)
         self._check_sizes()
@@ -173,6 +181,11 @@ class Experiment:
             checkpoint.make_last(path)
         write_rows(directory.metrics, self.training.progress.history)
 
+    def check(self) -> None:
+        """Called between steps: stop if asked to, and let other runs have their turn."""
+        self.interruption.check()
+        self.turns.check()
+
     def fit(self, directory: RunDirectory, listener: Listener) -> None:
         """Train, from wherever `training` stands, saving to `directory` as it goes.
 
@@ -184,6 +197,7 @@ class Experiment:
             Interrupted: if asked to stop; `last.pt` then holds the state.
         """
         try:
+            self.check()
             fit(
                 self.training,
                 self.batches,
@@ -191,8 +205,9 @@ class Experiment:
                 self.settings,
                 listener,
                 lambda improved: self.save(directory, improved),
-                self.interruption.check,
-                None if self.frozen is None else Upper(self.model),
+                self.check,
+                clock=self.turns.clock,
+                network=None if self.frozen is None else Upper(self.model),
             )
         except Interrupted:
             self.save(directory, improved=False)
@@ -261,7 +276,7 @@ class Experiment:
             precision=self.precision,
             device=self.device,
             seed=self.config.seed,
-            check=self.interruption.check,
+            check=self.check,
         )
 
     def model_nodes(self) -> dict[str, Any]:

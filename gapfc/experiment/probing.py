@@ -37,7 +37,7 @@ def add(experiment: Experiment, run: Run, names: Sequence[str]) -> None:
         experiment.load_best(directory)
         tensorboard = TensorBoardLog(run.path)
         try:
-            with experiment.interruption:
+            with experiment.interruption, experiment.turns:
                 probe(experiment, names, run.path, tensorboard)
         finally:
             tensorboard.close()

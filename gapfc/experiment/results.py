@@ -64,6 +64,9 @@ def _model(experiment: Experiment) -> dict[str, Any]:
     return {
         "device": str(experiment.device.type),
         "precision": experiment.precision.name,
+        # The number of threads decides how sums are rounded.
+        "threads": torch.get_num_threads(),
+        "cores": len(experiment.cores),
         "torch": torch.__version__,
         "parameters": parameter_counts(experiment),
         "macs": experiment.macs,

@@ -3,7 +3,6 @@
 import math
 
 import torch
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn import functional
 
@@ -57,6 +56,8 @@ def best_temperature(logits: Tensor, labels: Tensor) -> float:
 
     logits: [N, K]; labels: int64 [N]. Without an error among them T would go to 0.
     """
+    from scipy.optimize import minimize_scalar  # a third of a second, which training need not wait
+
     logits = logits.double()
 
     def nll(log_t: float) -> float:

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 
 def count_parameters(module: nn.Module) -> tuple[int, int]:
@@ -24,22 +27,47 @@ def macs(backbone: nn.Module, head: nn.Module, input_shape: Sequence[int]) -> di
     count as nothing. Modules keep their mode, buffers and gradients, torch its random state.
     Give the modules themselves, not `torch.compile`d ones: those hide their operations.
     """
-    from torch.utils.flop_counter import FlopCounterMode
-
     like = next(
         (p for module in (backbone, head) for p in module.parameters() if p.is_floating_point()),
         torch.empty(0),
     )
     with evaluating(backbone, head), torch.no_grad():
-        with FlopCounterMode(display=False) as backbone_counter:
+        with _Flops() as of_backbone:
             features: Tensor = backbone(like.new_zeros(1, *input_shape))
-        with FlopCounterMode(display=False) as head_counter:
+        with _Flops() as of_head:
             head(features)
-    parts = {
-        "backbone": backbone_counter.get_total_flops() // 2,
-        "head": head_counter.get_total_flops() // 2,
-    }
+    parts = {"backbone": of_backbone.total // 2, "head": of_head.total // 2}
     return parts | {"total": sum(parts.values())}
+
+
+class _Flops(TorchDispatchMode):
+    """Adds up what torch's own table of operations says; total: FLOPs so far.
+
+    `FlopCounterMode` does the same by module, and imports torch's compiler, which takes a second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # newer versions of torch: nothing is compiled that it would be hidden from
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        flops = flop_registry.get(func._overloadpacket)
+        if flops is None:
+            with self:  # of an operation made of others, those count
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        result = func(*args, **kwargs)
+        if flops is not None:
+            self.total += flops(*args, **kwargs, out_val=result)
+        return result
 
 
 @contextmanager

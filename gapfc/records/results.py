@@ -32,6 +32,8 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "error": (str, _NULL),
     "device": (str, _NULL),
     "precision": (str, _NULL),
+    "threads": (int, _NULL),
+    "cores": (int, _NULL),
     "gapfc": (str, _NULL),
     "torch": (str, _NULL),
     "git": (str, _NULL),
@@ -51,6 +53,8 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "generalization_gap": (dict, _NULL),
     "convergence": (dict, _NULL),
 }
+# Of these, runs of before say nothing.
+ADDED = frozenset({"threads", "cores"})
 
 
 class ResultsError(UserError):
@@ -76,6 +80,8 @@ def validate_results(results: Mapping[str, Any]) -> None:
         raise ValueError(f"schema {SCHEMA} expected, found {results.get('schema')!r}")
     for name, types in FIELDS.items():
         if name not in results:
+            if name in ADDED:
+                continue
             raise ValueError(f"{name!r} is missing")
         value = results[name]
         if not isinstance(value, types) or isinstance(value, bool):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gapfc.errors import UserError
 from gapfc.records.lock import Lock
+from gapfc.system.cores import usable_cores
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -52,9 +53,7 @@ def divide(jobs: int, cores: int, gpus: tuple[str, ...], environment: Mapping[st
 
 def cores() -> int:
     """Processors that this process may use, by its affinity and its container's limits."""
-    from joblib import cpu_count
-
-    return int(cpu_count())
+    return len(usable_cores())
 
 
 def gpus(environment: Mapping[str, str]) -> tuple[str, ...]:

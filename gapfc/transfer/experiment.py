@@ -1,7 +1,6 @@
 """A target run: an experiment whose model begins with a source's features."""
 
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -213,20 +212,20 @@ class Transfer(Experiment):
         return [self.dataset.classes.index(name) for name in old]
 
     def _solve_probe(self) -> None:
-        begun = time.perf_counter()
+        begun = self.turns.clock()
         _, layer = last_layer(self.model.head)
         train, val = (
             last_inputs(*self.measured(split, self.model), layer, self.precision)
             for split in ("train", "val")
         )
-        computed = time.perf_counter()
-        classes, check = self.dataset.num_classes, self.interruption.check
+        computed = self.turns.clock()
+        classes, check = self.dataset.num_classes, self.check
         probe = solve(train, val, classes, layer.bias is not None, check)
         with torch.no_grad():
             layer.weight.copy_(probe.weight.reshape(layer.weight.shape))
             if layer.bias is not None and probe.bias is not None:
                 layer.bias.copy_(probe.bias)
-        solved = time.perf_counter()
+        solved = self.turns.clock()
         self._probe = {
             **{k: v for k, v in asdict(probe).items() if k not in ("weight", "bias")},
             "features": train[0].shape[1],

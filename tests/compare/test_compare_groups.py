@@ -135,6 +135,17 @@ def test_device_and_version_are_noted_not_refused(sweep, capsys):
     assert "trainer.compile differs: false (12 runs), true (1 runs)" in out
 
 
+def test_threads_are_noted_where_runs_on_the_cpu_say_other_ones(sweep, capsys):
+    """Those of before say nothing of them, and on a GPU they are of no account."""
+    write_run(sweep, "gap", 7, results={"threads": 2})
+    write_run(sweep, "gap", 8, results={"device": "cuda", "threads": 16})
+    assert main([str(sweep)]) == 0
+    assert "threads differs" not in capsys.readouterr().out
+    write_run(sweep, "gap", 9, results={"threads": 1})
+    assert main([str(sweep)]) == 0
+    assert "threads differs: 2 (1 runs), 1 (1 runs)" in capsys.readouterr().out
+
+
 def test_a_setting_that_is_off_and_one_not_there_yet_are_the_same(tmp_path, capsys):
     write_run(tmp_path, "gap", 0)
     write_run(tmp_path, "gap", 1, config={"trainer.clip_norm": None})

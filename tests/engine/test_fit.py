@@ -134,6 +134,26 @@ def test_equals_a_loop_written_by_hand():
     assert ours.progress.images == 3 * 48
 
 
+def test_seconds_are_those_of_the_clock_which_may_stand_still():
+    now = waited = 0.0
+
+    def check():  # an hour for another run, and a second of its own
+        nonlocal now, waited
+        now += 3601
+        waited += 3600
+
+    state = training()
+    settings = Settings(epochs=2, precision=FP32)
+    batches = Batches()
+    fit(
+        state, batches, accuracy(batches), settings, Silence(),
+        check=check, clock=lambda: now - waited,
+    )  # fmt: skip
+    # The second of an epoch's last step is after what counts.
+    assert state.progress.seconds == 2 * 5
+    assert state.progress.history[-1]["images_per_second"] == 96 / 10
+
+
 DEVICES = [
     "cpu",
     pytest.param(

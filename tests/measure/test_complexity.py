@@ -3,8 +3,12 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from gapfc.measure.complexity import count_parameters, macs
+from gapfc.model.build import build
+from gapfc.settings.compose import Composer
+from gapfc.settings.nodes import plain
 
 
 @pytest.fixture
@@ -90,3 +94,28 @@ def test_cuda(model):
     torch.cuda.manual_seed(5)
     assert macs(model[0].cuda(), model[1].cuda(), (3, 8, 8)) == expected
     assert torch.equal(torch.rand(3, device="cuda"), drawn)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size"),
+    [
+        ("convnet", 32),
+        ("resnet_cifar", 32),
+        *(
+            pytest.param(f"torchvision backbone.name={name}", 224, marks=pytest.mark.slow)
+            for name in ("squeezenet1_1", "swin_t", "swin_v2_t", "maxvit_t")
+        ),
+    ],
+)
+def test_agrees_with_the_counter_of_torch(backbone, size):
+    composer = Composer([])
+    group, *more = backbone.split()
+    for head in ("fc", "nin", "sppf") if group != "torchvision" else ("gap",):
+        nodes = plain(composer.compose("train", [f"backbone={group}", f"head={head}", *more]))
+        model = build(nodes, 10, (size, size), seed=0).eval()
+        image = torch.zeros(1, 3, size, size)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            model(image)
+        found = macs(model.backbone, model.head, (3, size, size))
+        assert found["total"] * 2 == counter.get_total_flops()
+        assert found["total"] > 0

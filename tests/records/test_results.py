@@ -8,7 +8,13 @@ import torch
 
 import gapfc
 from gapfc.errors import UserError
-from gapfc.records.results import FIELDS, ResultsError, build_results, read_results
+from gapfc.records.results import (
+    FIELDS,
+    ResultsError,
+    build_results,
+    read_results,
+    validate_results,
+)
 
 REQUIRED = {
     "status": "completed",
@@ -29,10 +35,19 @@ def test_what_is_absent_is_null():
 
 
 def test_every_key_of_the_design_is_there():
-    keys = """schema status error command seed group dataset backbone head device precision gapfc
-        torch git parameters macs feature_map input epochs steps train_seconds images_per_second
-        peak_memory_bytes train val test best_epoch generalization_gap convergence"""
+    keys = """schema status error command seed group dataset backbone head device precision threads
+        cores gapfc torch git parameters macs feature_map input epochs steps train_seconds
+        images_per_second peak_memory_bytes train val test best_epoch generalization_gap
+        convergence"""
     assert set(FIELDS) == set(keys.split())
+
+
+def test_runs_of_before_do_not_say_how_many_threads_they_had():
+    before = {k: v for k, v in build_results(**REQUIRED).items() if k not in ("threads", "cores")}
+    validate_results(before)
+    for wrong in ("2", True, 1.5):
+        with pytest.raises(ValueError, match=r"'threads' is .* and should be int or null"):
+            validate_results(before | {"threads": wrong})
 
 
 def test_numbers_become_plain_and_finite():

@@ -18,6 +18,7 @@ from gapfc.data import splits
 from gapfc.data.arrays import Arrays
 from gapfc.data.dataset import channel_statistics, load
 from gapfc.data.files import Files
+from gapfc.data.sources import digits as digits_source
 from gapfc.data.sources import torchvision_sets
 from gapfc.data.sources.cifar_binary import cifar10, cifar100
 from gapfc.data.sources.torchvision_sets import SETS
@@ -39,6 +40,17 @@ def test_digits_are_split_once_and_whole(config):
     values = dataset.train.images.double() / 255
     assert dataset.mean == pytest.approx([float(values.mean())] * 3)
     assert dataset.std == pytest.approx([float(values.std(correction=0))] * 3)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_digits_are_those_of_scikit_learn(moved, monkeypatch):
+    if moved:  # its file is not where it was
+        monkeypatch.setattr(digits_source, "find_spec", lambda name: None)
+    pixels, labels = digits_source._read()
+    expected, classes = load_digits(return_X_y=True)
+    assert (pixels.dtype, labels.dtype) == (expected.dtype, classes.dtype)
+    assert np.array_equal(pixels, expected)
+    assert np.array_equal(labels, classes)
 
 
 def test_split_seed_alone_moves_images_between_splits(config):
