@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gapfc.engine.batch_norm import recalibrate
 from gapfc.engine.losses import Losses, StepOutput
+from gapfc.engine.modes import has_modes, set_mode
 from gapfc.engine.optimizer import set_learning_rate
 from gapfc.engine.settings import Settings
 from gapfc.engine.training import Progress, Training
@@ -19,6 +21,9 @@ from gapfc.engine.training import Progress, Training
 # costs a pass over the gradients and, on a GPU, a wait.
 SAMPLES_PER_EPOCH = 10
 CLOSEST = 10
+# Batches over which batch-norm statistics are measured anew where an optimiser evaluates other
+# weights than it steps at: as many as the schedule-free library advises.
+RECALIBRATED = 50
 
 
 # The model, or its compiled form: images `[B, 3, h, w]` to logits `[B, K]`.
@@ -53,7 +58,7 @@ def fit(
     measure: Callable[[nn.Module], dict[str, Any]],
     settings: Settings,
     listener: Listener,
-    save: Callable[[bool], None] = lambda improved: None,
+    save: Callable[[bool, bool], None] = lambda improved, final: None,
     check: Callable[[], None] = lambda: None,
 ) -> None:
     """Train until `settings.epochs` are done, or early stopping says so.
@@ -67,7 +72,8 @@ def fit(
             `val_accuracy` and `val_loss`, which choose the best epoch.
         settings: how to train.
         listener: is told of sampled steps and of epochs.
-        save: is called at the end of each epoch, with whether it is the best so far.
+        save: is called at the end of each epoch, with whether it is the best so far, and whether
+            it is the last.
         check: called after each step, and may raise to stop there; the state is then whole.
 
     Raises:
@@ -75,9 +81,13 @@ def fit(
     """
     progress = training.progress
     forward: Forward = torch.compile(training.model) if settings.compile else training.model
-    while progress.epoch < settings.epochs and not _out_of_patience(training, settings):
+    while not _ended(training, settings):
         training.model.train()
+        # A run resumed at its validation goes on in evaluation mode: there and back would round.
+        if progress.batch < batches.steps:
+            set_mode(training.optimizer, stepping=True)
         _train_epoch(training, forward, batches, settings, listener, check)
+        _to_evaluated_weights(training, batches, settings, check)
         columns = measure(training.evaluated)
         progress.epoch += 1
         improved = _improves(columns, progress)
@@ -90,7 +100,7 @@ def fit(
         progress.history.append(row)
         progress.batch, progress.sums = 0, {}
         listener.epoch(row, improved)
-        save(improved)
+        save(improved, _ended(training, settings))
 
 
 def _train_epoch(
@@ -235,9 +245,31 @@ def _improves(columns: dict[str, Any], progress: Progress) -> bool:
     return bool((columns["val_accuracy"], -columns["val_loss"]) > best)
 
 
-def _out_of_patience(training: Training, settings: Settings) -> bool:
+def _to_evaluated_weights(
+    training: Training, batches: Batches, settings: Settings, check: Callable[[], None]
+) -> None:
+    """Of an optimiser of two modes: the weights that count, with batch-norm statistics of theirs.
+
+    The time for it is part of the training.
+    """
+    if not has_modes(training.optimizer):
+        return
+
+    def images() -> Iterator[Tensor]:
+        for given, _ in islice(batches.epoch(training.progress.epoch), RECALIBRATED):
+            check()
+            yield given
+
+    then = perf_counter()
+    set_mode(training.optimizer, stepping=False)
+    recalibrate(training.model, images(), settings.precision)
+    training.progress.seconds += perf_counter() - then
+
+
+def _ended(training: Training, settings: Settings) -> bool:
+    """Whether all epochs are done, or none was better for as long as early stopping waits."""
     progress = training.progress
-    return (
+    return progress.epoch >= settings.epochs or (
         settings.early_stopping is not None
         and progress.epoch - progress.best_epoch >= settings.early_stopping
     )

@@ -88,5 +88,6 @@ def _training(experiment: Experiment) -> dict[str, Any]:
         "images_per_second": progress.images / progress.seconds if progress.seconds else None,
         "peak_memory_bytes": peak_memory(experiment.device),
         "best_epoch": progress.best_epoch or None,
+        "weights_epoch": experiment.weights_epoch or None,
         "convergence": convergence(steps, seconds, accuracies, targets) if history else None,
     }

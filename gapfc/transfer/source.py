@@ -19,7 +19,7 @@ from gapfc.settings.trust import Vouched, admit
 
 PRETRAINED = "pretrained"
 # Keys of a backbone node that leave its architecture as it is.
-NOT_ARCHITECTURE = ("name", "trainable", "weights")
+NOT_ARCHITECTURE = ("name", "trainable", "layer_decay", "weights")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,45 @@
+"""A step of an optimiser, tried on parameters of one number."""
+
+from collections import defaultdict
+from typing import Any
+
+import torch
+from torch import nn
+
+from gapfc.engine.modes import set_mode
+
+
+def trial_step(
+    optimizer: torch.optim.Optimizer,
+) -> tuple[list[dict[str, Any]], dict[str, bool | int | float]]:
+    """What `optimizer` remembers after a step: of each parameter, and in its groups.
+
+    The parameters stand for those of `optimizer`, with as many dimensions each; it is not touched
+    itself. Raises whatever a step raises that it cannot take.
+
+    Returns:
+        the state of each parameter, in order, and the groups' entries that steps change, as they
+        are then (none in torch's own; schedule-free optimisers count steps there).
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    small = [nn.Parameter(p.new_zeros([1] * p.ndim)) for p in parameters]
+    for parameter in small:
+        parameter.grad = torch.zeros_like(parameter)
+    replaced = dict(zip(map(id, parameters), small, strict=True))
+    # Not copy.copy, by which an optimiser would lose the attributes of a class of its own.
+    trial: torch.optim.Optimizer = object.__new__(type(optimizer))
+    trial.__dict__.update(optimizer.__dict__)
+    trial.state = defaultdict(dict)
+    trial.param_groups = [
+        {**group, "params": [replaced[id(p)] for p in group["params"]]}
+        for group in optimizer.param_groups
+    ]
+    set_mode(trial, stepping=True)
+    trial.step()
+    changed = {
+        name: value
+        for group, before in zip(trial.param_groups, optimizer.param_groups, strict=True)
+        for name, value in group.items()
+        if isinstance(value, bool | int | float) and value != before.get(name)
+    }
+    return [dict(trial.state[parameter]) for parameter in small], changed
