@@ -54,7 +54,7 @@ def check_optimizer(value: Any, optimizer: torch.optim.Optimizer) -> tuple[str, 
     Returns the names of the groups' entries that training changes: the others are settings.
     """
     groups = optimizer.state_dict()["param_groups"]
-    names, changing = trial_step(optimizer)
+    names, counts = trial_step(optimizer)
     check_names("optimizer", value, {"state": None, "param_groups": None})
     stored = value["param_groups"]
     if not isinstance(stored, list) or len(stored) != len(groups):
@@ -65,8 +65,8 @@ def check_optimizer(value: Any, optimizer: torch.optim.Optimizer) -> tuple[str, 
             refuse_entry(entry, f"to have params {str(group['params'])[:40]}", theirs)
         if not is_number(theirs.get("lr")) or theirs["lr"] < 0:
             refuse_entry(f"{entry}.lr", "to be a number of at least 0", theirs.get("lr"))
-        for name, ours in changing.items():
-            _check_scalar(f"{entry}.{name}", theirs.get(name), ours)
+        for name, ours in counts.items():
+            _check_count(f"{entry}.{name}", theirs.get(name), ours)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     if not isinstance(value["state"], Mapping):
         refuse_entry("optimizer.state", "to be a mapping", value["state"])
@@ -77,7 +77,7 @@ def check_optimizer(value: Any, optimizer: torch.optim.Optimizer) -> tuple[str, 
         check_names(entry, held, names[index])
         for name, ours in names[index].items():
             _check_held(f"{entry}.{name}", held[name], ours, parameters[index])
-    return ("lr", *changing)
+    return ("lr", *counts)
 
 
 def check_progress(value: Any, ours: Mapping[str, Any], steps: int | None) -> None:
@@ -120,8 +120,8 @@ def refuse_entry(entry: str, expected: str, found: Any) -> NoReturn:
     )
 
 
-def _check_scalar(entry: str, value: Any, ours: bool | int | float) -> None:
-    """A number or a flag in a group that training changes."""
+def _check_count(entry: str, value: Any, ours: bool | int | float) -> None:
+    """A number or a flag that an optimiser keeps in a group."""
     if isinstance(ours, bool):
         if not isinstance(value, bool):
             refuse_entry(entry, "to be true or false", value)

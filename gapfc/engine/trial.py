@@ -1,5 +1,6 @@
 """A step of an optimiser, tried on parameters of one number."""
 
+import inspect
 from collections import defaultdict
 from typing import Any
 
@@ -18,8 +19,9 @@ def trial_step(
     itself. Raises whatever a step raises that it cannot take.
 
     Returns:
-        the state of each parameter, in order, and the groups' entries that steps change, as they
-        are then (none in torch's own; schedule-free optimisers count steps there).
+        the state of each parameter, in order, and what it counts in its groups, with the values
+        after the step: numbers and flags that are no arguments of its class. Torch's own have
+        none; schedule-free optimisers count steps there.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     small = [nn.Parameter(p.new_zeros([1] * p.ndim)) for p in parameters]
@@ -36,10 +38,14 @@ def trial_step(
     ]
     set_mode(trial, stepping=True)
     trial.step()
-    changed = {
+    settings = {"base_lr"}
+    for constructor in (vars(made).get("__init__") for made in type(optimizer).__mro__):
+        if constructor is not None:
+            settings |= inspect.signature(constructor).parameters.keys()
+    counts = {
         name: value
-        for group, before in zip(trial.param_groups, optimizer.param_groups, strict=True)
+        for group in trial.param_groups
         for name, value in group.items()
-        if isinstance(value, bool | int | float) and value != before.get(name)
+        if name not in settings and isinstance(value, bool | int | float)
     }
-    return [dict(trial.state[parameter]) for parameter in small], changed
+    return [dict(trial.state[parameter]) for parameter in small], counts
