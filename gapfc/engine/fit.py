@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gapfc.engine.batch_norm import recalibrate
 from gapfc.engine.losses import Losses, StepOutput
+from gapfc.engine.modes import has_modes, set_mode
 from gapfc.engine.optimizer import set_learning_rate
 from gapfc.engine.settings import Settings
 from gapfc.engine.training import Progress, Training
@@ -19,6 +21,9 @@ from gapfc.engine.training import Progress, Training
 # costs a pass over the gradients and, on a GPU, a wait.
 SAMPLES_PER_EPOCH = 10
 CLOSEST = 10
+# Batches over which batch-norm statistics are measured anew where an optimiser evaluates other
+# weights than it steps at: as many as the schedule-free library advises.
+RECALIBRATED = 50
 
 
 # Images `[B, 3, h, w]`, or maps of a frozen part, to logits `[B, K]`.
@@ -53,9 +58,9 @@ def fit(
     measure: Callable[[nn.Module], dict[str, Any]],
     settings: Settings,
     listener: Listener,
-    save: Callable[[bool], None] = lambda improved: None,
+    save: Callable[[bool, bool], None] = lambda improved, final: None,
     check: Callable[[], None] = lambda: None,
-    network: Forward | None = None,
+    network: nn.Module | None = None,
     clock: Callable[[], float] = perf_counter,
 ) -> None:
     """Train until `settings.epochs` are done, or early stopping says so.
@@ -69,7 +74,8 @@ def fit(
             `val_accuracy` and `val_loss`, which choose the best epoch.
         settings: how to train.
         listener: is told of sampled steps and of epochs.
-        save: is called at the end of each epoch, with whether it is the best so far.
+        save: is called at the end of each epoch, with whether it is the best so far, and whether
+            it is the last.
         check: called after each step, and may raise to stop there; the state is then whole.
         network: the inputs of `batches` to logits, where they are not images for the whole model.
         clock: seconds, which may stand still where `check` waits.
@@ -78,12 +84,15 @@ def fit(
         Diverged: if a loss is not finite.
     """
     progress = training.progress
-    forward: Forward = network or training.model
-    if settings.compile:
-        forward = torch.compile(forward)
-    while progress.epoch < settings.epochs and not _out_of_patience(training, settings):
+    network = training.model if network is None else network
+    forward: Forward = torch.compile(network) if settings.compile else network
+    while not _ended(training, settings):
         training.model.train()
+        # A run resumed at its validation goes on in evaluation mode: there and back would round.
+        if progress.batch < batches.steps:
+            set_mode(training.optimizer, stepping=True)
         _train_epoch(training, forward, batches, settings, listener, check, clock)
+        _to_evaluated_weights(training, network, batches, settings, check, clock)
         columns = measure(training.evaluated)
         progress.epoch += 1
         improved = _improves(columns, progress)
@@ -96,7 +105,7 @@ def fit(
         progress.history.append(row)
         progress.batch, progress.sums = 0, {}
         listener.epoch(row, improved)
-        save(improved)
+        save(improved, _ended(training, settings))
 
 
 def _train_epoch(
@@ -242,9 +251,36 @@ def _improves(columns: dict[str, Any], progress: Progress) -> bool:
     return bool((columns["val_accuracy"], -columns["val_loss"]) > best)
 
 
-def _out_of_patience(training: Training, settings: Settings) -> bool:
+def _to_evaluated_weights(
+    training: Training,
+    network: nn.Module,
+    batches: Batches,
+    settings: Settings,
+    check: Callable[[], None],
+    clock: Callable[[], float],
+) -> None:
+    """Of an optimiser of two modes: the weights that count, with batch-norm statistics of theirs.
+
+    The time for it is part of the training.
+    """
+    if not has_modes(training.optimizer):
+        return
+
+    def inputs() -> Iterator[Tensor]:
+        for given, _ in islice(batches.epoch(training.progress.epoch), RECALIBRATED):
+            check()
+            yield given
+
+    then = clock()
+    set_mode(training.optimizer, stepping=False)
+    recalibrate(network, inputs(), settings.precision)
+    training.progress.seconds += clock() - then
+
+
+def _ended(training: Training, settings: Settings) -> bool:
+    """Whether all epochs are done, or none was better for as long as early stopping waits."""
     progress = training.progress
-    return (
+    return progress.epoch >= settings.epochs or (
         settings.early_stopping is not None
         and progress.epoch - progress.best_epoch >= settings.early_stopping
     )

@@ -5,8 +5,12 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from gapfc.engine.device import Precision
+from gapfc.engine.length import epochs_for
 from gapfc.engine.mixing import Mixing
 from gapfc.validators import flag, is_number, list_of, number, one_of, whole
+
+# Validation images from which on `trainer.final_weights=auto` lets them choose the epoch.
+ENOUGH = 100
 
 
 @dataclass(frozen=True)
@@ -14,6 +18,8 @@ class Settings:
     """How to train. Each field is the key of `trainer` of the same name, except seed and mixing.
 
     Attributes:
+        epochs: passes over the training images, as `trainer.epochs` or, for `auto`, their number.
+        final_weights: the epoch whose weights the run ends with: the best of validation, or last.
         precision: the number format, as `choose_precision` resolved `trainer.precision`.
         targets: validation accuracies in (0, 1] for which the time to reach them is reported.
         ema: decay of the moving average of the weights, or None for none.
@@ -31,6 +37,7 @@ class Settings:
     label_smoothing: float = 0.0
     ema: float | None = None
     early_stopping: int | None = None
+    final_weights: Literal["best", "last"] = "best"
     mixing: Mixing = field(default_factory=Mixing)
     compile: bool = False
     deterministic: bool = True
@@ -51,6 +58,7 @@ class Settings:
         if self.early_stopping is not None:
             takes = "1 epoch or more, or null"
             whole("trainer.early_stopping", self.early_stopping, least=1, takes=takes)
+        one_of("trainer.final_weights", self.final_weights, ("best", "last"))
         flag("trainer.compile", self.compile)
         flag("trainer.deterministic", self.deterministic)
         list_of(
@@ -63,12 +71,21 @@ class Settings:
         one_of("trainer.progress", self.progress, ("auto", True, False))
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], precision: Precision) -> "Settings":
-        """The settings in the whole config of a command, as plain containers."""
+    def of(
+        cls, config: Mapping[str, Any], precision: Precision, train_images: int, val_images: int
+    ) -> "Settings":
+        """The settings in the whole config of a command, as plain containers.
+
+        train_images, val_images: how many there are, by which `auto` is resolved.
+        """
         augment, own = config["augment"], {f.name for f in fields(cls)} - {"precision"}
+        given = {key: value for key, value in config["trainer"].items() if key in own}
+        given["epochs"] = epochs_for(given["epochs"], train_images)
+        if given.get("final_weights") == "auto":
+            given["final_weights"] = "best" if val_images >= ENOUGH else "last"
         return cls(
             precision=precision,
             seed=config["seed"],
             mixing=Mixing(augment["mixup"], augment["cutmix"]),
-            **{key: value for key, value in config["trainer"].items() if key in own},
+            **given,
         )

@@ -3,14 +3,13 @@
 All raise UserError, which names the entry, what was expected and what was found.
 """
 
-import copy
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from gapfc.engine.trial import trial_step
 from gapfc.errors import UserError
 from gapfc.records.metrics_csv import COLUMNS, LARGEST_WHOLE
 from gapfc.validators import is_number, is_whole
@@ -49,9 +48,13 @@ def check_names(entry: str, value: Any, names: Mapping[Any, Any]) -> None:
             refuse_entry(f"{entry}.{str(name)[:60]}", "not to be there", value[name])
 
 
-def check_optimizer(value: Any, optimizer: torch.optim.Optimizer) -> None:
-    """`value` is the state of such an optimizer, over parameters of the same shapes."""
+def check_optimizer(value: Any, optimizer: torch.optim.Optimizer) -> tuple[str, ...]:
+    """`value` is the state of such an optimizer, over parameters of the same shapes.
+
+    Returns the names of the groups' entries that training changes: the others are settings.
+    """
     groups = optimizer.state_dict()["param_groups"]
+    names, counts = trial_step(optimizer)
     check_names("optimizer", value, {"state": None, "param_groups": None})
     stored = value["param_groups"]
     if not isinstance(stored, list) or len(stored) != len(groups):
@@ -62,8 +65,9 @@ def check_optimizer(value: Any, optimizer: torch.optim.Optimizer) -> None:
             refuse_entry(entry, f"to have params {str(group['params'])[:40]}", theirs)
         if not is_number(theirs.get("lr")) or theirs["lr"] < 0:
             refuse_entry(f"{entry}.lr", "to be a number of at least 0", theirs.get("lr"))
+        for name, ours in counts.items():
+            _check_count(f"{entry}.{name}", theirs.get(name), ours)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    names = _after_one_step(optimizer, parameters)
     if not isinstance(value["state"], Mapping):
         refuse_entry("optimizer.state", "to be a mapping", value["state"])
     for index, held in value["state"].items():
@@ -73,6 +77,7 @@ def check_optimizer(value: Any, optimizer: torch.optim.Optimizer) -> None:
         check_names(entry, held, names[index])
         for name, ours in names[index].items():
             _check_held(f"{entry}.{name}", held[name], ours, parameters[index])
+    return ("lr", *counts)
 
 
 def check_progress(value: Any, ours: Mapping[str, Any], steps: int | None) -> None:
@@ -115,22 +120,13 @@ def refuse_entry(entry: str, expected: str, found: Any) -> NoReturn:
     )
 
 
-def _after_one_step(
-    optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]
-) -> list[Mapping[str, Any]]:
-    """What `optimizer` will remember of each parameter, learnt on parameters of one number."""
-    small = [nn.Parameter(p.new_zeros([1] * p.ndim)) for p in parameters]
-    for parameter in small:
-        parameter.grad = torch.zeros_like(parameter)
-    replaced = dict(zip(map(id, parameters), small, strict=True))
-    trial = copy.copy(optimizer)
-    trial.state = defaultdict(dict)
-    trial.param_groups = [
-        {**group, "params": [replaced[id(p)] for p in group["params"]]}
-        for group in optimizer.param_groups
-    ]
-    trial.step()
-    return [trial.state[parameter] for parameter in small]
+def _check_count(entry: str, value: Any, ours: bool | int | float) -> None:
+    """A number or a flag that an optimiser keeps in a group."""
+    if isinstance(ours, bool):
+        if not isinstance(value, bool):
+            refuse_entry(entry, "to be true or false", value)
+    else:
+        check_like(entry, value, ours)
 
 
 def _check_held(entry: str, value: Any, ours: Any, parameter: Tensor) -> None:

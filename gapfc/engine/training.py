@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from gapfc.engine.modes import has_modes
 from gapfc.engine.schedule import Schedule
 from gapfc.engine.stored_state import (
     check_like,
@@ -14,6 +15,7 @@ from gapfc.engine.stored_state import (
     check_progress,
     refuse_entry,
 )
+from gapfc.errors import UserError
 
 
 @dataclass
@@ -56,7 +58,11 @@ class Progress:
 
 @dataclass
 class Training:
-    """A model in training: `state_dict` and `load_state_dict` make it continue exactly."""
+    """A model in training: `state_dict` and `load_state_dict` make it continue exactly.
+
+    Raises:
+        UserError: for a moving average of weights that the optimiser averages itself.
+    """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -64,6 +70,13 @@ class Training:
     scaler: torch.amp.GradScaler
     ema: AveragedModel | None = None
     progress: Progress = field(default_factory=Progress)
+
+    def __post_init__(self) -> None:
+        if self.ema is not None and has_modes(self.optimizer):
+            raise UserError(
+                f"trainer.ema: {type(self.optimizer).__name__} evaluates an average of its weights "
+                "already. Set trainer.ema=null, or take another optimizer."
+            )
 
     @property
     def evaluated(self) -> nn.Module:
@@ -98,14 +111,14 @@ class Training:
         enabled = self.scaler.is_enabled()
         for entry in ("model", "ema", "schedule", *(["scaler"] if enabled else [])):
             check_like(entry, state[entry], ours[entry])
-        check_optimizer(state["optimizer"], self.optimizer)
+        changing = check_optimizer(state["optimizer"], self.optimizer)
         check_progress(state["progress"], ours["progress"], steps)
         self.model.load_state_dict(state["model"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
-        # Of the settings in the groups only the rate changes; a stranger's are not taken over.
+        # A stranger's settings in the groups are not taken over.
         groups = [
-            {**group, "lr": stored["lr"]}
+            {**group, **{name: stored[name] for name in changing}}
             for group, stored in zip(
                 ours["optimizer"]["param_groups"], state["optimizer"]["param_groups"], strict=True
             )

@@ -9,6 +9,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from gapfc.experiment.advice import advice
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.results import parameter_counts
 from gapfc.formatting import from_here, plural, times
@@ -56,6 +57,8 @@ def beginning(experiment: Experiment, folder: Path) -> None:
         experiment.precision.name,
         experiment.precision.reason,
     )
+    for line in advice(experiment):
+        log.info("%s", line)
     log.info("  run       %s", from_here(folder))
     if progress.step:
         log.info("  resumes   after %s, at step %d", plural(progress.epoch, "epoch"), progress.step)
@@ -63,7 +66,7 @@ def beginning(experiment: Experiment, folder: Path) -> None:
 
 def measuring(experiment: Experiment) -> None:
     """Log that training is over: what follows may take as long as an epoch."""
-    epoch = experiment.training.progress.best_epoch
+    epoch = experiment.weights_epoch
     log.info("measuring the weights of epoch %d on all images, without augmentation", epoch)
 
 

@@ -21,6 +21,7 @@ from gapfc.engine import checkpoint
 from gapfc.engine.device import choose_device, choose_precision, set_determinism
 from gapfc.engine.evaluate import evaluate
 from gapfc.engine.fit import Listener, fit
+from gapfc.engine.keeper import Keeper
 from gapfc.engine.optimizer import build_optimizer
 from gapfc.engine.settings import Settings
 from gapfc.engine.stored_state import check_like
@@ -39,11 +40,13 @@ from gapfc.probes.subject import Subject
 from gapfc.records.identity import changed_settings, group_hash, settings_text
 from gapfc.records.metrics_csv import write_rows
 from gapfc.records.run_directory import RunDirectory
+from gapfc.settings.kinds import check_warm_up
 from gapfc.settings.nodes import construct, plain
 from gapfc.system.cores import usable_cores
 from gapfc.system.interruption import Interrupted, Interruption
 from gapfc.system.turns import Turns
 from gapfc.tensorboard.events import TensorBoardLog
+from gapfc.validators import whole
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +70,12 @@ class Experiment:
         self.config = config
         self.device = choose_device(trainer.device)
         self.precision = choose_precision(trainer.precision, self.device)
-        self.settings = Settings.of(nodes, self.precision)
         self.probes = known(trainer.get("probes") or (), "trainer.probes")
-        set_determinism(self.settings.deterministic, self.settings.compile)
+        set_determinism(trainer.deterministic, trainer.compile)
         self.dataset = self.load_dataset()
+        images = len(self.dataset.train), len(self.dataset.val)
+        self.settings = Settings.of(nodes, self.precision, *images)
+        check_warm_up(nodes["schedule"], self.settings.epochs)
         if self.dataset.num_classes < 2:
             raise UserError("A classifier needs two classes or more; these data have one.")
         check_images(self.probes, self.dataset)
@@ -94,7 +99,12 @@ class Experiment:
         multipliers = {"head": nodes["head"].get("lr_multiplier", 1.0)}
         self.training = Training(
             self.model,
-            build_optimizer(self.model, nodes["optimizer"], multipliers),
+            build_optimizer(
+                self.model,
+                nodes["optimizer"],
+                multipliers,
+                nodes["backbone"].get("layer_decay", 1.0),
+            ),
             construct(nodes["schedule"]),
             self.precision.scaler(),
             averaged(self.model, self.settings.ema),
@@ -196,6 +206,13 @@ class Experiment:
         Raises:
             Interrupted: if asked to stop; `last.pt` then holds the state.
         """
+        keeper, progress = Keeper(directory.checkpoints), self.training.progress
+
+        def save(improved: bool, final: bool) -> None:
+            chosen = improved or self.settings.final_weights == "last"
+            best = self.best_state() if chosen else None
+            keeper.keep(self.last_state, best, at_once=final or progress.epoch == 1)
+
         try:
             self.check()
             fit(
@@ -204,31 +221,48 @@ class Experiment:
                 self.measure_epoch,
                 self.settings,
                 listener,
-                lambda improved: self.save(directory, improved),
+                save,
                 self.check,
                 clock=self.turns.clock,
                 network=None if self.frozen is None else Upper(self.model),
             )
         except Interrupted:
-            self.save(directory, improved=False)
+            keeper.keep(self.last_state, at_once=True)
             raise
 
-    def save(self, directory: RunDirectory, improved: bool) -> None:
-        """Write last.pt, and best.pt if validation was never better."""
-        if improved:
-            best = {
-                "model": self.training.evaluated.state_dict(),
-                "config": self._yaml(),
-                "gapfc": gapfc.__version__,
-                **self.loader.inputs.as_record(),
-            }
-            checkpoint.save(directory.checkpoints / checkpoint.BEST, best)
-        state = {**self.training.state_dict(), "identity": settings_text(self.identity())}
-        checkpoint.save_last(directory.checkpoints, state)
+    @property
+    def weights_epoch(self) -> int:
+        """The epoch whose weights the run has, or would have if it ended now; 0 before the first.
+
+        They are in best.pt, and it is they that are judged and used.
+        """
+        progress = self.training.progress
+        return progress.epoch if self.settings.final_weights == "last" else progress.best_epoch
+
+    def last_state(self) -> dict[str, Any]:
+        """What last.pt holds: all that training needs to continue."""
+        return {**self.training.state_dict(), "identity": settings_text(self.identity())}
+
+    def best_state(self) -> dict[str, Any]:
+        """What best.pt holds: the weights as they are evaluated now, and what they are for."""
+        return {
+            "model": self.training.evaluated.state_dict(),
+            "epoch": self.weights_epoch,
+            "config": self._yaml(),
+            "gapfc": gapfc.__version__,
+            **self.loader.inputs.as_record(),
+        }
 
     def load_best(self, directory: RunDirectory) -> None:
-        """Load the weights that validation chose into `model`."""
-        self.model.load_state_dict(self._best_weights(directory.checkpoints))
+        """Load the weights that the run ends with into `model`."""
+        weights, epoch = self._best_weights(directory.checkpoints)
+        if epoch not in (None, self.weights_epoch):
+            raise UserError(
+                f"{directory.checkpoints / checkpoint.BEST} holds the weights of epoch {epoch}, "
+                f"and the run ends with those of epoch {self.weights_epoch}: it was killed or "
+                "copied before, and has been given fewer epochs since. Start it as a new one."
+            )
+        self.model.load_state_dict(weights)
         if self.frozen is not None and not self.frozen.fits:
             self.frozen = None
 
@@ -325,23 +359,31 @@ class Experiment:
 
     def _check_best(self, folder: Path) -> None:
         """best.pt holds weights of this model; UserError with what that means if it does not."""
-        progress = self.training.progress
-        if not progress.best_epoch:
+        needed, to_come = self.weights_epoch, self.training.progress.epoch < self.settings.epochs
+        if not needed or (self.settings.final_weights == "last" and to_come):
             return
         try:
-            self._best_weights(folder)
+            _, epoch = self._best_weights(folder)
+            # It may be ahead of last.pt: the epochs up to it are trained again.
+            if epoch is not None and epoch < needed:
+                raise UserError(f"{folder / checkpoint.BEST} is of epoch {epoch}")
         except UserError as error:
             raise UserError(
-                f"{error}. It held the weights of epoch {progress.best_epoch}, the best so far, "
-                "which no other file holds: this run cannot be finished. Start it as a new one."
+                f"{error}. It held the weights of epoch {needed}, which no other file holds: this "
+                "run cannot be finished. Start it as a new one."
             ) from error
 
-    def _best_weights(self, folder: Path) -> dict[str, torch.Tensor]:
+    def _best_weights(self, folder: Path) -> tuple[dict[str, torch.Tensor], int | None]:
+        """The weights in best.pt, and their epoch if it says so."""
         path = folder / checkpoint.BEST
-        weights: dict[str, torch.Tensor] = checkpoint.load(path)["model"]
+        state = checkpoint.load(path)
+        weights: dict[str, torch.Tensor] = state["model"]
+        epoch = state.get("epoch")
         with _naming(path):
             check_like("model", weights, self.model.state_dict())
-        return weights
+            if epoch is not None:
+                whole("epoch", epoch, least=1)
+        return weights, epoch
 
     def _check_sizes(self) -> None:
         dataset, settings = self.config.dataset, self.loader.settings

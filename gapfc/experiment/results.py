@@ -92,6 +92,7 @@ def _training(experiment: Experiment) -> dict[str, Any]:
         "peak_memory_bytes": peak_memory(experiment.device),
         "best_epoch": progress.best_epoch or None,
         "frozen_features": _frozen(experiment),
+        "weights_epoch": experiment.weights_epoch or None,
         "convergence": convergence(steps, seconds, accuracies, targets) if history else None,
     }
 

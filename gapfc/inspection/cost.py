@@ -13,6 +13,7 @@ from gapfc.data.loader import Loader
 from gapfc.data.settings import LoaderSettings
 from gapfc.data.sources.published_sets import classes_and_side
 from gapfc.engine.device import choose_device, choose_precision, set_determinism
+from gapfc.engine.modes import set_mode
 from gapfc.engine.optimizer import build_optimizer
 from gapfc.engine.out_of_memory import advice, is_out_of_memory
 from gapfc.errors import UserError
@@ -105,7 +106,9 @@ def _times(
     images = images.to(device).contiguous(memory_format=layout)
     labels = torch.arange(row.batch_size, device=device) % row.classes
     multipliers = {"head": nodes["head"].get("lr_multiplier", 1.0)}
-    optimizer = build_optimizer(model, nodes["optimizer"], multipliers)
+    layer_decay = nodes["backbone"].get("layer_decay", 1.0)
+    optimizer = build_optimizer(model, nodes["optimizer"], multipliers, layer_decay)
+    set_mode(optimizer, stepping=True)
     scaler = precision.scaler()
 
     @torch.inference_mode()

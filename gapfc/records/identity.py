@@ -42,11 +42,13 @@ ARITHMETIC = ("trainer.precision", "trainer.compile", "trainer.channels_last", "
 
 # Settings that runs of before did not have yet, and what a run without them is a run with.
 ADDED = {
+    "backbone.layer_decay": 1.0,
     "backbone.padding": "zeros",
     "dataset.holdout_quadrants": [],
     "dataset.seamless": False,
     "dataset.canvas": None,
     "augment.views": None,
+    "trainer.final_weights": "best",
 }
 
 _OTHERS = frozenset({SEED, *PLACE, *REPORTED, *MACHINE})

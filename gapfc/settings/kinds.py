@@ -103,7 +103,7 @@ DEPTHS = (20, 32, 44, 56, 110)
 EPOCHS = number(least=0, most=10**6)
 
 _TRAINER: dict[str, Kind] = {
-    "epochs": whole(1, 10**6),
+    "epochs": whole(1, 10**6) | AUTO,
     "batch_size": BATCH,
     "eval_batch_size": BATCH,
     "device": words("auto", "cpu", "cuda"),
@@ -116,6 +116,7 @@ _TRAINER: dict[str, Kind] = {
     "label_smoothing": SHARE,
     "ema": PART | NULL,
     "early_stopping": whole(1, 10**6) | NULL,
+    "final_weights": words("best", "last", "auto"),
     "targets": several(number(above=0, most=1), "a list of accuracies above 0, at most 1"),
     "probes": several(TEXT, "a list of probes, such as [shift, size]"),
     "progress": AUTO | FLAG,
@@ -168,7 +169,12 @@ _SHARED: dict[str, dict[str, Kind]] = {
         "max_size": PIXELS | NULL,
         "size_multiple": PIXELS,
     },
-    "backbone": {"name": TEXT, "_target_": TARGET, "trainable": words("all", "none", "last")},
+    "backbone": {
+        "name": TEXT,
+        "_target_": TARGET,
+        "trainable": words("all", "none", "last"),
+        "layer_decay": number(above=0, most=1),
+    },
     "head": {
         "name": TEXT,
         "_target_": TARGET,
@@ -314,7 +320,8 @@ ARGUMENTS: dict[str, Kind] = {
 }
 # What gapfc cannot do without; `gapfc transfer` takes backbone and head from the source.
 _NEEDED = (
-    *(f"trainer.{key}" for key in _TRAINER if key != "probes"),  # which runs of before don't have
+    # but for what runs of before don't have
+    *(f"trainer.{key}" for key in _TRAINER if key not in ("probes", "final_weights")),
     *(f"augment.{key}" for key in _AUGMENT),
     *(f"{node}.{key}" for node in ("dataset", "backbone", "head") for key in ("name", "_target_")),
     *(f"dataset.{key}" for key in ("image_size", "val_fraction", "split_seed")),
@@ -339,7 +346,7 @@ def check_settings(config: DictConfig, complete: bool = True) -> None:
         from_source = "source" in found and node in ("backbone", "head")
         if leaf not in (given or {}) and not from_source:
             raise UserError(f"{key} is missing: it can be changed, not dropped")
-    _check_warm_up(found)
+    check_warm_up(found["schedule"], found["trainer"]["epochs"])
 
 
 def check_value(key: str, value: object, config: Mapping[str, Any]) -> None:
@@ -388,11 +395,13 @@ def _from_source(key: str, value: object, config: Mapping[str, Any]) -> bool:
     return value is None and key in ("backbone", "head") and "source" in config
 
 
-def _check_warm_up(config: Mapping[str, Any]) -> None:
-    """A warm-up that is longer than the run never reaches the learning rate that was asked for."""
-    schedule, epochs = config["schedule"], config["trainer"]["epochs"]
+def check_warm_up(schedule: Mapping[str, Any], epochs: Any) -> None:
+    """A warm-up that is longer than the run never reaches the learning rate that was asked for.
+
+    epochs: of the run; where they are `auto`, this is checked once they are known.
+    """
     warm_up = schedule.get("warmup_epochs", 0)
-    if _is_ours(schedule) and warm_up > epochs:
+    if _is_ours(schedule) and epochs != "auto" and warm_up > epochs:
         raise UserError(
             f"schedule.warmup_epochs={warm_up} is more than trainer.epochs={epochs}: the rate "
             "would never reach optimizer.lr"

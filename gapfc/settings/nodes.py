@@ -14,7 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from gapfc.errors import UserError
 
 # Keys of a node that say something about the object but are not its arguments.
-RESERVED = {"name", "trainable", "lr_multiplier", "parameters", "match_parameters_of"}
+RESERVED = {
+    "name", "trainable", "layer_decay", "lr_multiplier", "parameters", "match_parameters_of",
+}  # fmt: skip
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

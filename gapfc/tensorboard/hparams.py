@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf.struct_pb2 import Value
-from omegaconf import OmegaConf
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import (
@@ -21,7 +20,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
 
 from gapfc.formatting import percent, printable
 from gapfc.measure.convergence import target_key
-from gapfc.settings.paths import CONFIGS
+from gapfc.settings.shipped import shipped
 
 COMPONENTS = ("dataset", "backbone", "head", "augment", "optimizer", "schedule")
 NUMBERS = {
@@ -164,7 +163,7 @@ def _name(node: Mapping[str, Any]) -> str:
 def _options(component: str, node: Mapping[str, Any]) -> str:
     """The options that gapfc's own config of that name has otherwise; all, where it has none."""
     own_column = {key for group, key in NUMBERS.values() if group == component}
-    usual = _shipped(component, node)
+    usual = shipped(component, node)
     told = [
         f"{key}={value if isinstance(value, str) else json.dumps(value, default=str)}"
         for key, value in node.items()
@@ -172,17 +171,6 @@ def _options(component: str, node: Mapping[str, Any]) -> str:
         and (value is not None if key not in usual else value != usual[key])
     ]
     return " ".join(told) or (DEFAULT if usual else "")
-
-
-def _shipped(component: str, node: Mapping[str, Any]) -> Mapping[Any, Any]:
-    folder = CONFIGS / component
-    path = folder / f"{node.get('name')}.yaml"
-    if path.parent != folder or not path.is_file():
-        return {}
-    usual = OmegaConf.to_container(OmegaConf.load(path))
-    if not isinstance(usual, dict) or usual.get("_target_") != node.get("_target_"):
-        return {}
-    return usual
 
 
 def _summary(tag: str, content: HParamsPluginData) -> Summary:

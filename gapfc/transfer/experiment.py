@@ -15,6 +15,7 @@ from gapfc.data.dataset import Dataset
 from gapfc.engine import checkpoint
 from gapfc.engine.evaluate import evaluate
 from gapfc.engine.fit import Listener
+from gapfc.engine.keeper import Keeper
 from gapfc.engine.stored_state import check_like
 from gapfc.engine.training import averaged
 from gapfc.errors import UserError
@@ -133,7 +134,7 @@ class Transfer(Experiment):
         if self.protocol.probes and not progress.step:
             self._solve_probe()
             if self.protocol.trains:
-                self.save(directory, improved=False)
+                checkpoint.save_last(directory.checkpoints, self.last_state())
                 state = {"model": self.model.head.state_dict(), "probe": self._probe}
                 checkpoint.save(directory.checkpoints / PROBE, state)
         if self.protocol.trains:
@@ -265,7 +266,7 @@ class Transfer(Experiment):
         }
         progress.history.append(row)
         listener.epoch(row, True)
-        self.save(directory, improved=True)
+        Keeper(directory.checkpoints).keep(self.last_state, self.best_state(), at_once=True)
 
     def _represent(self) -> Representations:
         backbone = self.model.backbone

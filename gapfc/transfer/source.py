@@ -19,7 +19,7 @@ from gapfc.settings.trust import Vouched, admit
 
 PRETRAINED = "pretrained"
 # Keys of a backbone node that leave its architecture as it is.
-NOT_ARCHITECTURE = ("name", "trainable", "weights")
+NOT_ARCHITECTURE = ("name", "trainable", "layer_decay", "weights")
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ def complete(config: DictConfig, source: Source) -> DictConfig:
         # From here on the run is known, whether it was named or described.
         complete.source = source.facts["path"] or config.source
         theirs = plain(source.config.backbone)
-        if config.get("backbone") is not None:
-            ours = plain(config.backbone)
+        ours = {} if config.get("backbone") is None else plain(config.backbone)
+        if ours:
             differing = sorted(
                 key
                 for key in (ours.keys() | theirs.keys()) - set(NOT_ARCHITECTURE)
@@ -132,7 +132,8 @@ def complete(config: DictConfig, source: Source) -> DictConfig:
                     f"{theirs['name']}{told}: its weights fit no other. Leave out backbone; it is "
                     "taken from the source."
                 )
-        complete.backbone = theirs
+        # How a source was trained is no part of what is taken from it.
+        complete.backbone = {**theirs, "layer_decay": ours.get("layer_decay", 1.0)}
         complete.head = OmegaConf.merge(
             {} if "_target_" in (config.get("head") or {}) else plain(source.config.head),
             config.get("head") or {},

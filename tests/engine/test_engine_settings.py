@@ -61,7 +61,7 @@ def test_every_key_of_the_trainer_is_a_setting_or_is_read_elsewhere():
 def test_settings_are_read_from_the_config():
     trainer = TRAINER | {"epochs": 7, "ema": 0.9, "targets": [0.5]}
     config = {"seed": 3, "trainer": trainer, "augment": {"mixup": 0.2, "cutmix": 0.0}}
-    settings = Settings.of(config, FP32)
+    settings = Settings.of(config, FP32, 60, 40)
     assert settings.precision is FP32
     assert (settings.seed, settings.epochs, settings.ema) == (3, 7, 0.9)
     assert settings.targets == [0.5]

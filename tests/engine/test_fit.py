@@ -84,7 +84,7 @@ def accuracy(batches):
     return measure
 
 
-def run(state, settings, stop_after=None, listener=None, measure=None, save=lambda improved: None):
+def run(state, settings, stop_after=None, listener=None, measure=None, save=lambda *told: None):
     batches, steps = Batches(), 0
 
     def check():
@@ -308,11 +308,11 @@ def test_early_stopping_keeps_the_best_epoch():
         state,
         Settings(epochs=6, precision=FP32, early_stopping=2),
         measure=lambda net: {"val_accuracy": next(curve), "val_loss": 1.0},
-        save=saved.append,
+        save=lambda *told: saved.append(told),
     )
     assert len(listener.rows) == 4
     assert state.progress.best_epoch == 2
-    assert saved == [True, True, False, False]
+    assert saved == [(True, False), (True, False), (False, False), (False, True)]
 
 
 def test_of_equal_accuracies_the_lower_loss_is_better():
@@ -323,8 +323,11 @@ def test_of_equal_accuracies_the_lower_loss_is_better():
         accuracy, loss = next(curve)
         return {"val_accuracy": accuracy, "val_loss": loss}
 
-    run(state, Settings(epochs=4, precision=FP32), measure=measure, save=saved.append)
-    assert saved == [True, False, True, False]
+    def save(improved, final):
+        saved.append((improved, final))
+
+    run(state, Settings(epochs=4, precision=FP32), measure=measure, save=save)
+    assert saved == [(True, False), (False, False), (True, False), (False, True)]
     assert state.progress.best_epoch == 3
 
 

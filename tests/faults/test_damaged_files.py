@@ -149,7 +149,7 @@ def test_a_damaged_best_checkpoint_is_said_when_resuming(copy):
     content = bytearray(best.read_bytes())
     content[len(content) // 2] ^= 1
     best.write_bytes(content)
-    words = r"It held the weights of epoch \d, the best so far, .*: this run cannot be finished"
+    words = r"It held the weights of epoch \d, which no .*: this run cannot be finished"
     check_refused(copy, r"best.pt is damaged .* the checksum of .* is wrong", words)
     best.unlink()
     check_refused(copy, r"There is no checkpoint .*best.pt", words)

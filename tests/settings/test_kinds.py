@@ -101,7 +101,10 @@ def test_completion_offers_every_word_of_a_key():
     assert COMPOSER.matches("train", "trainer.device=c") == device[1:]
     taken = [f"trainer.device=cpu,{word}" for word in ("auto", "cuda")]
     assert COMPOSER.matches("train", "trainer.device=cpu,") == taken
-    assert COMPOSER.matches("train", "trainer.epochs=") == ["trainer.epochs=15"]
+    assert COMPOSER.matches("train", "trainer.epochs=") == [
+        "trainer.epochs=15",
+        "trainer.epochs=auto",
+    ]
     assert COMPOSER.matches("train", "dataset.shots=") == ["dataset.shots=null"]
     assert COMPOSER.matches("train", "head.pool=") == []  # gap has no such option
     spp = [f"source.head=spp{end}" for end in ("", "_fixed", "f")]
@@ -131,7 +134,7 @@ def test_every_choice_is_as_the_table_has_it():
     [
         (
             ["trainer.epochs=null"],
-            "trainer.epochs takes a whole number from 1 to 1000000; got null",
+            "trainer.epochs takes a whole number from 1 to 1000000, or auto; got null",
         ),
         (["augment.flip=null"], "augment.flip takes true or false; got null"),
         (["dataset.mean=-1"], "dataset.mean takes a number from 0 to 1, or three of them, or null"),
