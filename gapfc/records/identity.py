@@ -31,6 +31,11 @@ ADDED = {
     "dataset.holdout_quadrants": [],
     "dataset.seamless": False,
     "dataset.canvas": None,
+    "dataset.sampler": "shuffle",
+    "trainer.class_weights": None,
+    "augment.policy": "none",
+    "augment.policy_operations": 2,
+    "augment.policy_magnitude": 9,
 }
 
 _OTHERS = frozenset({SEED, *PLACE, *REPORTED, *MACHINE})
