@@ -15,7 +15,7 @@ from gapfc.data.batches import EvaluationBatches, TrainingBatches
 from gapfc.data.canvas import OnCanvas
 from gapfc.data.dataset import Dataset
 from gapfc.data.normalize import Normalize
-from gapfc.data.order import FixedOrder, SizedOrder
+from gapfc.data.order import choose_order
 from gapfc.data.raw_dataset import Split
 from gapfc.data.reader import Reader
 from gapfc.data.resident import make_resident
@@ -90,15 +90,14 @@ class Loader:
         )
 
     def training(self) -> TrainingBatches:
-        """The training images, shuffled and augmented. Raises UserError for a bad `augment`."""
+        """The training images, shuffled and augmented.
+
+        Raises UserError for a bad `augment`, or a sampler that needs images of one size.
+        """
         settings, dataset = self.settings, self.dataset
         augmentation = Augmentation(settings.augment, dataset.mean)
         images = self.reader("train")
-        order = (
-            FixedOrder(len(images), settings.batch_size)
-            if images.sizes is None
-            else SizedOrder(images.sizes, settings.batch_size)
-        )
+        order = choose_order(images.labels, images.sizes, settings.batch_size, settings.sampler)
         return TrainingBatches(
             images,
             order,

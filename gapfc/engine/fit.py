@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from gapfc.engine.class_weights import cross_entropy
 from gapfc.engine.losses import Losses, StepOutput
 from gapfc.engine.optimizer import set_learning_rate
 from gapfc.engine.settings import Settings
@@ -55,6 +55,7 @@ def fit(
     listener: Listener,
     save: Callable[[bool], None] = lambda improved: None,
     check: Callable[[], None] = lambda: None,
+    class_weights: Tensor | None = None,
 ) -> None:
     """Train until `settings.epochs` are done, or early stopping says so.
 
@@ -64,11 +65,12 @@ def fit(
         training: what is trained, changed in place.
         batches: the training data.
         measure: model -> the columns of an epoch's row that training does not know; among them
-            `val_accuracy` and `val_loss`, which choose the best epoch.
+            `val_loss` and the one that `settings.chosen_by` names, which choose the best epoch.
         settings: how to train.
         listener: is told of sampled steps and of epochs.
         save: is called at the end of each epoch, with whether it is the best so far.
         check: called after each step, and may raise to stop there; the state is then whole.
+        class_weights: of each class in the loss, [K] on the images' device; None: all alike.
 
     Raises:
         Diverged: if a loss is not finite.
@@ -77,15 +79,16 @@ def fit(
     forward: Forward = torch.compile(training.model) if settings.compile else training.model
     while progress.epoch < settings.epochs and not _out_of_patience(training, settings):
         training.model.train()
-        _train_epoch(training, forward, batches, settings, listener, check)
+        _train_epoch(training, forward, batches, settings, listener, check, class_weights)
         columns = measure(training.evaluated)
         progress.epoch += 1
-        improved = _improves(columns, progress)
+        score = columns[settings.chosen_by]
+        improved = _improves(score, columns["val_loss"], progress)
         if improved:
             progress.best_epoch = progress.epoch
-            progress.best_accuracy = columns["val_accuracy"]
+            progress.best_accuracy = score
             progress.best_loss = columns["val_loss"]
-        training.schedule.observe(columns["val_accuracy"])
+        training.schedule.observe(score)
         row = _row(training, columns)
         progress.history.append(row)
         progress.batch, progress.sums = 0, {}
@@ -100,6 +103,7 @@ def _train_epoch(
     settings: Settings,
     listener: Listener,
     check: Callable[[], None],
+    class_weights: Tensor | None,
 ) -> None:
     progress, optimizer, scaler = training.progress, training.optimizer, training.scaler
     sample_every = max(CLOSEST, batches.steps // settings.accumulate // SAMPLES_PER_EPOCH)
@@ -117,7 +121,7 @@ def _train_epoch(
         for index, (images, labels) in enumerate(group):
             key = (settings.seed, progress.epoch, progress.batch + index)
             _seed(draws[progress.batch + index])
-            loss, output = _forward(forward, images, labels, settings, key)
+            loss, output = _forward(forward, images, labels, settings, key, class_weights)
             if len(group) > 1:
                 loss = loss / len(group)
             scaler.scale(loss).backward()
@@ -181,6 +185,7 @@ def _forward(
     labels: Tensor,
     settings: Settings,
     key: tuple[int, int, int],
+    class_weights: Tensor | None,
 ) -> tuple[Tensor, StepOutput]:
     """The mean loss of a batch, and what it gave (of a mixture, the larger part is the label)."""
     partners, weight = labels, 1.0
@@ -190,9 +195,9 @@ def _forward(
         logits = forward(images)
     logits = logits.float()
     smoothing = settings.label_smoothing
-    loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    loss = cross_entropy(logits, labels, smoothing, class_weights)
     if weight < 1:
-        other = F.cross_entropy(logits, partners, label_smoothing=smoothing)
+        other = cross_entropy(logits, partners, smoothing, class_weights)
         loss = weight * loss + (1 - weight) * other
     larger = labels if weight >= 0.5 else partners
     return loss, StepOutput(loss.detach(), logits.argmax(1), larger)
@@ -224,15 +229,15 @@ def _row(training: Training, columns: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _improves(columns: dict[str, Any], progress: Progress) -> bool:
-    """Whether the validation accuracy is the best so far; of equal ones, the lower loss decides.
+def _improves(score: float, loss: float, progress: Progress) -> bool:
+    """Whether the validation `score` is the best so far; of equal ones, the lower loss decides.
 
     A small validation set has many ties.
     """
     if progress.best_accuracy is None or progress.best_loss is None:
         return True
     best = (progress.best_accuracy, -progress.best_loss)
-    return bool((columns["val_accuracy"], -columns["val_loss"]) > best)
+    return bool((score, -loss) > best)
 
 
 def _out_of_patience(training: Training, settings: Settings) -> bool:

@@ -249,7 +249,8 @@ class Transfer(Experiment):
         columns = self.measure_epoch(self.model)
         progress.epoch = progress.best_epoch = 1
         progress.step = self._probe["iterations"]
-        progress.best_accuracy, progress.best_loss = columns["val_accuracy"], columns["val_loss"]
+        progress.best_accuracy = columns[self.settings.chosen_by]
+        progress.best_loss = columns["val_loss"]
         row = {
             "epoch": 1,
             "step": progress.step,
