@@ -20,7 +20,7 @@ def class_weights(
     """What `trainer.class_weights` asks for; the mean over the training images is 1.
 
     `balanced` is n / (K·n_k): every class weighs as much as any other (King & Zeng 2001, "Logistic
-    regression in rare events data", section 4.2; scikit-learn's `compute_class_weight`). Of a list
+    regression in rare events data"; scikit-learn's `compute_class_weight`). Of a list
     only the proportions count, so that the rate of learning stays what it was.
 
     Args:

@@ -38,5 +38,5 @@ class Space:
 
 # Cubuk et al. 2020, arXiv:1909.13719, with the strengths of torchvision's RandAugment.
 RANDAUGMENT = Space(shear=0.3, degrees=30, factor=0.9, bits=4, share=150 / 331)
-# Müller & Hutter 2021, arXiv:2103.10158, table 6 ("Wide"), as torchvision's TrivialAugmentWide.
+# Müller & Hutter 2021, arXiv:2103.10158, the space "Wide", as torchvision's TrivialAugmentWide.
 WIDE = Space(shear=0.99, degrees=135, factor=0.99, bits=6, translate=32)
