@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from gapfc.compare.baseline import baseline_of, parse_baseline, usual_baseline
-from gapfc.compare.choose import Choice, choose
+from gapfc.compare.choose import Choice, choose, chosen_by
 from gapfc.compare.classes import Classes, classes_of
 from gapfc.compare.collect import Collection
 from gapfc.compare.confounds import Confound, confounds
@@ -79,7 +79,8 @@ def compare(collection: Collection, question: Question, found: int | None = None
     choices: list[Choice] = []
     chosen = {key for key in question.choose if len({value_of(run, key) for run in runs}) > 1}
     if question.choose:
-        runs, choices = choose(runs, by, question.choose, collection.unusable)
+        by_metric = chosen_by(question.metric)
+        runs, choices = choose(runs, by, question.choose, collection.unusable, by_metric)
     groups = group(runs, by)
     counted = [run for cell in groups for run in cell.runs.values()]
     metric = measure(question.metric, question.direction)

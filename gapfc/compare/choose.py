@@ -16,6 +16,7 @@ from gapfc.errors import UserError
 from gapfc.records.run import Run
 
 METRIC = "val.accuracy"
+BALANCED = "balanced_accuracy"
 # What gapfc.engine.losses.Diverged says, which is not imported as it needs torch.
 DIVERGED = re.compile(r"The loss became (nan|-?inf) at step \d")
 
@@ -30,6 +31,7 @@ class Choice:
 
     Attributes:
         values: of the group, as in `by`.
+        metric: whose mean chose.
         chosen: the chosen value by key.
         setting: the same as told.
         tried: all settings of the group, the smallest first.
@@ -46,6 +48,7 @@ class Choice:
     """
 
     values: Values
+    metric: str
     chosen: dict[str, str]
     setting: str
     tried: tuple[str, ...]
@@ -59,9 +62,13 @@ class Choice:
 
 
 def choose(
-    runs: Sequence[Run], by: Sequence[str], keys: Sequence[str], failed: Sequence[Run] = ()
+    runs: Sequence[Run],
+    by: Sequence[str],
+    keys: Sequence[str],
+    failed: Sequence[Run] = (),
+    metric: str = METRIC,
 ) -> tuple[list[Run], list[Choice]]:
-    """For every group, keep the runs at the setting of `keys` with the best mean val.accuracy.
+    """For every group, keep the runs at the setting of `keys` with the best mean of `metric`.
 
     Choosing on validation, from the same settings for every group, lets each be judged at its own
     best learning rate without touching the test split. Settings are judged by the seeds that all
@@ -69,8 +76,9 @@ def choose(
 
     runs: completed. failed: runs that did not complete, of which those that diverged count as a
     failure of their setting, unless they differ from the group's runs in more than `keys`.
+    metric: of validation, higher is better.
 
-    Raises UserError when a group has no val.accuracy.
+    Raises UserError when a group has no value of `metric`.
     """
     groups: dict[Values, dict[Values, list[Run]]] = defaultdict(lambda: defaultdict(list))
     for run in sorted(runs, key=lambda run: run.when):
@@ -79,10 +87,16 @@ def choose(
     kept: list[Run] = []
     choices: list[Choice] = []
     for group, settings in groups.items():
-        choice, values = _choice(group, settings, keys, _failures(group, settings, by, keys, lost))
+        failures = _failures(group, settings, by, keys, lost)
+        choice, values = _choice(group, settings, keys, failures, metric)
         kept += settings[values]
         choices.append(choice)
     return kept, choices
+
+
+def chosen_by(metric: str) -> str:
+    """The measure of validation that settings are chosen by where `metric` is compared."""
+    return f"val.{BALANCED}" if metric.rpartition(".")[2] == BALANCED else METRIC
 
 
 def diverged(run: Run) -> bool:
@@ -144,16 +158,17 @@ def _choice(
     settings: Mapping[Values, Sequence[Run]],
     keys: Sequence[str],
     failures: Mapping[Values, Collection[int]],
+    metric: str,
 ) -> tuple[Choice, Values]:
     measured: dict[Values, dict[int, float]] = {}
     for setting, members in settings.items():
-        newest = {run.seed: metric_of(run, METRIC) for run in members}
+        newest = {run.seed: metric_of(run, metric) for run in members}
         seen = {seed: value for seed, value in newest.items() if value is not None}
         if seen:
             measured[setting] = seen
     if not measured:
         raise UserError(
-            f"--choose {','.join(keys)}: runs of {' '.join(group)} have no {METRIC} to choose by"
+            f"--choose {','.join(keys)}: runs of {' '.join(group)} have no {metric} to choose by"
         )
     fewest = min(len(failures.get(setting, ())) for setting in measured)
     sound = [setting for setting in measured if len(failures.get(setting, ())) == fewest]
@@ -170,6 +185,7 @@ def _choice(
     tried = sorted({*settings, *failures}, key=by_size)
     return Choice(
         values=group,
+        metric=metric,
         chosen=dict(zip(keys, best, strict=True)),
         setting=told(keys, best),
         tried=tuple(told(keys, setting) for setting in tried),

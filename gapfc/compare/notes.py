@@ -132,7 +132,7 @@ def _chosen(choices: Sequence[Choice], rows: Sequence[Row]) -> Iterator[str]:
         yield f"every group had the same {len(tried)} values of {keys}: {among}"
     names = {row.values: row.label for row in rows}
     each = "; ".join(f"{names[choice.values]} {_choice(choice)}" for choice in choices)
-    yield f"{keys}: chosen for each group by mean val.accuracy: {each}"
+    yield f"{keys}: chosen for each group by mean {choices[0].metric}: {each}"
     yield from _edges(choices, names)
     for choice in choices:
         yield from _failed(choice, names[choice.values])

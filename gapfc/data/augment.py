@@ -15,8 +15,11 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from gapfc.data.pixels import integers, mean_luma
+from gapfc.data.policies.policy import POLICIES, randaugment, trivialaugment
+from gapfc.data.policies.space import STEPS
 from gapfc.data.random_crop import RandomResizedCrop
-from gapfc.validators import flag, number, whole
+from gapfc.validators import flag, number, one_of, whole
 
 
 class Operation(Protocol):
@@ -30,11 +33,6 @@ class Operation(Protocol):
     def __call__(self, images: Tensor, random: Tensor) -> Tensor:
         """images: uint8 [B, c, h, w]; random: float32 [B, numbers] -> uint8 [B, c, h, w]."""
         ...
-
-
-def integers(random: Tensor, count: int) -> Tensor:
-    """Uniform [0, 1) -> whole numbers 0 .. count - 1 (int64)."""
-    return (random * count).long().clamp_(max=count - 1)
 
 
 @dataclass(frozen=True)
@@ -97,13 +95,7 @@ class Light:
         bright = (factors[:, 0] * self.brightness + 1)[:, None, None, None]
         contrast = (factors[:, 1] * self.contrast + 1)[:, None, None, None]
         result = (images * bright).clamp_(0, 255).byte()
-        if result.shape[1] == 3:
-            weights = torch.tensor([299, 587, 114], device=images.device)[None, :, None, None]
-            luma = (result * weights).sum(dim=1) // 1000  # int64: exact on every device
-        else:
-            luma = result[:, 0].long()
-        mean = luma.sum(dim=(1, 2)).double() / (luma.shape[1] * luma.shape[2])
-        offset = mean.float()[:, None, None, None] * (1 - contrast)
+        offset = mean_luma(result)[:, None, None, None] * (1 - contrast)
         return (result * contrast + offset).clamp_(0, 255).byte()
 
 
@@ -162,6 +154,13 @@ class Augmentation:
             operations.append(Shift(pixels=padding))
         if flag("augment.flip", augment.get("flip", False)):
             operations.append(Flip())
+        policy = one_of("augment.policy", augment.get("policy", "none"), POLICIES)
+        times = whole("augment.policy_operations", augment.get("policy_operations", 2), 1, 10)
+        level = whole("augment.policy_magnitude", augment.get("policy_magnitude", 9), 0, STEPS)
+        if policy == "randaugment":
+            operations.append(randaugment(times, level))
+        elif policy == "trivialaugment":
+            operations.append(trivialaugment())
         brightness, contrast = fraction("brightness"), fraction("contrast")
         if brightness or contrast:
             operations.append(Light(brightness, contrast))

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from gapfc.data.augment import Augmentation
 from gapfc.data.normalize import Normalize
-from gapfc.data.order import FixedOrder, SizedOrder, epoch_generator
+from gapfc.data.order import Order, epoch_generator
 from gapfc.data.reader import Chunk, Reader
 from gapfc.data.sizes import Size
 from gapfc.data.views import Views
@@ -28,7 +28,7 @@ class TrainingBatches:
     def __init__(
         self,
         images: Reader,
-        order: FixedOrder | SizedOrder,
+        order: Order,
         augmentation: Augmentation,
         normalize: Normalize,
         train_sizes: Sequence[Size],

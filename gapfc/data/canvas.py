@@ -33,6 +33,7 @@ class OnCanvas:
         self._images = images
         self._canvas = canvas
         self.sizes: list[Size] | None = None
+        self.labels = images.labels
 
     def __len__(self) -> int:
         return len(self._images)

@@ -30,7 +30,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 SHARED_KEYS = {
     "name", "_target_", "image_size", "canvas", "resize", "max_size", "size_multiple",
     "train_sizes", "eval_sizes", "classes", "shots", "train_limit", "test_limit", "val_fraction",
-    "test_fraction", "split_seed", "mean", "std", "residency", "workers"
+    "test_fraction", "split_seed", "mean", "std", "residency", "workers", "sampler"
 }  # fmt: skip
 
 

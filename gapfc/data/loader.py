@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -18,7 +18,7 @@ from gapfc.data.batches import EvaluationBatches, TrainingBatches
 from gapfc.data.canvas import OnCanvas
 from gapfc.data.dataset import Dataset
 from gapfc.data.normalize import Normalize
-from gapfc.data.order import FixedOrder, SizedOrder
+from gapfc.data.order import Order, choose_order
 from gapfc.data.raw_dataset import Split
 from gapfc.data.reader import Reader
 from gapfc.data.resident import make_resident
@@ -103,12 +103,15 @@ class Loader:
         )
 
     def training(self) -> TrainingBatches:
-        """The training images, shuffled and augmented. Raises UserError for a bad `augment`."""
+        """The training images, shuffled and augmented.
+
+        Raises UserError for a bad `augment`, or a sampler that needs images of one size.
+        """
         settings = self.settings
         images = self.reader("train")
         return TrainingBatches(
             images,
-            self.order(len(images), images.sizes),
+            self.order(images.labels, images.sizes),
             self.augmentation,
             self.normalize,
             settings.train_sizes,
@@ -117,11 +120,9 @@ class Loader:
             self.views(len(images)),
         )
 
-    def order(self, images: int, sizes: list[Size] | None = None) -> FixedOrder | SizedOrder:
-        """The batches of each epoch of so many images. sizes: of each, None if all are of one."""
-        if sizes is None:
-            return FixedOrder(images, self.settings.batch_size)
-        return SizedOrder(sizes, self.settings.batch_size)
+    def order(self, labels: Tensor, sizes: Sequence[Size] | None = None) -> Order:
+        """The batches of each epoch of images with such labels (int64 [N]); see choose_order."""
+        return choose_order(labels, sizes, self.settings.batch_size, self.settings.sampler)
 
     @property
     def augmentation(self) -> Augmentation:

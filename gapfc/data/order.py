@@ -9,6 +9,10 @@ import torch
 from torch import Generator, Tensor
 
 from gapfc.data.sizes import Size
+from gapfc.errors import UserError
+
+BALANCED = "balanced"
+SAMPLERS = ("shuffle", BALANCED)
 
 
 def epoch_generator(seed: int, epoch: int) -> Generator:
@@ -34,6 +38,35 @@ class FixedOrder:
         return list(order[: self.steps * self.batch_size].split(self.batch_size))
 
 
+class BalancedOrder:
+    """Each class equally often, in as many batches of `batch_size` as FixedOrder has.
+
+    In an epoch the classes' numbers differ by 1 at most, and within a class those of its images:
+    images of rare classes recur, and of frequent ones some are left out, others each epoch.
+    Classes without images are left out.
+    """
+
+    def __init__(self, labels: Tensor, batch_size: int) -> None:
+        """labels: of the images, int64 [N]."""
+        labels = labels.cpu()
+        self.batch_size = min(batch_size, len(labels))
+        self.steps = len(labels) // self.batch_size
+        self._classes = [(labels == k).nonzero()[:, 0] for k in labels.unique()]
+
+    def batches(self, generator: Generator) -> list[Tensor]:
+        """Image numbers of each batch: `steps` tensors int64 [batch_size]."""
+        total, classes = self.steps * self.batch_size, len(self._classes)
+        each, more = divmod(total, classes)
+        once_more = set(torch.randperm(classes, generator=generator)[:more].tolist())
+        chosen: list[Tensor] = []
+        for number, images in enumerate(self._classes):
+            whole, rest = divmod(each + (number in once_more), len(images))
+            some = torch.randperm(len(images), generator=generator)[:rest]
+            chosen += [images.repeat(whole), images[some]]
+        order = torch.cat(chosen)[torch.randperm(total, generator=generator)]
+        return list(order.split(self.batch_size))
+
+
 class SizedOrder:
     """Batches of images of one size each; partial batches are kept, or rare sizes would vanish."""
 
@@ -49,6 +82,31 @@ class SizedOrder:
             shuffled = group[torch.randperm(len(group), generator=generator)]
             batches.extend(shuffled.split(self.batch_size))
         return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
+
+
+Order = FixedOrder | BalancedOrder | SizedOrder
+
+
+def choose_order(
+    labels: Tensor, sizes: Sequence[Size] | None, batch_size: int, sampler: str
+) -> Order:
+    """The order that `dataset.sampler` asks for.
+
+    labels: of the images, int64 [N]; sizes: of each, None if all are of one.
+    Raises UserError for balanced with images of many sizes: batches of one size each cannot hold
+    all classes equally often.
+    """
+    if sampler == BALANCED and sizes is not None:
+        raise UserError(
+            "dataset.sampler=balanced needs images of one size: set dataset.image_size=n|[h, w], "
+            "or take trainer.class_weights=balanced, which works with dataset.image_size=native "
+            "too."
+        )
+    if sampler == BALANCED:
+        return BalancedOrder(labels, batch_size)
+    if sizes is not None:
+        return SizedOrder(sizes, batch_size)
+    return FixedOrder(len(labels), batch_size)
 
 
 def group_by_size(sizes: Sequence[Size]) -> list[Tensor]:

@@ -29,6 +29,7 @@ class Reader(Protocol):
     """One split, resident on the device or streamed to it."""
 
     sizes: list[Size] | None  # of each image; None if all are of one size
+    labels: Tensor  # int64 [N]
 
     def __len__(self) -> int:
         """Number of images."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig
 
+from gapfc.data.order import SAMPLERS
 from gapfc.data.sizes import Size, parse_size, parse_sizes
 from gapfc.errors import UserError
 from gapfc.formatting import times
@@ -37,6 +38,7 @@ class LoaderSettings:
     eval_sizes: tuple[Size, ...]
     residency: str
     workers: int | Literal["auto"]
+    sampler: str
     batch_size: int
     eval_batch_size: int
     channels_last: bool
@@ -69,6 +71,7 @@ class LoaderSettings:
                 ("auto", "device", "stream"),
             ),
             workers=workers,
+            sampler=one_of("dataset.sampler", dataset.get("sampler", "shuffle"), SAMPLERS),
             batch_size=whole("trainer.batch_size", trainer.batch_size, 1),
             eval_batch_size=whole("trainer.eval_batch_size", trainer.eval_batch_size, 1),
             channels_last=flag("trainer.channels_last", trainer.channels_last),

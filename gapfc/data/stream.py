@@ -88,6 +88,7 @@ class Stream:
         self._split = split
         self._size = size if isinstance(size, tuple) else size[0]
         self.sizes = size if isinstance(size, list) else None
+        self.labels = split.labels
         self._device = device
         self._order = _Order()
         self._loader: DataLoader[Read] = DataLoader(

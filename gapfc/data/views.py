@@ -52,6 +52,7 @@ class InView:
 
     def __init__(self, images: Reader, views: Views, view: int) -> None:
         self._images = images
+        self.labels = images.labels
         self._augmentation = views.augmentation
         self._random = views.random(view)
         self.sizes: list[Size] | None = None  # none changes it

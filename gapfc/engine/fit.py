@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from gapfc.engine.batch_norm import recalibrate
+from gapfc.engine.class_weights import cross_entropy
 from gapfc.engine.losses import Losses, StepOutput
 from gapfc.engine.modes import has_modes, set_mode
 from gapfc.engine.optimizer import set_learning_rate
@@ -62,6 +62,7 @@ def fit(
     check: Callable[[], None] = lambda: None,
     network: nn.Module | None = None,
     clock: Callable[[], float] = perf_counter,
+    class_weights: Tensor | None = None,
 ) -> None:
     """Train until `settings.epochs` are done, or early stopping says so.
 
@@ -71,7 +72,7 @@ def fit(
         training: what is trained, changed in place.
         batches: the training data.
         measure: model -> the columns of an epoch's row that training does not know; among them
-            `val_accuracy` and `val_loss`, which choose the best epoch.
+            `val_loss` and the one that `settings.chosen_by` names, which choose the best epoch.
         settings: how to train.
         listener: is told of sampled steps and of epochs.
         save: is called at the end of each epoch, with whether it is the best so far, and whether
@@ -79,6 +80,7 @@ def fit(
         check: called after each step, and may raise to stop there; the state is then whole.
         network: the inputs of `batches` to logits, where they are not images for the whole model.
         clock: seconds, which may stand still where `check` waits.
+        class_weights: of each class in the loss, [K] on the images' device; None: all alike.
 
     Raises:
         Diverged: if a loss is not finite.
@@ -91,16 +93,17 @@ def fit(
         # A run resumed at its validation goes on in evaluation mode: there and back would round.
         if progress.batch < batches.steps:
             set_mode(training.optimizer, stepping=True)
-        _train_epoch(training, forward, batches, settings, listener, check, clock)
+        _train_epoch(training, forward, batches, settings, listener, check, clock, class_weights)
         _to_evaluated_weights(training, network, batches, settings, check, clock)
         columns = measure(training.evaluated)
         progress.epoch += 1
-        improved = _improves(columns, progress)
+        score = columns[settings.chosen_by]
+        improved = _improves(score, columns["val_loss"], progress)
         if improved:
             progress.best_epoch = progress.epoch
-            progress.best_accuracy = columns["val_accuracy"]
+            progress.best_accuracy = score
             progress.best_loss = columns["val_loss"]
-        training.schedule.observe(columns["val_accuracy"])
+        training.schedule.observe(score)
         row = _row(training, columns)
         progress.history.append(row)
         progress.batch, progress.sums = 0, {}
@@ -116,6 +119,7 @@ def _train_epoch(
     listener: Listener,
     check: Callable[[], None],
     clock: Callable[[], float],
+    class_weights: Tensor | None,
 ) -> None:
     progress, optimizer, scaler = training.progress, training.optimizer, training.scaler
     sample_every = max(CLOSEST, batches.steps // settings.accumulate // SAMPLES_PER_EPOCH)
@@ -133,7 +137,7 @@ def _train_epoch(
         for index, (images, labels) in enumerate(group):
             key = (settings.seed, progress.epoch, progress.batch + index)
             _seed(draws[progress.batch + index])
-            loss, output = _forward(forward, images, labels, settings, key)
+            loss, output = _forward(forward, images, labels, settings, key, class_weights)
             if len(group) > 1:
                 loss = loss / len(group)
             scaler.scale(loss).backward()
@@ -197,6 +201,7 @@ def _forward(
     labels: Tensor,
     settings: Settings,
     key: tuple[int, int, int],
+    class_weights: Tensor | None,
 ) -> tuple[Tensor, StepOutput]:
     """The mean loss of a batch, and what it gave (of a mixture, the larger part is the label)."""
     partners, weight = labels, 1.0
@@ -206,9 +211,9 @@ def _forward(
         logits = forward(images)
     logits = logits.float()
     smoothing = settings.label_smoothing
-    loss = F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    loss = cross_entropy(logits, labels, smoothing, class_weights)
     if weight < 1:
-        other = F.cross_entropy(logits, partners, label_smoothing=smoothing)
+        other = cross_entropy(logits, partners, smoothing, class_weights)
         loss = weight * loss + (1 - weight) * other
     larger = labels if weight >= 0.5 else partners
     return loss, StepOutput(loss.detach(), logits.argmax(1), larger)
@@ -240,15 +245,15 @@ def _row(training: Training, columns: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _improves(columns: dict[str, Any], progress: Progress) -> bool:
-    """Whether the validation accuracy is the best so far; of equal ones, the lower loss decides.
+def _improves(score: float, loss: float, progress: Progress) -> bool:
+    """Whether the validation `score` is the best so far; of equal ones, the lower loss decides.
 
     A small validation set has many ties.
     """
     if progress.best_accuracy is None or progress.best_loss is None:
         return True
     best = (progress.best_accuracy, -progress.best_loss)
-    return bool((columns["val_accuracy"], -columns["val_loss"]) > best)
+    return bool((score, -loss) > best)
 
 
 def _to_evaluated_weights(

@@ -28,7 +28,8 @@ class Progress:
         step: optimiser steps.
         seconds: spent in training steps, without start-up and evaluation.
         images: trained on, repeats counted.
-        best_epoch, best_accuracy, best_loss: of the best validation so far; 0 and None before.
+        best_epoch, best_accuracy, best_loss: of the best validation so far; 0 and None before. The
+            accuracy is the balanced one where that chooses.
         history: one row of measurements per epoch.
         sums: of the current epoch, name -> (sum, count).
     """

@@ -12,9 +12,11 @@ from hydra.types import RunMode
 from gapfc.experiment.advice import advice
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.results import parameter_counts
+from gapfc.experiment.uneven import say_what_is_balanced
 from gapfc.formatting import from_here, plural, times
 from gapfc.records.identity import GROUPED_BY
 from gapfc.records.next_commands import next_commands
+from gapfc.records.uneven import has_uneven_classes
 from gapfc.settings.compose import config_dirs
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ def beginning(experiment: Experiment, folder: Path) -> None:
         experiment.precision.name,
         experiment.precision.reason,
     )
+    say_what_is_balanced(experiment)
     for line in advice(experiment):
         log.info("%s", line)
     log.info("  run       %s", from_here(folder))
@@ -88,7 +91,11 @@ def ending(results: Mapping[str, Any], folder: Path) -> None:
         )
         return
     log.info("")
-    log.info("  %-12s %9s %9s %9s %9s", "", "accuracy", "NLL", "ECE", "Brier")
+    # Only where it says something else than accuracy.
+    uneven = any(has_uneven_classes(results[split]) for split in ("train", "val", "test"))
+    keys = {"accuracy": "accuracy"} | ({"balanced_accuracy": "balanced"} if uneven else {})
+    keys |= {"nll": "NLL", "ece": "ECE", "brier": "Brier"}
+    log.info("  %-12s%s", "", "".join(f" {title:>9}" for title in keys.values()))
     for split, name in (("train", "train"), ("val", "validation"), ("test", "test")):
         rows = {name: results[split]}
         for size, at_size in (results.get(f"{split}_at_size") or {}).items():
@@ -96,12 +103,7 @@ def ending(results: Mapping[str, Any], folder: Path) -> None:
         for row, scores in rows.items():
             if not scores:
                 continue
-            log.info(
-                "  %-12s %9s %9s %9s %9s",
-                row,
-                f"{scores['accuracy']:.2%}",
-                *(_number(scores[key]) for key in ("nll", "ece", "brier")),
-            )
+            log.info("  %-12s%s", row, "".join(f" {_told(scores, key):>9}" for key in keys))
     log.info("")
     log.info(
         "  best epoch %s of %d, %s of training at %.0f images/s",
@@ -132,5 +134,8 @@ def _config_dir() -> str:
     return f" --config-dir {shlex.quote(from_here(given[0]))}" if given else ""
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+def _told(scores: Mapping[str, Any], key: str) -> str:
+    value = scores[key]
+    if value is None:
+        return "-"
+    return f"{value:.2%}" if key.endswith("accuracy") else f"{value:.4f}"

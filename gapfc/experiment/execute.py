@@ -69,7 +69,7 @@ def _carry_out(
     tensorboard = TensorBoardLog(directory.path, step + 1 if step else None)
     settings = experiment.settings
     bar = None if settings.progress == "auto" else settings.progress
-    journal = Journal(directory, tensorboard, settings.epochs, bar)
+    journal = Journal(directory, tensorboard, settings.epochs, bar, settings.chosen_by)
     status: Status = "failed"
     message, code = None, 1
     found: dict[str, Any] = {}

@@ -18,6 +18,7 @@ from gapfc.data.loader import Loader
 from gapfc.data.settings import LoaderSettings
 from gapfc.data.sizes import Size
 from gapfc.engine import checkpoint
+from gapfc.engine.class_weights import class_weights
 from gapfc.engine.device import choose_device, choose_precision, set_determinism
 from gapfc.engine.evaluate import evaluate
 from gapfc.engine.fit import Listener, fit
@@ -79,6 +80,10 @@ class Experiment:
         if self.dataset.num_classes < 2:
             raise UserError("A classifier needs two classes or more; these data have one.")
         check_images(self.probes, self.dataset)
+        weights = class_weights(
+            self.settings.class_weights, self.dataset.train.labels, self.dataset.classes
+        )
+        self.class_weights = None if weights is None else weights.to(self.device)
         self.interruption = Interruption()
         self.cores = usable_cores()
         computes_here = self.device.type == "cpu"
@@ -225,6 +230,7 @@ class Experiment:
                 self.check,
                 clock=self.turns.clock,
                 network=None if self.frozen is None else Upper(self.model),
+                class_weights=self.class_weights,
             )
         except Interrupted:
             keeper.keep(self.last_state, at_once=True)
@@ -335,6 +341,7 @@ class Experiment:
             "val_loss": measures["nll"],
             "val_accuracy": measures["accuracy"],
             "val_top5": measures["top5"],
+            "val_balanced_accuracy": measures["balanced_accuracy"],
             **{f"drift_{name}": drift.total() for name, drift in self.drifts.items()},
         }
 

@@ -22,8 +22,9 @@ WIDE = 110  # columns from which on the bar leaves room for batches and speed
 # Above the lines of the epochs: each, and its heading, fits 80 columns.
 HEADING = (
     "              training           validation    * best so far",
-    "  epoch     loss  accuracy      loss  accuracy       images/s    time left",
+    "  epoch     loss  accuracy      loss  {score:>8}       images/s    time left",
 )
+SCORES = {"val_accuracy": "accuracy", "val_balanced_accuracy": "balanced"}
 
 
 class Journal:
@@ -36,6 +37,7 @@ class Journal:
         tensorboard: its events.
         epochs: that the run will have.
         bar: whether to show a progress bar; None: only if standard error is a terminal.
+        score: the column, one of SCORES, that chooses the best epoch and is shown of validation.
     """
 
     def __init__(
@@ -44,10 +46,12 @@ class Journal:
         tensorboard: TensorBoardLog,
         epochs: int,
         bar: bool | None = None,
+        score: str = "val_accuracy",
     ) -> None:
         self._directory = directory
         self._tensorboard = tensorboard
         self._epochs = epochs
+        self._score = score
         self.shows_bar = sys.stderr.isatty() if bar is None else bar
         self._bar: tqdm[Any] | None = None
         self._left = TimeLeft(epochs)
@@ -118,7 +122,7 @@ class Journal:
             row["train_loss"],
             _percent(row["train_accuracy"]),
             row["val_loss"],
-            _percent(row["val_accuracy"]),
+            _percent(row[self._score]),
             "*" if improved else " ",
             row["images_per_second"],
             NOTHING if left is None else duration(left),
@@ -145,7 +149,7 @@ class Journal:
         if not self._headed:
             self._headed = True
             for line in HEADING:
-                log.info(line)
+                log.info(line.format(score=SCORES[self._score]))
 
 
 def _columns() -> int:

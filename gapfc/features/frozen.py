@@ -15,7 +15,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gapfc.data.loader import CUDA_SHARE, Loader
-from gapfc.data.order import FixedOrder
 from gapfc.engine.device import Precision
 from gapfc.features.identity import arithmetic, network_identity, of_maps
 from gapfc.features.maps import EvaluationMaps, Maps, TrainingMaps, kept_rows
@@ -60,16 +59,16 @@ class Frozen:
         """The training batches, of maps. Raises CannotKeep, and UserError for corrupt files."""
         loader, count = self.loader, self._views
         shown = [self._maps("train", view) for view in ([None] if count is None else range(count))]
-        images = len(shown[0].labels)
-        order = loader.order(images)
-        assert isinstance(order, FixedOrder)  # there is one size
+        labels = shown[0].labels
 
         def preview(number: int) -> Tensor:
             some = _index(shown[0].places[:number], loader.dataset.train.places)
             return loader.taking("train", some).training().preview(number)
 
-        views = None if count is None else loader.views(images)
-        return TrainingMaps(shown, order, views, loader.settings.seed, loader.device, preview)
+        views = None if count is None else loader.views(len(labels))
+        return TrainingMaps(
+            shown, loader.order(labels), views, loader.settings.seed, loader.device, preview
+        )
 
     def evaluation(self, split: str) -> EvaluationMaps:
         """A split as it is, in batches of maps. Raises as `training`."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gapfc.data.batches import Batch
-from gapfc.data.order import FixedOrder, epoch_generator
+from gapfc.data.order import Order, epoch_generator
 from gapfc.data.views import Views
 from gapfc.features.store import Entry
 
@@ -58,7 +58,7 @@ class TrainingMaps:
     def __init__(
         self,
         maps: Sequence[Maps],
-        order: FixedOrder,
+        order: Order,
         views: Views | None,
         seed: int,
         device: torch.device,

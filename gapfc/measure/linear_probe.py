@@ -21,7 +21,8 @@ class Probe:
     Attributes:
         weight, bias: of the linear layer, float32 [K, D] and [K] (None: without).
         penalty: the chosen weight of the L2 penalty, of PENALTIES.
-        loss: mean cross entropy on the training features, without the penalty.
+        loss: mean cross entropy on the training features, weighted as they are, without the
+            penalty.
         train_accuracy, val_accuracy: in [0, 1].
         iterations: of L-BFGS, over all penalties.
     """
@@ -41,19 +42,23 @@ def solve(
     num_classes: int,
     bias: bool = True,
     check: Callable[[], None] = lambda: None,
+    weights: Tensor | None = None,
 ) -> Probe:
     """Fit a linear classifier to features, and choose its regularisation on validation features.
 
     Minimises mean cross entropy + penalty/2 · ‖W‖² (not of the bias) by L-BFGS (Nocedal & Wright
-    2006, alg. 7.5), for each of PENALTIES. The accuracy on `val` chooses; between equal ones, the
-    lower loss. The problem is turned into the features' principal components, each scaled by the
-    curvature there, which leaves the solution where it is and needs a tenth of the steps.
+    2006, alg. 7.5), for each of PENALTIES. The accuracy on `val` chooses, or the balanced one where
+    classes have weights; between equal ones, the lower loss. The problem is turned into the
+    features' principal components, each scaled by the curvature there, which leaves the solution
+    where it is and needs a tenth of the steps.
 
     Args:
         train, val: features [N, D] and labels [N].
         num_classes: K.
         bias: whether the layer has one.
         check: called between penalties, and may raise.
+        weights: of each class in the cross entropy, [K], whose mean is then a weighted one; None:
+            equal ones.
     """
     x, labels = train
     mean = x.mean(0, dtype=torch.float64).float() if bias else torch.zeros_like(x[0])
@@ -69,27 +74,28 @@ def solve(
     iterations = 0
     for penalty in PENALTIES:
         weight, offset, steps = _minimise(
-            inputs, labels, weight, offset, (curvature + penalty).rsqrt(), penalty, bias
+            inputs, labels, weight, offset, (curvature + penalty).rsqrt(), penalty, bias, weights
         )
         iterations += steps
         logits = F.linear(held, weight, offset)
-        score = (_accuracy(logits, val[1]), -float(F.cross_entropy(logits, val[1])))
+        judged = _accuracy if weights is None else _balanced_accuracy
+        score = (judged(logits, val[1]), -float(F.cross_entropy(logits, val[1], weights)))
         if best is None or score > best[0]:
             best = score, weight, offset, penalty
         elif score[0] < best[0][0] and score[1] < best[0][1]:
             break  # weaker ones only fit the training images better
         check()
     assert best is not None
-    score, weight, offset, penalty = best
+    _, weight, offset, penalty = best
     logits = F.linear(inputs, weight, offset)
     full = coordinates.back(weight) / scale
     return Probe(
         weight=full,
         bias=offset - full @ mean if bias else None,
         penalty=penalty,
-        loss=float(F.cross_entropy(logits, labels)),
+        loss=float(F.cross_entropy(logits, labels, weights)),
         train_accuracy=_accuracy(logits, labels),
-        val_accuracy=score[0],
+        val_accuracy=_accuracy(F.linear(held, weight, offset), val[1]),
         iterations=iterations,
     )
 
@@ -139,6 +145,7 @@ def _minimise(
     preconditioner: Tensor,
     penalty: float,
     bias: bool,
+    weights: Tensor | None,
 ) -> tuple[Tensor, Tensor, int]:
     scaled = (weight / preconditioner).requires_grad_()
     offset = offset.clone().requires_grad_(bias)
@@ -154,7 +161,7 @@ def _minimise(
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = F.cross_entropy(F.linear(preconditioned, scaled, offset), labels)
+        loss = F.cross_entropy(F.linear(preconditioned, scaled, offset), labels, weights)
         loss = loss + penalty / 2 * (scaled * preconditioner).square().sum()
         loss.backward()
         return loss
@@ -167,3 +174,9 @@ def _minimise(
 
 def _accuracy(logits: Tensor, labels: Tensor) -> float:
     return float((logits.argmax(1) == labels).double().mean())
+
+
+def _balanced_accuracy(logits: Tensor, labels: Tensor) -> float:
+    """The mean over the classes that are there."""
+    right = (logits.argmax(1) == labels).double()
+    return float(torch.stack([right[labels == k].mean() for k in labels.unique()]).mean())

@@ -26,7 +26,8 @@ class Measures(TypedDict):
     """What a split is measured by: fractions in [0, 1], `nll` in nats per sample.
 
     `recall` and `precision` have one value per class, None where it is undefined: no sample of the
-    class, and no sample taken for it. `confusion` and `each` are not for results.json.
+    class, and no sample taken for it; `class_sizes` has the number of samples of each class.
+    `confusion` and `each` are not for results.json.
     """
 
     accuracy: float
@@ -38,6 +39,7 @@ class Measures(TypedDict):
     macro_f1: float
     recall: list[float | None]
     precision: list[float | None]
+    class_sizes: list[int]
     confusion: Tensor
     each: Each
 
@@ -99,8 +101,9 @@ class Meter:
         one with a logit that is not a number is in no column of `confusion`.
         ECE: Guo et al. 2017, 15 right-closed bins. Brier: the sum of squares over classes
         (Brier 1950), in [0, 2]. Balanced accuracy: the mean recall of the classes that have
-        samples. Macro F1: the mean over all K classes of 2·hits / (samples + predictions), 0 for a
-        class with neither (scikit-learn's zero_division=0).
+        samples (Brodersen et al. 2010, "The balanced accuracy and its posterior distribution").
+        Macro F1: the mean over all K classes of 2·hits / (samples + predictions), 0 for a class
+        with neither (scikit-learn's zero_division=0).
         """
         if self._sums is None or self._bins is None or not sum(map(len, self._labels)):
             raise ValueError("no sample was measured")
@@ -122,6 +125,7 @@ class Meter:
             macro_f1=float((2 * hits / (samples + predictions).clamp(min=1)).mean()),
             recall=_defined(recall),
             precision=_defined(precision),
+            class_sizes=[int(count) for count in samples],
             confusion=confusion,
             each=Each(label, seen, own_p, largest_p),
         )

@@ -49,6 +49,11 @@ ADDED = {
     "dataset.canvas": None,
     "augment.views": None,
     "trainer.final_weights": "best",
+    "dataset.sampler": "shuffle",
+    "trainer.class_weights": None,
+    "augment.policy": "none",
+    "augment.policy_operations": 2,
+    "augment.policy_magnitude": 9,
 }
 
 _OTHERS = frozenset({SEED, *PLACE, *REPORTED, *MACHINE})

@@ -10,8 +10,8 @@ from gapfc.records.atomic import atomic_write_text
 METRICS = "metrics.csv"
 COLUMNS = (
     "epoch", "step", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_top5",
-    "gradient_backbone", "gradient_head", "drift_backbone", "drift_head", "images_per_second",
-    "seconds",
+    "val_balanced_accuracy", "gradient_backbone", "gradient_head", "drift_backbone", "drift_head",
+    "images_per_second", "seconds",
 )  # fmt: skip
 
 LARGEST_FILE = 64 * 2**20  # bytes; an epoch takes about 200

@@ -114,6 +114,9 @@ _TRAINER: dict[str, Kind] = {
     "accumulate": BATCH,
     "clip_norm": number(above=0) | NULL,
     "label_smoothing": SHARE,
+    "class_weights": words("balanced")
+    | several(number(above=0), "a list of a number above 0 for each class", 2, 10**5)
+    | NULL,
     "ema": PART | NULL,
     "early_stopping": whole(1, 10**6) | NULL,
     "final_weights": words("best", "last", "auto"),
@@ -130,6 +133,9 @@ _AUGMENT: dict[str, Kind] = {
     "translate": SHARE,
     "crop_padding": whole(0, 10000),
     "flip": FLAG,
+    "policy": words("none", "randaugment", "trivialaugment"),
+    "policy_operations": whole(1, 10),
+    "policy_magnitude": whole(0, 30),
     "brightness": SHARE,
     "contrast": SHARE,
     "cutout": whole(0, 10000),
@@ -164,6 +170,7 @@ _SHARED: dict[str, dict[str, Kind]] = {
         | several(number(above=0, most=1), "three of them", 3, 3)
         | NULL,
         "residency": words("auto", "device", "stream"),
+        "sampler": words("shuffle", "balanced"),
         "workers": WORKERS | AUTO,
         "resize": words("squash", "crop"),
         "max_size": PIXELS | NULL,
@@ -318,11 +325,12 @@ KINDS: dict[str, Kind] = {
 ARGUMENTS: dict[str, Kind] = {
     f"{node}.{key}": kind for node, kinds in _ARGUMENTS.items() for key, kind in kinds.items()
 }
+# Which runs of before don't have; nor augment's policy and views.
+_NEWER = ("probes", "class_weights", "final_weights", "cache_gib")
 # What gapfc cannot do without; `gapfc transfer` takes backbone and head from the source.
 _NEEDED = (
-    # but for what runs of before don't have
-    *(f"trainer.{key}" for key in _TRAINER if key not in ("probes", "final_weights")),
-    *(f"augment.{key}" for key in _AUGMENT),
+    *(f"trainer.{key}" for key in _TRAINER if key not in _NEWER),
+    *(f"augment.{key}" for key in _AUGMENT if key != "views" and not key.startswith("policy")),
     *(f"{node}.{key}" for node in ("dataset", "backbone", "head") for key in ("name", "_target_")),
     *(f"dataset.{key}" for key in ("image_size", "val_fraction", "split_seed")),
     *("optimizer._target_", "schedule._target_"),

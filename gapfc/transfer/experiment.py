@@ -8,11 +8,12 @@ from typing import Any, cast
 
 import torch
 from omegaconf import DictConfig
-from torch import nn
+from torch import Tensor, nn
 
 from gapfc.data.batches import EvaluationBatches
 from gapfc.data.dataset import Dataset
 from gapfc.engine import checkpoint
+from gapfc.engine.class_weights import BALANCED, class_weights
 from gapfc.engine.evaluate import evaluate
 from gapfc.engine.fit import Listener
 from gapfc.engine.keeper import Keeper
@@ -221,7 +222,8 @@ class Transfer(Experiment):
         )
         computed = self.turns.clock()
         classes, check = self.dataset.num_classes, self.check
-        probe = solve(train, val, classes, layer.bias is not None, check)
+        weights = self._probe_weights()
+        probe = solve(train, val, classes, layer.bias is not None, check, weights)
         with torch.no_grad():
             layer.weight.copy_(probe.weight.reshape(layer.weight.shape))
             if layer.bias is not None and probe.bias is not None:
@@ -247,6 +249,16 @@ class Transfer(Experiment):
         if self.protocol.trains:
             self.take_start()
 
+    def _probe_weights(self) -> Tensor | None:
+        """Of the classes: a probe has no epochs in which a sampler could even them out."""
+        if self.loader.settings.sampler != BALANCED:
+            return self.class_weights
+        labels, classes = self.dataset.train.labels, self.dataset.classes
+        even = class_weights(BALANCED, labels, classes)
+        assert even is not None
+        even = even.to(self.device)
+        return even if self.class_weights is None else even * self.class_weights
+
     def _record_probe(self, directory: RunDirectory, listener: Listener) -> None:
         """One row, as for an epoch, whose steps are those of L-BFGS."""
         assert self._probe is not None
@@ -254,7 +266,8 @@ class Transfer(Experiment):
         columns = self.measure_epoch(self.model)
         progress.epoch = progress.best_epoch = 1
         progress.step = self._probe["iterations"]
-        progress.best_accuracy, progress.best_loss = columns["val_accuracy"], columns["val_loss"]
+        progress.best_accuracy = columns[self.settings.chosen_by]
+        progress.best_loss = columns["val_loss"]
         row = {
             "epoch": 1,
             "step": progress.step,

@@ -162,3 +162,17 @@ def test_a_key_that_no_run_has_is_told_as_the_option_says(tmp_path):
         notes(tmp_path, "optimizer.rate")
     with pytest.raises(UserError, match="--choose seed: runs are paired by seed"):
         notes(tmp_path, "seed")
+
+
+def test_where_balanced_accuracy_is_compared_it_chooses_too(tmp_path):
+    for lr, (plain, balanced) in {0.1: (0.9, 0.6), 0.3: (0.8, 0.7)}.items():
+        values = {"val.accuracy": plain, "val.balanced_accuracy": balanced,
+                  "test.balanced_accuracy": balanced}  # fmt: skip
+        write_run(tmp_path / "o", "gap", 0, config={LR: lr}, results=values)
+    for metric, rate, by in (
+        ("test.accuracy", "0.1", "val.accuracy"),
+        ("test.nll", "0.1", "val.accuracy"),
+        ("test.balanced_accuracy", "0.3", "val.balanced_accuracy"),
+    ):
+        told = compare(collect([tmp_path / "o"]), Question(metric=metric, choose=(LR,))).notes
+        assert any(f"chosen for each group by mean {by}: gap {rate} of 2" in note for note in told)

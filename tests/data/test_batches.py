@@ -10,7 +10,7 @@ from pixels import denormalize, evaluation, loader, training
 
 from gapfc.data.dataset import load
 from gapfc.data.loader import Loader
-from gapfc.data.order import FixedOrder, SizedOrder, epoch_generator
+from gapfc.data.order import BalancedOrder, FixedOrder, SizedOrder, epoch_generator
 from gapfc.data.settings import LoaderSettings
 from gapfc.errors import UserError
 
@@ -50,6 +50,61 @@ def test_a_sized_order_holds_all_images_in_batches_of_one_size(sizes, batch):
     assert all(len({sizes[i] for i in numbers.tolist()}) == 1 for numbers in batches)
     assert len(batches) == order.steps
     assert max(map(len, batches)) <= batch
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(0, 6), min_size=1, max_size=120), st.integers(1, 40), st.integers(0, 99)
+)
+def test_a_balanced_order_holds_every_class_equally_often(labels, batch, seed):
+    order, plain = BalancedOrder(torch.tensor(labels), batch), FixedOrder(len(labels), batch)
+    batches = order.batches(epoch_generator(seed, 0))
+    assert list(map(len, batches)) == list(map(len, plain.batches(epoch_generator(seed, 0))))
+    assert len(batches) == order.steps
+    drawn = torch.bincount(torch.cat(batches), minlength=len(labels)).tolist()
+    by_class = {k: [n for n, label in zip(drawn, labels, strict=True) if label == k]
+                for k in set(labels)}  # fmt: skip
+    sums = [sum(each) for each in by_class.values()]
+    assert max(sums) - min(sums) <= 1
+    # Without replacement as far as there are images.
+    assert all(max(each) - min(each) <= 1 for each in by_class.values())
+    again = BalancedOrder(torch.tensor(labels), batch).batches(epoch_generator(seed, 0))
+    assert torch.equal(torch.cat(batches), torch.cat(again))
+
+
+def test_a_balanced_order_shows_every_image_of_a_frequent_class_in_time():
+    labels = torch.tensor([0] * 90 + [1] * 10)
+    order = BalancedOrder(labels, 10)
+    seen = [torch.cat(order.batches(epoch_generator(0, epoch))) for epoch in range(8)]
+    assert all(len(each.unique()) == 60 for each in seen)
+    assert len(torch.cat(seen).unique()) == 100
+    firsts = torch.stack([labels[each] for each in seen]).double().mean(0)
+    assert firsts.std() < 0.3  # classes are spread over an epoch, not one after the other
+
+
+@pytest.mark.parametrize("residency", ["device", "stream"])
+def test_a_balanced_epoch_resumes_and_takes_its_labels_along(config, arrays, residency):
+    dataset = arrays()
+    labels = torch.tensor([0] * 40 + [1] * 7 + [2] * 3)
+    dataset = replace(dataset, train=replace(dataset.train, labels=labels))
+    settings = config(*FIXED, "augment=randaugment", "dataset.sampler=balanced",
+                      "dataset.workers=0", f"dataset.residency={residency}")  # fmt: skip
+    batches = training(dataset, settings, "cpu")
+    whole = list(batches.epoch(2))
+    assert torch.bincount(torch.cat([labels for _, labels in whole])).tolist() == [16, 16, 16]
+    assert same(whole[4:], batches.epoch(2, start=4))
+    plain = training(dataset, config(*FIXED, "augment=none", "dataset.sampler=balanced"))
+    for images, found in plain.epoch(0):  # the first pixel is the image's number
+        numbers = denormalize(images, dataset)[:, 0, 0, 0].long()
+        assert torch.equal(labels[numbers], found)
+
+
+def test_photos_of_many_sizes_have_no_balanced_order(config, tree):
+    settings = config("dataset=folder", f"dataset.train_dir={tree}/train", "dataset.workers=0",
+                      "dataset.image_size=native", "dataset.sampler=balanced")  # fmt: skip
+    dataset = load(settings.dataset, settings.data_root)
+    with pytest.raises(UserError, match=r"dataset\.sampler=balanced needs images of one size"):
+        training(dataset, settings)
 
 
 def test_seed_and_epoch_both_change_the_order():

@@ -38,6 +38,8 @@ TRAINER = plain(OmegaConf.load(Path(CONFIGS) / "train.yaml").trainer)
         ({"deterministic": None}, "trainer.deterministic takes true or false; got null"),
         ({"targets": [0.5, 1.5]}, r"trainer.targets takes accuracies .*; got \[0.5, 1.5\]"),
         ({"targets": 0.5}, "trainer.targets"),
+        ({"class_weights": "even"}, "trainer.class_weights takes balanced, a list of"),
+        ({"class_weights": [1, 0]}, "trainer.class_weights takes balanced, a list of"),
         ({"progress": 1}, "trainer.progress takes auto, true or false; got 1"),
     ],
 )
@@ -48,7 +50,7 @@ def test_wrong_settings_are_named(options, message):
 
 def test_every_key_of_the_trainer_is_a_setting_or_is_read_elsewhere():
     own = {f.name for f in fields(Settings)}
-    assert own - set(TRAINER) == {"seed", "mixing"}
+    assert own - set(TRAINER) == {"seed", "mixing", "chosen_by"}
     assert set(TRAINER) - own == {
         "batch_size",
         "eval_batch_size",
@@ -66,3 +68,23 @@ def test_settings_are_read_from_the_config():
     assert (settings.seed, settings.epochs, settings.ema) == (3, 7, 0.9)
     assert settings.targets == [0.5]
     assert settings.mixing == Mixing(mixup=0.2)
+    assert settings.chosen_by == "val_accuracy"
+
+
+@pytest.mark.parametrize(
+    ("sampler", "weights", "column"),
+    [
+        ("shuffle", None, "val_accuracy"),
+        ("balanced", None, "val_balanced_accuracy"),
+        ("shuffle", "balanced", "val_balanced_accuracy"),
+        ("shuffle", [1, 5], "val_balanced_accuracy"),
+    ],
+)
+def test_training_that_evens_out_classes_is_judged_by_balanced_accuracy(sampler, weights, column):
+    config = {
+        "seed": 0,
+        "dataset": {"sampler": sampler},
+        "trainer": TRAINER | {"class_weights": weights},
+        "augment": {"mixup": 0.0, "cutmix": 0.0},
+    }
+    assert Settings.of(config, FP32).chosen_by == column

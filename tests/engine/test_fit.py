@@ -250,7 +250,8 @@ def test_interrupted_and_resumed_equals_uninterrupted(stop_after, options):
             assert torch.equal(a, b)
 
 
-def test_accumulated_gradients_equal_those_of_the_large_batch():
+@pytest.mark.parametrize("given", [None, torch.tensor([0.2, 2.0, 5.0])])
+def test_accumulated_gradients_equal_those_of_the_large_batch(given):
     class Twice(Batches):
         def epoch(self, epoch, start=0):
             for images, labels in Batches().epoch(epoch):
@@ -269,8 +270,9 @@ def test_accumulated_gradients_equal_those_of_the_large_batch():
         return state
 
     large, small = without_noise(), without_noise()
-    fit(large, Batches(), accuracy(Batches()), Settings(1, FP32), Silence())
-    fit(small, Twice(), accuracy(Batches()), Settings(1, FP32, accumulate=2), Silence())
+    for state, batches, accumulate in ((large, Batches(), 1), (small, Twice(), 2)):
+        settings = Settings(1, FP32, accumulate=accumulate)
+        fit(state, batches, accuracy(batches), settings, Silence(), class_weights=given)
     assert small.progress.step == large.progress.step == 6
     torch.testing.assert_close(weights(small), weights(large))
 
@@ -299,6 +301,52 @@ def test_label_smoothing_changes_the_loss_as_its_formula_says():
     own = -log_p.gather(1, labels[:, None]).mean()
     expected = 0.7 * own + 0.3 * -log_p.mean()
     assert listener.rows[0]["train_loss"] == pytest.approx(expected.item(), rel=1e-5)
+
+
+def first_loss(class_weights, **options):
+    """The training loss of the first batch, of mixed images too, and what gave it."""
+    state, listener, batches = training(), Silence(), Batches()
+    state.schedule = Cosine(warmup_epochs=1e15)  # nothing moves but the batch norm
+    batches.steps = options.pop("steps", 1)
+    settings = Settings(1, FP32, **options)
+    fit(state, batches, accuracy(batches), settings, listener, class_weights=class_weights)
+    images, labels = next(batches.epoch(0))
+    return listener.rows[0]["train_loss"], images, labels
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize("mixing", [Mixing(), Mixing(mixup=1.0), Mixing(cutmix=100.0)])
+def test_class_weights_multiply_the_loss_of_each_image_and_each_part_of_a_mixture(
+    smoothing, mixing
+):
+    given = torch.tensor([0.5, 2.0, 3.0])
+    got, images, labels = first_loss(given, label_smoothing=smoothing, mixing=mixing)
+    partners, share = labels, 1.0
+    if mixing:
+        images, partners, share = mixing(images, labels, (0, 0, 0))
+        assert 0.05 < share < 0.95
+    net = training().model.train()
+    seed_batch(0, 0)
+    log_p = net(images).log_softmax(1)
+    expected = 0.0
+    for part, whose in ((share, labels), (1 - share, partners)):
+        own = -log_p.gather(1, whose[:, None])[:, 0]
+        each = (1 - smoothing) * own - smoothing * log_p.mean(1)
+        expected = expected + part * (each * given[whose]).mean()
+    assert got == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_column_that_is_asked_for_chooses_the_best_epoch():
+    curves = {"val_accuracy": iter([0.9, 0.8, 0.7]), "val_balanced_accuracy": iter([0.3, 0.6, 0.5])}
+    state = training(schedule=Plateau(patience=0, gamma=0.5))
+    listener = run(
+        state,
+        Settings(3, FP32, chosen_by="val_balanced_accuracy"),
+        measure=lambda net: {"val_loss": 1.0} | {k: next(curve) for k, curve in curves.items()},
+    )
+    assert [row["improved"] for row in listener.rows] == [True, True, False]
+    assert (state.progress.best_epoch, state.progress.best_accuracy) == (2, 0.6)
+    assert state.schedule.state_dict()["best"] == 0.6
 
 
 def test_early_stopping_keeps_the_best_epoch():

@@ -8,6 +8,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
+from gapfc.engine.class_weights import class_weights
 from gapfc.measure import linear_probe
 from gapfc.measure.linear_probe import PENALTIES, solve
 
@@ -25,15 +26,43 @@ def digits(width):
     ]
 
 
-def sklearn_probabilities(train, test, penalty, bias=True):
+def sklearn_probabilities(train, test, penalty, bias=True, weights=None):
     """The same objective, at the same scale of features."""
     x, y = train
     mean = x.mean(0) if bias else torch.zeros_like(x[0])
     scale = (x - mean).square().sum(1).mean().sqrt()
     model = LogisticRegression(
-        C=1 / (penalty * len(x)), fit_intercept=bias, max_iter=10_000, tol=1e-8
+        C=1 / (penalty * len(x)),
+        fit_intercept=bias,
+        max_iter=10_000,
+        tol=1e-8,
+        class_weight=weights and dict(enumerate(weights)),
     ).fit(((x - mean) / scale).double().numpy(), y.numpy())
     return torch.from_numpy(model.predict_proba(((test - mean) / scale).double().numpy()))
+
+
+def test_weighted_classes_are_those_of_sklearn(monkeypatch):
+    monkeypatch.setattr(linear_probe, "PENALTIES", (1e-3,))
+    train, val, test = digits(48)
+    kept = (train[1] > 2) | (torch.arange(len(train[1])) % 5 == 0)  # three rare classes
+    train = (train[0][kept], train[1][kept])
+    weights = class_weights("balanced", train[1], range(10))
+    found = solve(train, val, 10, weights=weights)
+    expected = sklearn_probabilities(train, test[0], 1e-3, weights=weights.tolist())
+    plain = solve(train, val, 10)
+    assert (probabilities(found, test[0]) - expected).abs().mean() < 0.002
+    assert (probabilities(plain, test[0]) - expected).abs().mean() > 0.006
+    rare = test[1] <= 2
+    assert probabilities(found, test[0])[rare, test[1][rare]].mean() > (
+        probabilities(plain, test[0])[rare, test[1][rare]].mean() + 0.02
+    )
+
+
+def test_validation_judges_weighted_probes_by_the_mean_over_classes():
+    logits = torch.eye(3)[torch.tensor([0, 0, 0, 0, 0, 1])]
+    labels = torch.tensor([0, 0, 0, 0, 1, 1])
+    assert linear_probe._accuracy(logits, labels) == pytest.approx(5 / 6)
+    assert linear_probe._balanced_accuracy(logits, labels) == pytest.approx((1 + 1 / 2) / 2)
 
 
 def probabilities(found, x):

@@ -77,6 +77,22 @@ def test_each_class_agrees_with_scikit_learn(case, absent):
         assert got["balanced_accuracy"] == pytest.approx(balanced, rel=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+@pytest.mark.filterwarnings("ignore:A single label was found")
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 7), st.integers(0, 2**31), st.integers(1, 60))
+def test_balanced_accuracy_is_that_of_scikit_learn(classes, seed, count):
+    """Over any confusion, with classes that are missing from labels, from predictions or both."""
+    draw = np.random.default_rng(seed)
+    shares = draw.dirichlet(np.full(classes, 0.5))
+    labels = torch.from_numpy(draw.choice(classes, count, p=shares))
+    logits = torch.from_numpy(draw.normal(size=(count, classes)))
+    got = measure(logits, labels)
+    expected = metrics.balanced_accuracy_score(labels.numpy(), logits.argmax(1).numpy())
+    assert got["balanced_accuracy"] == pytest.approx(expected, rel=1e-12)
+    assert got["class_sizes"] == torch.bincount(labels, minlength=classes).tolist()
+
+
 def test_each_sample_has_its_probabilities(case):
     logits, labels = case
     p = logits.double().softmax(1)

@@ -89,7 +89,8 @@ def parser() -> argparse.ArgumentParser:
         default="",
         metavar="KEYS",
         help="keep each group's runs at the value of KEYS (several: combined) with the best "
-        "mean val.accuracy; none at which a seed diverged, and the smaller of two as good",
+        "mean val.accuracy (with --metric test.balanced_accuracy: val.balanced_accuracy); none at "
+        "which a seed diverged, and the smaller of two as good",
     )
 
     judged = made.add_argument_group("how it is judged")

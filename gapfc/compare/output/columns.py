@@ -13,7 +13,9 @@ from gapfc.compare.estimate import Interval
 from gapfc.compare.metric import Measure
 from gapfc.compare.row import Row
 from gapfc.formatting import NOTHING, count, decimals, minus, percent, probability
+from gapfc.records.uneven import UNEVEN, has_uneven_classes
 
+BALANCED_ACCURACY = "test.balanced_accuracy"
 # The load of a machine changes these, and nothing tells how much.
 OTHER_WORK = "other work on the machine counts"
 
@@ -130,6 +132,7 @@ def columns(comparison: Comparison) -> list[Column]:
             exact=partial(_difference_exact, metric),
         ),
         *_verdict(comparison),
+        *_balanced(comparison),
         _mean(
             "head_parameters", "parameters.head", "head parameters",
             "parameters of the head, which is all between the last feature map and the logits",
@@ -234,6 +237,29 @@ def _verdict(comparison: Comparison) -> list[Column]:
                 "needs_seeds": row.verdict and row.verdict.needs_seeds,
                 "needs_images": row.verdict and row.verdict.needs_images,
             },
+        )
+    ]  # fmt: skip
+
+
+def _balanced(comparison: Comparison) -> list[Column]:
+    """Balanced accuracy, if it is not the metric; shown of groups tested on uneven classes."""
+    if comparison.measure.path == BALANCED_ACCURACY:
+        return []
+
+    def text(row: Row) -> str:
+        mean = row.mean_of(BALANCED_ACCURACY)
+        uneven = any(has_uneven_classes(run.results.get("test")) for run in row.runs.values())
+        return NOTHING if mean is None or not uneven else f"{100 * mean:.1f}"
+
+    return [
+        Column(
+            "balanced_accuracy", "balanced accuracy (%)",
+            "test accuracy as the mean over classes, however many images each has; shown where "
+            f"the largest class has {UNEVEN} times as many as the smallest, or more",
+            number=lambda row: row.mean_of(BALANCED_ACCURACY),
+            text=text,
+            drop=10,
+            path=BALANCED_ACCURACY,
         )
     ]  # fmt: skip
 

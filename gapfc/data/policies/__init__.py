@@ -1,0 +1,1 @@
+"""Augmentation policies: for each image an operation of a list, drawn at random."""
