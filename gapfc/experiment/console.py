@@ -10,8 +10,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from gapfc.experiment.experiment import Experiment
+from gapfc.experiment.facts import facts
 from gapfc.experiment.results import parameter_counts
-from gapfc.formatting import from_here, plural, times
+from gapfc.formatting import from_here, plural, times, wrapped
 from gapfc.records.identity import GROUPED_BY
 from gapfc.records.next_commands import next_commands
 from gapfc.settings.compose import config_dirs
@@ -37,7 +38,9 @@ def beginning(experiment: Experiment, folder: Path) -> None:
         config.head.name,
         config.seed,
     )
-    log.info("  images    %s, %d classes, %s", counts, dataset.num_classes, size)
+    log.info("  images    %s, %s classes, %s", counts, f"{dataset.num_classes:,}", size)
+    for name, text in facts(dataset):
+        log.info("%s", wrapped(f"  {name:<9} {text}", 80, hang=" " * 10))
     log.info(
         "  model     %s parameters: backbone %s, head %s%s",
         f"{parameters['total']:,}",

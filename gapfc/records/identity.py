@@ -31,6 +31,8 @@ ADDED = {
     "dataset.holdout_quadrants": [],
     "dataset.seamless": False,
     "dataset.canvas": None,
+    "dataset.val_limit": None,
+    "dataset.crop_share": 1.0,
 }
 
 _OTHERS = frozenset({SEED, *PLACE, *REPORTED, *MACHINE})

@@ -11,6 +11,7 @@ from torchvision.datasets import ImageFolder
 
 from gapfc.data.dataset import load
 from gapfc.data.files import native_size
+from gapfc.data.framing import Framing
 from gapfc.data.photo import decode, header_size
 from gapfc.errors import UserError
 
@@ -150,9 +151,9 @@ def test_squash_and_crop_against_pillow(tmp_path):
     photo = Image.fromarray(pixels)
     photo.save(path)
     squashed = np.array(photo.resize((20, 15), Image.Resampling.BILINEAR))
-    assert np.array_equal(decode(path, (15, 20), "squash").permute(1, 2, 0), squashed)
+    assert np.array_equal(decode(path, (15, 20)).permute(1, 2, 0), squashed)
     cropped = np.array(photo.resize((25, 15), Image.Resampling.BILINEAR).crop((5, 0, 20, 15)))
-    got = decode(path, (15, 15), "crop").permute(1, 2, 0).numpy()
+    got = decode(path, (15, 15), Framing("crop")).permute(1, 2, 0).numpy()
     assert np.abs(got.astype(int) - cropped).max() <= 1
 
 
