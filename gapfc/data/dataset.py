@@ -18,6 +18,7 @@ from gapfc.data.arrays import Arrays
 from gapfc.data.duplicates import warn_of_duplicates
 from gapfc.data.raw_dataset import RawDataset, Split
 from gapfc.errors import UserError
+from gapfc.formatting import percent
 from gapfc.settings.nodes import locate
 from gapfc.validators import is_number, refuse, whole
 
@@ -31,7 +32,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 SHARED_KEYS = {
     "name", "_target_", "image_size", "canvas", "resize", "max_size", "size_multiple",
     "crop_share", "train_sizes", "eval_sizes", "classes", "shots", "train_limit", "val_limit",
-    "test_limit", "val_fraction", "test_fraction", "split_seed", "mean", "std", "residency", "workers"
+    "test_limit", "val_fraction", "test_fraction", "split_seed", "mean", "std", "residency",
+    "workers"
 }  # fmt: skip
 
 
@@ -113,7 +115,7 @@ def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
             "dataset.test_fraction",
         )
         train, test = train.take(kept), train.take(held)
-        origins["test"] = f"held out of train (dataset.test_fraction={dataset.test_fraction:g})"
+        origins["test"] = f"held out of train ({percent(dataset.test_fraction)})"
     if val is None:
         kept, held = splits.stratified(
             train.labels,
@@ -124,7 +126,7 @@ def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
             "dataset.val_fraction",
         )
         train, val = train.take(kept), train.take(held)
-        origins["val"] = f"held out of train (dataset.val_fraction={dataset.val_fraction:g})"
+        origins["val"] = f"held out of train ({percent(dataset.val_fraction)})"
     if dataset.get("shots") is not None:
         train = splits.shots(train, dataset.shots, seed, classes)
     if dataset.get("train_limit") is not None:

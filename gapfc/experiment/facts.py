@@ -28,11 +28,10 @@ def facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
         for name in ("val", "test")
         if name in dataset.origins and getattr(dataset, name) is not None
     ]
-    if len({origin for _, origin in origins}) == 1:
-        yield "splits", f"{' and '.join(name for name, _ in origins)}: {origins[0][1]}"
-    else:
-        for name, origin in origins:
-            yield name, origin
+    if len(origins) == 2 and origins[0][1] == origins[1][1]:
+        yield "splits", f"val and test: {origins[0][1]}"
+    elif origins:
+        yield "splits", "; ".join(f"{name}: {origin}" for name, origin in origins)
     if len(dataset.val) < FEW:
         yield "noise", _noise(len(dataset.val))
 
@@ -86,5 +85,5 @@ def _noise(images: int) -> str:
     error = math.sqrt(GOOD * (1 - GOOD) / images)
     return (
         f"{images} val images: an accuracy of {GOOD:.0%} has a standard error of "
-        f"{100 * error:.1f} points, and so has the choice of the best epoch"
+        f"{100 * error:.1f} points: the choice of the best epoch is noisy"
     )

@@ -26,6 +26,7 @@ SPLITS = {
     "test": "test_dir",
     "testing": "test_dir",
 }
+ORDER = tuple(dict.fromkeys(SPLITS.values()))
 
 IsImage = Callable[[str], bool]
 
@@ -80,6 +81,7 @@ def find_splits(root: Path, is_image: IsImage) -> dict[str, Path] | None:
     found = [folder for folder in found if folder.has_images or folder.below]
     splits = [folder for folder in found if folder.setting and folder.holds_classes]
     others = [folder for folder in found if folder not in splits]
+    splits.sort(key=lambda folder: ORDER.index(str(folder.setting)))
     if not splits:
         _check_one_level_deeper(root, found)
         if len(found) > 1 and all(folder.setting for folder in found):
@@ -116,11 +118,12 @@ def _check_mix(root: Path, splits: list[_Folder], others: list[_Folder]) -> None
     theirs = {folder.path.name for folder in others}.union(*(other.below for other in others))
     if len(splits) == 1 and splits[0].setting == "train_dir" and not mine & theirs:
         return
-    typed = _typed(splits) if _has_train(splits) else f"dataset.train_dir=<folder> {_typed(splits)}"
+    todo = f"name them: {_typed(splits)}"
+    if not any(folder.setting == "train_dir" for folder in splits):
+        todo = f"move what is trained on into {root / 'train'}"
     raise UserError(
-        f"{root} holds {_names(splits)}, which look like splits, beside {_names(others)}, which "
-        f"{'does' if len(others) == 1 else 'do'} not. If they are splits, name them: {typed}"
-        "; if they are classes, call them otherwise."
+        f"{root} holds what looks like splits ({_names(splits)}) beside what does not "
+        f"({_names(others)}). If they are splits, {todo}; if they are classes, call them otherwise."
     )
 
 
@@ -140,14 +143,9 @@ def _any_image(folder: str, is_image: IsImage) -> bool:
     return any(is_image(name) for _, _, names in os.walk(folder) for name in names)
 
 
-def _has_train(splits: list[_Folder]) -> bool:
-    return any(folder.setting == "train_dir" for folder in splits)
-
-
 def _typed(splits: list[_Folder]) -> str:
     named: Mapping[str, Path] = {str(folder.setting): folder.path for folder in splits}
-    order = sorted(named, key=list(dict.fromkeys(SPLITS.values())).index)
-    return " ".join(f"dataset.{key}={shlex.quote(from_here(named[key]))}" for key in order)
+    return " ".join(f"dataset.{key}={shlex.quote(from_here(path))}" for key, path in named.items())
 
 
 def _names(folders: list[_Folder]) -> str:
