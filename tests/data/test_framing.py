@@ -54,9 +54,7 @@ def test_any_share_is_torchvisions(height, width, kept, more):
 
 @settings(max_examples=100, deadline=None)
 @given(SIDE, SIDE, SIDE, SIDE, st.floats(0.1, 1))
-def test_what_is_seen_is_inside_in_the_middle_and_in_proportion(
-    height, width, rows, columns, share
-):
+def test_what_is_seen_is_inside_and_in_the_middle(height, width, rows, columns, share):
     left, top, right, bottom = Framing("crop", share).seen((height, width), (rows, columns))
     assert 0 <= left < right <= width
     assert 0 <= top < bottom <= height
@@ -101,7 +99,7 @@ def test_what_is_padded_is_nearly_nothing_once_it_is_normalised(config, tmp_path
     for name in ("cat", "dog"):
         (tmp_path / name).mkdir()
         for number in range(4):
-            photo(20, 50, number).save(tmp_path / name / f"{number}.png")
+            photo(20, 50, number + 9 * (name == "cat")).save(tmp_path / name / f"{number}.png")
     composed = config(
         "dataset=folder", f"dataset.train_dir={tmp_path}", "dataset.image_size=32",
         "dataset.resize=pad", "dataset.workers=0", "dataset.val_fraction=0.4", "augment=none",
@@ -110,7 +108,7 @@ def test_what_is_padded_is_nearly_nothing_once_it_is_normalised(config, tmp_path
     loader = Loader(dataset, LoaderSettings.of(composed), torch.device("cpu"))
     for images, _ in loader.evaluation("val"):
         assert images[:, :, :9].abs().max() <= 0.5 / 255 / 0.224 + 1e-6
-        assert images[:, :, 10:22].abs().mean() > 0.5
+        assert images[:, :, 10:22].abs().mean() > 0.3
     # and a stranger's photo is brought to the network in the same way
     (kept,) = loader.reader("val").in_order(9)
     paths = dataset.val.paths

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gapfc.data.arrays import Arrays
@@ -40,10 +40,11 @@ def test_of_many_classes_the_first_and_the_smallest():
     names, counts = [f"class{i}" for i in range(40)], [5 + i % 7 for i in range(40)]
     counts[33] = 2
     assert said(names, counts)["classes"] == (
-        "class0 (5), class1 (6), class2 (7) and 37 more; smallest: class33 (2)"
+        "class0 (5), class1 (6) and 38 more; smallest: class33 (2)"
     )
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(st.text(min_size=1, max_size=60), st.integers(0, 50)), min_size=2).filter(
         lambda classes: any(count for _, count in classes)

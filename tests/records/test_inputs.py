@@ -71,7 +71,7 @@ def test_so_are_the_classes(classes):
 def test_so_is_the_share_of_a_crop(share):
     record = INPUTS.as_record()
     record["input_transform"]["crop_share"] = share
-    with pytest.raises(ValueError, match="input_transform.crop_share"):
+    with pytest.raises(ValueError, match=r"input_transform\.crop_share"):
         Inputs.from_record(record)
 
 
