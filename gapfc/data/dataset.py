@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from gapfc.data.arrays import Arrays
 from gapfc.data.duplicates import warn_of_duplicates
 from gapfc.data.raw_dataset import RawDataset, Split
 from gapfc.errors import UserError
+from gapfc.formatting import percent
 from gapfc.settings.nodes import locate
 from gapfc.validators import is_number, refuse, whole
 
@@ -29,8 +31,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 # source's own arguments.
 SHARED_KEYS = {
     "name", "_target_", "image_size", "canvas", "resize", "max_size", "size_multiple",
-    "train_sizes", "eval_sizes", "classes", "shots", "train_limit", "test_limit", "val_fraction",
-    "test_fraction", "split_seed", "mean", "std", "residency", "workers", "sampler"
+    "crop_share", "train_sizes", "eval_sizes", "classes", "shots", "train_limit", "val_limit",
+    "test_limit", "val_fraction", "test_fraction", "split_seed", "mean", "std", "residency",
+    "workers", "sampler"
 }  # fmt: skip
 
 
@@ -40,6 +43,7 @@ class Dataset:
     measured ones are of the training images, without the canvas they may be set into.
 
     `test` is None where the source has validation images of its own but no test images.
+    `origins`: where the validation and test images come from, in words, by `val` and `test`.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Dataset:
     test: Split | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def num_classes(self) -> int:
@@ -67,7 +72,7 @@ def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
     """Read the data set that `dataset` (a config node) describes.
 
     Order: classes are picked, then a test split is carved where the source has none, then the
-    validation split, then training and test images are limited.
+    validation split, then the images of each are limited.
     Raises UserError for data that are missing and cannot be downloaded, and for invalid settings.
     """
     if OmegaConf.is_missing(dataset, "_target_"):
@@ -99,6 +104,7 @@ def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
         source = splits.choose_classes(source, list(dataset.classes))
     classes = source.classes
     train, val, test = source.train, source.val, source.test
+    origins = {key: source.origins.get(key, "of the data set") for key in ("val", "test")}
     if dataset.get("test_fraction") is not None and test is None and val is None:
         kept, held = splits.stratified(
             train.labels,
@@ -109,6 +115,7 @@ def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
             "dataset.test_fraction",
         )
         train, test = train.take(kept), train.take(held)
+        origins["test"] = f"held out of train ({percent(dataset.test_fraction)})"
     if val is None:
         kept, held = splits.stratified(
             train.labels,
@@ -119,12 +126,15 @@ def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
             "dataset.val_fraction",
         )
         train, val = train.take(kept), train.take(held)
+        origins["val"] = f"held out of train ({percent(dataset.val_fraction)})"
     if dataset.get("shots") is not None:
         train = splits.shots(train, dataset.shots, seed, classes)
     if dataset.get("train_limit") is not None:
         train = splits.limit(
             train, dataset.train_limit, seed, splits.TRAIN_LIMIT, "dataset.train_limit"
         )
+    if dataset.get("val_limit") is not None:
+        val = splits.limit(val, dataset.val_limit, seed, splits.VAL_LIMIT, "dataset.val_limit")
     if test is None:
         log.info("%s has no test images: the test result will be null.", dataset.name)
     elif dataset.get("test_limit") is not None:
@@ -132,7 +142,7 @@ def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
     if dataset.get("check_headers"):
         warn_of_duplicates({"train": train, "val": val, "test": test})
     mean, std = _statistics(dataset, train)
-    return Dataset(dataset.name, classes, train, val, test, mean, std)
+    return Dataset(dataset.name, classes, train, val, test, mean, std, origins)
 
 
 def _statistics(dataset: DictConfig, train: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
+from gapfc.data.framing import SQUASH, Framing
+from gapfc.data.patience import followed
 from gapfc.data.photo import MAX_PIXELS, UNREADABLE, decode, header_size
 from gapfc.data.sizes import Size
 from gapfc.errors import UserError
@@ -60,42 +62,17 @@ class Files:
             self.paths, labels, self.skip_corrupt, self.max_pixels, self._sizes, self.places
         )
 
-    def read(self, index: int, size: Size | None = None, how: str = "squash") -> Tensor:
+    def read(self, index: int, size: Size | None = None, framing: Framing = SQUASH) -> Tensor:
         """One image: uint8 [3, h, w] (see photo.decode). Raises UserError naming a corrupt file."""
         try:
-            return decode(self.paths[index], size, how, self.max_pixels)
+            return decode(self.paths[index], size, framing, self.max_pixels)
         except UNREADABLE as error:
             raise UserError(corrupt_message([(self.paths[index], error)])) from error
 
-    def checked(self) -> Files:
-        """The files with every header opened; unreadable ones are left out under skip_corrupt.
-
-        Otherwise raises UserError naming them; also if none is left.
-        """
-
-        def look(path: str) -> Size | Exception:
-            try:
-                return header_size(path, self.max_pixels)
-            except UNREADABLE as error:
-                return error
-
-        with ThreadPoolExecutor(THREADS) as pool:
-            found = list(pool.map(look, self.paths))
-        bad = [
-            (path, result)
-            for path, result in zip(self.paths, found, strict=True)
-            if isinstance(result, Exception)
-        ]
-        if bad and not self.skip_corrupt:
-            raise UserError(corrupt_message(bad))
-        if bad:
-            log.warning("Skipped %s", corrupt_message(bad, hint=False))
-        if len(bad) == len(self.paths):
-            raise UserError(corrupt_message(bad, hint=False))
-        good = [i for i, result in enumerate(found) if not isinstance(result, Exception)]
-        kept = self.take(torch.tensor(good, dtype=torch.int64))
-        kept._sizes = [size for size in found if not isinstance(size, Exception)]
-        return kept
+    @property
+    def known_sizes(self) -> list[Size] | None:
+        """(h, w) of every file, if the headers were opened."""
+        return self._sizes
 
     @property
     def sizes(self) -> list[Size]:
@@ -106,7 +83,7 @@ class Files:
                     "dataset.image_size=native needs the sizes of all files: "
                     "set dataset.check_headers=true."
                 )
-            self._sizes = self.checked()._sizes
+            self._sizes = checked([self])[0].known_sizes
             assert self._sizes is not None
         return self._sizes
 
@@ -119,6 +96,39 @@ class Files:
         sides = torch.tensor(self.native_sizes(max_size, multiple))
         height, width = sides.median(dim=0).values.tolist()
         return (height, width)
+
+
+def checked(splits: Sequence[Files]) -> list[Files]:
+    """The splits with every header opened; unreadable files are left out under skip_corrupt.
+
+    Otherwise raises UserError naming those of all splits; also if none is left of one of them.
+    """
+
+    def look(file: tuple[str, int]) -> Size | Exception:
+        try:
+            return header_size(*file)
+        except UNREADABLE as error:
+            return error
+
+    files = [(path, split.max_pixels) for split in splits for path in split.paths]
+    with ThreadPoolExecutor(THREADS) as pool:
+        doing = f"opening the headers of {len(files):,} photos"
+        found = list(followed(pool.map(look, files), len(files), doing))
+    bad = _unreadable([path for path, _ in files], found)
+    if bad and not all(split.skip_corrupt for split in splits):
+        raise UserError(corrupt_message(bad))
+    if bad:
+        log.warning("Skipped %s", corrupt_message(bad, hint=False))
+    kept: list[Files] = []
+    for split in splits:
+        own, found = found[: len(split)], found[len(split) :]
+        good = [i for i, result in enumerate(own) if not isinstance(result, Exception)]
+        if not good:
+            raise UserError(corrupt_message(_unreadable(split.paths, own), hint=False))
+        chosen = split.take(torch.tensor(good, dtype=torch.int64))
+        chosen._sizes = [size for size in own if not isinstance(size, Exception)]
+        kept.append(chosen)
+    return kept
 
 
 def native_size(size: Size, max_size: int | None, multiple: int) -> Size:
@@ -136,6 +146,16 @@ def native_size(size: Size, max_size: int | None, multiple: int) -> Size:
         return steps * multiple
 
     return (fit(size[0]), fit(size[1]))
+
+
+def _unreadable(
+    paths: Sequence[str], found: Sequence[Size | Exception]
+) -> list[tuple[str, Exception]]:
+    return [
+        (path, result)
+        for path, result in zip(paths, found, strict=True)
+        if isinstance(result, Exception)
+    ]
 
 
 def corrupt_message(bad: Sequence[tuple[str, BaseException]], hint: bool = True) -> str:

@@ -17,6 +17,7 @@ from gapfc.data.augment import Augmentation
 from gapfc.data.batches import EvaluationBatches, TrainingBatches
 from gapfc.data.canvas import OnCanvas
 from gapfc.data.dataset import Dataset
+from gapfc.data.framing import Framing
 from gapfc.data.normalize import Normalize
 from gapfc.data.order import Order, choose_order
 from gapfc.data.raw_dataset import Split
@@ -97,6 +98,7 @@ class Loader:
             image_size=image_size,
             canvas=settings.canvas,
             resize="squash" if arrays else settings.resize,
+            crop_share=1.0 if arrays else settings.crop_share,
             resampler="torch" if arrays else "pillow",
             max_size=settings.max_size,
             size_multiple=settings.size_multiple,
@@ -170,24 +172,24 @@ class Loader:
         if configured is None and isinstance(images, Arrays):
             configured = images.size
         workers = count_workers(settings.workers, images)
-        how = settings.resize
+        framing = Framing(settings.resize, settings.crop_share, self.dataset.mean)
         canvas = settings.canvas
         if size is not None and size != (canvas or configured):
             if canvas is None:
-                return Stream(images, size, how, self.device, workers)
+                return Stream(images, size, framing, self.device, workers)
             assert configured is not None
             inside = _scaled(configured, canvas, size)
-            return OnCanvas(Stream(images, inside, how, self.device, workers), size)
+            return OnCanvas(Stream(images, inside, framing, self.device, workers), size)
         if split not in self._readers:
             resident = self._keeps() and (split != "test" or isinstance(images, Arrays))
             if configured is None:
                 assert not isinstance(images, Arrays)
                 native = images.native_sizes(settings.max_size, settings.size_multiple)
-                reader: Reader = Stream(images, native, how, self.device, workers)
+                reader: Reader = Stream(images, native, framing, self.device, workers)
             elif resident:
-                reader = make_resident(images, configured, how, self.device)
+                reader = make_resident(images, configured, framing, self.device)
             else:
-                reader = Stream(images, configured, how, self.device, workers)
+                reader = Stream(images, configured, framing, self.device, workers)
             self._readers[split] = reader if canvas is None else OnCanvas(reader, canvas)
         return self._readers[split]
 

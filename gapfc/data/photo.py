@@ -12,6 +12,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from gapfc.data.framing import SQUASH, Framing
 from gapfc.data.sizes import Size
 
 # Of all that Pillow reads, nothing that starts a program: for EPS it calls Ghostscript.
@@ -54,26 +55,29 @@ def shown_size(image: Image.Image) -> Size:
 
 
 def decode(
-    path: str, size: Size | None = None, how: str = "squash", max_pixels: int = MAX_PIXELS
+    path: str,
+    size: Size | None = None,
+    framing: Framing = SQUASH,
+    max_pixels: int = MAX_PIXELS,
 ) -> Tensor:
     """The photo as uint8 RGB [3, h, w], upright as its EXIF orientation says.
 
-    size: None for its own, else (h, w); how: "squash" (the whole image, resized) or "crop" (its
-    shorter side resized, then the centre). Transparency is laid on white. Raises one of UNREADABLE,
-    also for a photo whose header says more than max_pixels, before memory is taken for it.
+    size: None for its own, else (h, w), to which `framing` brings it. Transparency is laid on
+    white. Raises one of UNREADABLE, also for a photo whose header says more than max_pixels, before
+    memory is taken for it.
     """
     with _open(path, max_pixels) as image:
-        return pixels(image, size, how)
+        return pixels(image, size, framing)
 
 
-def pixels(image: Image.Image, size: Size | None = None, how: str = "squash") -> Tensor:
+def pixels(image: Image.Image, size: Size | None = None, framing: Framing = SQUASH) -> Tensor:
     """An image of Pillow's as `decode` gives that of a file; it may be decoded by this."""
     if size is not None:
         # A large JPEG is decoded at 1/2, 1/4 or 1/8: still twice the pixels that are kept.
-        image.draft("RGB", (2 * max(size), 2 * max(size)))
+        image.draft("RGB", framing.enough(size))
     upright = _rgb(_turned(image))
     if size is not None:
-        upright = _fit(upright, size, how)
+        upright = framing(upright, size)
     return torch.from_numpy(np.array(upright)).permute(2, 0, 1).contiguous()
 
 
@@ -120,19 +124,3 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         values /= 257
     np.clip(np.rint(values, out=values), 0, 255, out=values)
     return Image.fromarray(values.astype(np.uint8))
-
-
-def _fit(image: Image.Image, size: Size, how: str) -> Image.Image:
-    height, width = size
-    box = (0.0, 0.0, float(image.width), float(image.height))
-    if how == "crop":
-        scale = max(height / image.height, width / image.width)
-        left = (image.width - width / scale) / 2
-        top = (image.height - height / scale) / 2
-        box = (
-            max(left, 0.0),
-            max(top, 0.0),
-            image.width - max(left, 0),
-            image.height - max(top, 0),
-        )
-    return image.resize((width, height), Image.Resampling.BILINEAR, box=box)

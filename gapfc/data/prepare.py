@@ -9,6 +9,7 @@ from torch import Tensor
 from gapfc.data.arrays import resize
 from gapfc.data.canvas import set_into
 from gapfc.data.files import native_size
+from gapfc.data.framing import Framing
 from gapfc.data.photo import FORMATS, MAX_PIXELS, decode, header_size, pixels, shown_size
 from gapfc.data.sizes import Size
 from gapfc.records.inputs import Inputs
@@ -19,18 +20,18 @@ def prepare_image(image: Image.Image, inputs: Inputs) -> Tensor:
     size = _size(inputs, None if inputs.image_size else shown_size(image))
     if inputs.resampler == "torch":
         return _on_canvas(resize(pixels(image)[None], size)[0], inputs)
-    return _on_canvas(pixels(_undecoded(image), size, inputs.resize), inputs)
+    return _on_canvas(pixels(_undecoded(image), size, framing_of(inputs)), inputs)
 
 
 def prepare_tensor(images: Tensor, inputs: Inputs) -> Tensor:
     """uint8 [B, 1 or 3, h, w] -> uint8 [B, 3, h, w] at the network's size, grey repeated."""
     height, width = images.shape[2:]
     size = _size(inputs, (height, width))
-    if (height, width) != size:
-        if inputs.resampler == "torch":
-            images = resize(images.cpu(), size)
-        else:
-            images = _resized_by_pillow(images.cpu(), size, inputs.resize)
+    framing = framing_of(inputs)
+    if inputs.resampler == "torch":
+        images = images if (height, width) == size else resize(images.cpu(), size)
+    elif not framing.keeps((height, width), size):
+        images = _resized_by_pillow(images.cpu(), size, framing)
     return _on_canvas(images, inputs).expand(-1, 3, -1, -1)
 
 
@@ -39,7 +40,7 @@ def prepare_file(path: str, inputs: Inputs) -> Tensor:
     size = _size(inputs, None if inputs.image_size else header_size(path))
     if inputs.resampler == "torch":
         return _on_canvas(resize(decode(path)[None], size)[0], inputs)
-    return _on_canvas(decode(path, size, inputs.resize), inputs)
+    return _on_canvas(decode(path, size, framing_of(inputs)), inputs)
 
 
 def _size(inputs: Inputs, own: Size | None) -> Size:
@@ -53,15 +54,20 @@ def _size(inputs: Inputs, own: Size | None) -> Size:
     return height, width
 
 
+def framing_of(inputs: Inputs) -> Framing:
+    """What a network sees of a photo, where Pillow resizes it."""
+    return Framing(inputs.resize, inputs.crop_share, inputs.mean)
+
+
 def _on_canvas(images: Tensor, inputs: Inputs) -> Tensor:
     return images if inputs.canvas is None else set_into(images, inputs.canvas)
 
 
-def _resized_by_pillow(images: Tensor, size: Size, how: str) -> Tensor:
+def _resized_by_pillow(images: Tensor, size: Size, framing: Framing) -> Tensor:
     result = images.new_empty(len(images), 3, *size)
     for row, image in enumerate(images.expand(-1, 3, -1, -1)):
         array = image.permute(1, 2, 0).contiguous().numpy()
-        result[row] = pixels(Image.fromarray(array), size, how)
+        result[row] = pixels(Image.fromarray(array), size, framing)
     return result
 
 

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from gapfc.data.arrays import Arrays
 from gapfc.data.files import Files, corrupt_message
+from gapfc.data.framing import Framing
+from gapfc.data.patience import followed
 from gapfc.data.raw_dataset import Split
 from gapfc.data.reader import Chunk
 from gapfc.data.sizes import Size
@@ -65,29 +67,30 @@ class Resident:
         )
 
 
-def make_resident(split: Split, size: Size, how: str, device: torch.device) -> Resident:
+def make_resident(split: Split, size: Size, framing: Framing, device: torch.device) -> Resident:
     """Every image at `size` on `device`. Files are decoded once, with one thread per processor.
 
     Raises UserError naming corrupt files, unless the split skips them.
     """
     if isinstance(split, Arrays):
         return Resident(split.resized(size).to(device), split.labels.to(device), split.places)
-    images, good = _decode_all(split, size, how)
+    images, good = _decode_all(split, size, framing)
     return Resident(images.to(device), split.labels[good].to(device), split.places[good])
 
 
-def _decode_all(split: Files, size: Size, how: str) -> tuple[Tensor, Tensor]:
+def _decode_all(split: Files, size: Size, framing: Framing) -> tuple[Tensor, Tensor]:
     images = torch.empty(len(split), 3, *size, dtype=torch.uint8)
 
     def fill(index: int) -> UserError | None:
         try:
-            images[index] = split.read(index, size, how)
+            images[index] = split.read(index, size, framing)
         except UserError as error:
             return error
         return None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(fill, range(len(split))))
+        decoded = pool.map(fill, range(len(split)))
+        results = list(followed(decoded, len(split), f"decoding {len(split):,} photos"))
     bad = [
         (split.paths[index], error.__cause__ or error)
         for index, error in enumerate(results)

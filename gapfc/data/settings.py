@@ -12,8 +12,9 @@ from gapfc.data.order import SAMPLERS
 from gapfc.data.sizes import Size, parse_size, parse_sizes
 from gapfc.errors import UserError
 from gapfc.formatting import times
+from gapfc.records.inputs import LEAST_CROP_SHARE, RESIZE
 from gapfc.settings.nodes import plain
-from gapfc.validators import flag, one_of, whole
+from gapfc.validators import flag, number, one_of, whole
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class LoaderSettings:
     image_size: Size | None
     canvas: Size | None
     resize: str
+    crop_share: float
     max_size: int | None
     size_multiple: int
     train_sizes: tuple[Size, ...]
@@ -60,7 +62,8 @@ class LoaderSettings:
         return cls(
             image_size=image_size,
             canvas=canvas,
-            resize=one_of("dataset.resize", dataset.get("resize", "squash"), ("squash", "crop")),
+            resize=one_of("dataset.resize", dataset.get("resize", "squash"), RESIZE),
+            crop_share=_crop_share(dataset, image_size),
             max_size=max_size,
             size_multiple=whole("dataset.size_multiple", dataset.get("size_multiple", 32), 1),
             train_sizes=_train_sizes(dataset, canvas or image_size),
@@ -90,6 +93,21 @@ def _views(count: Any) -> int | None:
     if count is None:
         return None
     return whole("augment.views", count, 1, takes="1 or more views of each image, or null")
+
+
+def _crop_share(dataset: DictConfig, image_size: Size | None) -> float:
+    """Refused where it would do nothing, or enlarge photos that are to keep their sizes."""
+    share = number("dataset.crop_share", dataset.get("crop_share", 1.0), LEAST_CROP_SHARE, 1)
+    if share < 1 and dataset.get("resize", "squash") != "crop":
+        raise UserError(
+            f"dataset.crop_share={share:g} is of dataset.resize=crop alone: set that as well, or "
+            "leave crop_share at 1."
+        )
+    if share < 1 and image_size is None:
+        raise UserError(
+            f"dataset.crop_share={share:g} needs images of one size: set dataset.image_size=n."
+        )
+    return float(share)
 
 
 def _canvas(side: Any, image_size: Size | None) -> Size | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from gapfc.errors import UserError
 from gapfc.validators import number, whole
 
 # Each choice has its own random stream, so that changing one leaves the others as they were.
-TEST, VALIDATION, SHOTS, TRAIN_LIMIT, TEST_LIMIT = range(5)
+TEST, VALIDATION, SHOTS, TRAIN_LIMIT, TEST_LIMIT, VAL_LIMIT = range(6)
 
 
 def _random(seed: int, stream: int) -> np.random.Generator:
@@ -70,18 +71,14 @@ def choose_classes(source: RawDataset, wanted: Sequence[str | int]) -> RawDatase
     new_label = torch.full((len(source.classes),), -1)
     new_label[chosen] = torch.arange(len(chosen))
 
-    def pick(split: Split | None) -> Split | None:
-        if split is None:
-            return None
+    def pick(split: Split) -> Split:
         labels = new_label[split.labels]
         index = (labels >= 0).nonzero().flatten()
         return split.take(index).relabel(labels[index])
 
-    train = pick(source.train)
-    assert train is not None
-    return RawDataset(
-        tuple(source.classes[index] for index in chosen), train, pick(source.val), pick(source.test)
-    )
+    names = tuple(source.classes[index] for index in chosen)
+    picked = {name: pick(split) for name, split in source.splits().items()}
+    return replace(source.over(picked), classes=names)
 
 
 def shots(split: Split, count: int, seed: int, classes: Sequence[str]) -> Split:

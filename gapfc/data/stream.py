@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from gapfc.data.arrays import Arrays, resize
 from gapfc.data.files import corrupt_message
+from gapfc.data.framing import Framing
 from gapfc.data.order import group_by_size
 from gapfc.data.raw_dataset import Split
 from gapfc.data.reader import Chunk
@@ -31,9 +32,9 @@ Read = tuple[
 class _Batches(Dataset[Read]):
     """Item (image numbers, size) -> their images, whole; a corrupt file is reported, not raised."""
 
-    def __init__(self, split: Split, how: str) -> None:
+    def __init__(self, split: Split, framing: Framing) -> None:
         self._split = split
-        self._how = how
+        self._framing = framing
 
     def __getitem__(self, item: Any) -> Read:
         numbers, size = item
@@ -45,7 +46,7 @@ class _Batches(Dataset[Read]):
         bad: list[tuple[str, str]] = []
         for row, number in enumerate(numbers.tolist()):
             try:
-                images[row] = self._split.read(number, size, self._how)
+                images[row] = self._split.read(number, size, self._framing)
             except UserError as error:  # a worker's exception would arrive with its traceback
                 readable[row] = False
                 bad.append((self._split.paths[number], str(error.__cause__ or error)))
@@ -81,7 +82,7 @@ class Stream:
         self,
         split: Split,
         size: Size | list[Size],
-        how: str,
+        framing: Framing,
         device: torch.device,
         workers: int,
     ) -> None:
@@ -92,7 +93,7 @@ class Stream:
         self._device = device
         self._order = _Order()
         self._loader: DataLoader[Read] = DataLoader(
-            _Batches(split, how),
+            _Batches(split, framing),
             sampler=self._order,
             batch_size=None,
             num_workers=workers,

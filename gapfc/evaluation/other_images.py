@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from gapfc.data.dataset import Dataset, load
 from gapfc.data.raw_dataset import Split
-from gapfc.data.sources.folder import folder
+from gapfc.data.sources.folder import read_trees
 from gapfc.errors import UserError
 from gapfc.formatting import folder_name, printable
 from gapfc.probes.registry import PROBES
@@ -54,7 +54,7 @@ def read_folder(path: str | Path) -> OtherImages:
     if not given.is_dir():
         raise UserError(f"--data {path}: there is no such folder")
     try:
-        source = folder(Path(), str(given.absolute()))
+        source = read_trees({"train_dir": given.absolute()})
     except UserError as error:
         raise UserError(f"--data {path}: {error}") from error
     return OtherImages(

@@ -11,9 +11,10 @@ from hydra.types import RunMode
 
 from gapfc.experiment.advice import advice
 from gapfc.experiment.experiment import Experiment
+from gapfc.experiment.facts import facts
 from gapfc.experiment.results import parameter_counts
 from gapfc.experiment.uneven import say_what_is_balanced
-from gapfc.formatting import from_here, plural, times
+from gapfc.formatting import from_here, plural, times, wrapped
 from gapfc.records.identity import GROUPED_BY
 from gapfc.records.next_commands import next_commands
 from gapfc.records.uneven import has_uneven_classes
@@ -40,7 +41,9 @@ def beginning(experiment: Experiment, folder: Path) -> None:
         config.head.name,
         config.seed,
     )
-    log.info("  images    %s, %d classes, %s", counts, dataset.num_classes, size)
+    log.info("  images    %s, %s classes, %s", counts, f"{dataset.num_classes:,}", size)
+    for name, text in facts(dataset):
+        log.info("%s", wrapped(f"  {name:<9} {text}", 80, hang=" " * 10))
     log.info(
         "  model     %s parameters: backbone %s, head %s%s",
         f"{parameters['total']:,}",

@@ -54,6 +54,8 @@ ADDED = {
     "augment.policy": "none",
     "augment.policy_operations": 2,
     "augment.policy_magnitude": 9,
+    "dataset.val_limit": None,
+    "dataset.crop_share": 1.0,
 }
 
 _OTHERS = frozenset({SEED, *PLACE, *REPORTED, *MACHINE})

@@ -11,7 +11,8 @@ from gapfc.validators import is_number, is_whole
 Size = tuple[int, int]
 
 CLASSES, TRANSFORM = "classes", "input_transform"  # the keys of results.json and best.pt
-RESIZE = ("squash", "crop")
+RESIZE = ("squash", "crop", "pad")
+LEAST_CROP_SHARE = 0.1  # of the shorter side; less is no photo of anything
 RESAMPLERS = ("pillow", "torch")
 # The same for every run so far; recorded for readers that don't know gapfc. From one that says
 # otherwise, written by a later gapfc, nothing is read.
@@ -35,7 +36,9 @@ class Inputs:
         image_size: that images are resized to; None: each keeps its own, as `max_size` (its longer
             side at most) and `size_multiple` (of which its sides are) allow.
         canvas: None for none; else equal to `size`.
-        resize: squash (the whole image) or crop (the shorter side resized, then the centre).
+        resize: squash (the whole image), crop (the shorter side resized, then the centre) or pad
+            (the whole image in its proportions, the rest in the colour of `mean`).
+        crop_share: of crop: the part of the shorter side that is kept.
         resampler: of the library that resizes. They differ by rounding: one level in 255 at most.
     """
 
@@ -49,6 +52,7 @@ class Inputs:
     resampler: str = "pillow"
     max_size: int | None = None
     size_multiple: int = 1
+    crop_share: float = 1.0
 
     def as_record(self) -> dict[str, Any]:
         """As `classes` and `input_transform` of results.json: plain containers."""
@@ -68,6 +72,7 @@ class Inputs:
             raise ValueError(f"{CLASSES} should be a list of 2 or more names")
         if not isinstance(found, Mapping):
             raise ValueError(f"{TRANSFORM} should be a mapping")
+        found = {"crop_share": 1.0, **found}  # records of before do not have it
         checks = {
             "mean": _is_channels,
             "std": lambda value: _is_channels(value) and min(value) > 0,
@@ -75,6 +80,7 @@ class Inputs:
             "image_size": lambda value: value is None or _is_size(value),
             "canvas": lambda value: value is None or value == found["size"],
             "resize": RESIZE.__contains__,
+            "crop_share": lambda value: is_number(value) and LEAST_CROP_SHARE <= value <= 1,
             "resampler": RESAMPLERS.__contains__,
             "max_size": lambda value: value is None or _is_side(value, LARGEST_WHOLE),
             "size_multiple": lambda value: _is_side(value, LARGEST_WHOLE),
@@ -95,6 +101,8 @@ class Inputs:
         given = self.canvas or self.image_size
         if given is not None and given != self.size:
             raise ValueError(f"{TRANSFORM}: images do not come to the size of the network's input")
+        if self.crop_share < 1 and (self.resize != "crop" or self.image_size is None):
+            raise ValueError(f"{TRANSFORM}: it has a crop_share and does not crop")
         if self.canvas is not None and (
             self.image_size is None
             or any(image > side for image, side in zip(self.image_size, self.canvas, strict=True))

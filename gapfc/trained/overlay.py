@@ -13,6 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from gapfc.data.canvas import margins
+from gapfc.data.prepare import framing_of
+from gapfc.data.sizes import Size
 from gapfc.formatting import printable
 from gapfc.records.inputs import Inputs
 from gapfc.tensorboard.activation_maps import BLANK, COLOURS, STRENGTH
@@ -44,8 +46,8 @@ def overlay_png(
     grey = image.convert("L").resize(size, Image.Resampling.NEAREST).convert("RGB")
     blank = not bool(activation.any())
     if not blank:
-        left, top, right, bottom = _covered(size, inputs)
-        levels = _over_image(activation, inputs).resize(
+        left, top, right, bottom = _seen(size[::-1], inputs)
+        levels = _over_photo(activation, inputs, size[::-1]).resize(
             (right - left, bottom - top), Image.Resampling.BILINEAR
         )
         seen = grey.crop((left, top, right, bottom))
@@ -56,29 +58,28 @@ def overlay_png(
     return file.getvalue()
 
 
-def _over_image(activation: Tensor, inputs: Inputs) -> Image.Image:
-    """The map of the image alone, of mode L, without the canvas around it."""
+def _over_photo(activation: Tensor, inputs: Inputs, own: Size) -> Image.Image:
+    """The map of a photo of size `own` alone, of mode L, without what stands around it."""
     values = (activation * 255).round().byte().numpy()
     levels = Image.fromarray(values)
-    if inputs.canvas is None or inputs.image_size is None:
+    if inputs.image_size is None:
         return levels
-    (height, width), (image_height, image_width) = inputs.canvas, inputs.image_size
-    levels = levels.resize((width, height), Image.Resampling.BILINEAR)
-    top, left = margins(inputs.image_size, inputs.canvas)
-    return levels.crop((left, top, left + image_width, top + image_height))
+    left, top, right, bottom = framing_of(inputs).place(own, inputs.image_size)
+    sheet = inputs.canvas or inputs.image_size
+    if (left, top, right, bottom) == (0, 0, sheet[1], sheet[0]):
+        return levels
+    down, across = margins(inputs.image_size, sheet)
+    levels = levels.resize(sheet[::-1], Image.Resampling.BILINEAR)
+    return levels.crop((left + across, top + down, right + across, bottom + down))
 
 
-def _covered(size: tuple[int, int], inputs: Inputs) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of what the network sees of a photo of `size` = (w, h)."""
-    width, height = size
-    if inputs.resize != "crop" or inputs.image_size is None:
-        return 0, 0, width, height
-    # As `photo.pixels` does: the shorter side is resized, and the centre is kept.
-    scale = max(inputs.image_size[0] / height, inputs.image_size[1] / width)
-    inside = [min(s, max(1, round(i / scale))) for i, s in
-              zip(inputs.image_size[::-1], size, strict=True)]  # fmt: skip
-    left, top = (width - inside[0]) // 2, (height - inside[1]) // 2
-    return left, top, left + inside[0], top + inside[1]
+def _seen(own: Size, inputs: Inputs) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of what the network sees of a photo of size `own`."""
+    if inputs.image_size is None:
+        return 0, 0, own[1], own[0]
+    left, top, right, bottom = map(round, framing_of(inputs).seen(own, inputs.image_size))
+    left, top = min(left, own[1] - 1), min(top, own[0] - 1)
+    return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
 def _coloured(levels: Image.Image) -> Image.Image:

@@ -16,6 +16,7 @@ INPUTS = Inputs(
     resize="crop",
     max_size=200_000,
     size_multiple=8,
+    crop_share=0.875,
 )
 
 
@@ -43,6 +44,7 @@ def test_a_name_that_is_no_unicode_can_be_read_again():
         ("image_size", {}), ("image_size", None), ("canvas", [41, 41]), ("resize", "stretch"),
         ("resize", ["crop"]), ("resampler", None), ("max_size", 0), ("size_multiple", 2**40),
         ("size_multiple", None), ("channels", "bgr"), ("interpolation", "nearest"),
+        ("resize", "pad"),  # and a crop_share
     ],
 )  # fmt: skip
 def test_a_strangers_word_is_checked(key, value):
@@ -61,6 +63,30 @@ def test_a_strangers_word_is_checked(key, value):
 def test_so_are_the_classes(classes):
     with pytest.raises(ValueError, match="classes should be a list"):
         Inputs.from_record(INPUTS.as_record() | {"classes": classes})
+
+
+@pytest.mark.parametrize(
+    "share", [0, -0.5, 0.05, 1.01, 1e-300, float("nan"), float("inf"), True, "0.9", None, [0.9], {}]
+)
+def test_so_is_the_share_of_a_crop(share):
+    record = INPUTS.as_record()
+    record["input_transform"]["crop_share"] = share
+    with pytest.raises(ValueError, match=r"input_transform\.crop_share"):
+        Inputs.from_record(record)
+
+
+def test_records_of_before_crop_all():
+    record = INPUTS.as_record()
+    del record["input_transform"]["crop_share"]
+    assert Inputs.from_record(record).crop_share == 1
+
+
+def test_a_share_without_one_size_or_without_a_crop_is_nothing_that_gapfc_wrote():
+    for changed in ({"resize": "squash"}, {"image_size": None, "canvas": None}):
+        record = INPUTS.as_record()
+        record["input_transform"] |= changed
+        with pytest.raises(ValueError, match="has a crop_share and does not crop"):
+            Inputs.from_record(record)
 
 
 def test_a_record_is_whole():

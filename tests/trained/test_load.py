@@ -69,10 +69,12 @@ def test_photos_of_several_sizes(photos_run, photos, opened):
     [
         ["dataset.image_size=native", "dataset.max_size=64", "dataset.size_multiple=8"],
         ["dataset.image_size=[32,24]", "dataset.canvas=36", "head=spp", "head.levels=[1,2]"],
+        ["dataset.image_size=[32,24]", "dataset.resize=pad"],
+        ["dataset.image_size=32", "dataset.resize=crop", "dataset.crop_share=0.8"],
     ],
-    ids=["native", "canvas"],
+    ids=["native", "canvas", "pad", "crop_share"],
 )
-def test_photos_at_their_own_size_and_on_a_canvas(settings, tmp_path):
+def test_photos_are_brought_to_the_network_as_in_its_run(settings, tmp_path):
     write_photos(tmp_path / "photos", 8)
     run = train(tmp_path, "dataset=folder", f"dataset.train_dir={tmp_path}/photos",
                 "dataset.test_fraction=0.4", "dataset.workers=0", *settings)  # fmt: skip

@@ -57,6 +57,28 @@ def test_what_is_cut_off_has_no_colour():
     assert not seen[:, 350:].any()
 
 
+def test_what_a_share_cuts_off_has_no_colour_either():
+    photo, _ = drawn(torch.ones(2, 2), 300, 400, resize="crop", crop_share=0.8, image_size=(32, 32))
+    seen = np.ptp(photo, axis=2) > 0
+    rows, columns = seen.any(axis=1).nonzero()[0], seen.any(axis=0).nonzero()[0]
+    # 300 rows become 40, of which 32 are kept: 30 of 300 are cut off on either side
+    assert (rows[0], rows[-1] + 1) == (30, 270)
+    assert (columns[0], columns[-1] + 1) == (pytest.approx(80, abs=5), pytest.approx(320, abs=5))
+    assert seen[30:270, columns[0] : columns[-1] + 1].all()
+
+
+@pytest.mark.parametrize("size", [(300, 400), (400, 300), (30, 40)])
+def test_what_speaks_from_the_padding_is_left_out(size):
+    activation = torch.zeros(32, 32)
+    activation[:4] = activation[-4:] = 1.0
+    if size[0] > size[1]:
+        activation = activation.T
+    photo, _ = drawn(activation, *size, resize="pad")
+    np.testing.assert_allclose(photo, np.broadcast_to(coloured(0.0), photo.shape), atol=2)
+    photo, _ = drawn(1 - activation, *size, resize="pad")
+    np.testing.assert_allclose(photo, np.broadcast_to(coloured(1.0), photo.shape), atol=2)
+
+
 def test_what_speaks_from_the_canvas_is_left_out():
     activation = torch.zeros(32, 32)
     activation[:, :4] = 1.0  # black margin

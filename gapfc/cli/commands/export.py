@@ -116,9 +116,13 @@ def _size(done: "Exported") -> str:
         trained = "trained on images of their own sizes"
     else:
         to = times(inputs.image_size)
+        share = inputs.crop_share
+        shorter = f" to {round(min(inputs.image_size) / share)}" if share < 1 else ""
         trained = {
             "squash": f"resize images to {to} first",
-            "crop": f"first resize the shorter side of images, and cut out the middle, {to}",
+            "crop": f"first resize the shorter side of images{shorter}, and cut out the middle, "
+            f"{to}",
+            "pad": f"first resize images to fit into {to}, and fill the rest with the mean colour",
         }[inputs.resize]
         if inputs.canvas is not None:
             trained += f", then set them into the middle of a black {own}"

@@ -11,6 +11,7 @@ from torchvision.datasets import ImageFolder
 
 from gapfc.data.dataset import load
 from gapfc.data.files import native_size
+from gapfc.data.framing import Framing
 from gapfc.data.photo import decode, header_size
 from gapfc.errors import UserError
 
@@ -71,16 +72,57 @@ def test_classes_of_a_tree_by_name(config, tree):
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda tree: (tree / "val" / "emu").mkdir(), "only in val_dir: emu"),
-        (lambda tree: (tree / "train" / "emu").mkdir(), "only in train_dir: emu"),
-    ],
-)
-def test_classes_that_differ_are_named(config, tree, change, words):
-    change(tree)
+    ("extra", "words"),
+    [(["emu"], r"val has emu, of which \S*train has no folder to train on\."),
+     (["Dog"], r"has Dog, .* \(dog is spelled otherwise\)"),
+     ([f"a{n}" for n in range(7)], r"has a0, a1, a2, a3, a4 and 2 more, of")],
+)  # fmt: skip
+def test_classes_that_cannot_be_learnt_are_named(config, tree, extra, words):
+    for name in extra:
+        (tree / "val" / name).mkdir()
     with pytest.raises(UserError, match=words):
         read(config, *options(tree, f"dataset.val_dir={tree}/val"))
+
+
+@pytest.mark.parametrize("empty", [True, False])
+@pytest.mark.parametrize("key", ["val_dir", "test_dir"])
+def test_classes_that_cannot_be_measured_are_warned_of(config, tree, caplog, key, empty):
+    for path in (tree / "val" / "dog").iterdir():
+        path.unlink()
+    if not empty:
+        (tree / "val" / "dog").rmdir()
+    dataset = read(config, *options(tree, f"dataset.{key}={tree}/val"))
+    measured = dataset.val if key == "val_dir" else dataset.test
+    assert measured.labels.tolist() == [0, 0, 0]
+    assert (
+        f"{tree}/val has no images of dog: its accuracy says nothing of that class" in caplog.text
+    )
+    for path in (tree / "val" / "cat").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match=rf"dataset.{key}=\S*val has no images"):
+        read(config, *options(tree, f"dataset.{key}={tree}/val"))
+
+
+def test_a_class_of_which_nothing_can_be_read_is_named(config, tree):
+    for path in (tree / "train" / "dog").iterdir():
+        path.write_bytes(b"no")
+    more = [f"dataset.val_dir={tree}/val", "dataset.skip_corrupt=true"]
+    with pytest.raises(UserError, match="train has no readable image of dog"):
+        read(config, *options(tree, *more))
+
+
+def test_unreadable_files_of_all_splits_are_named_at_once(config, tree):
+    for path in ("train/cat/00.png", "val/dog/01.png"):
+        (tree / path).write_bytes(b"no")
+    with pytest.raises(UserError, match=r"2 unreadable.*train/cat/00.png.*val/dog/01.png"):
+        read(config, *options(tree, f"dataset.val_dir={tree}/val"))
+
+
+def test_images_beside_the_classes_are_said_to_be_left_out(config, tree, caplog):
+    Image.new("RGB", (9, 9)).save(tree / "train" / "a.png")
+    (tree / "train" / "notes.txt").write_text("")
+    assert len(read(config, *options(tree)).train) == 14
+    assert f"Left out 1 image in {tree}/train itself" in caplog.text
 
 
 def test_empty_class_no_classes_and_no_folder_are_named(config, tree):
@@ -150,9 +192,9 @@ def test_squash_and_crop_against_pillow(tmp_path):
     photo = Image.fromarray(pixels)
     photo.save(path)
     squashed = np.array(photo.resize((20, 15), Image.Resampling.BILINEAR))
-    assert np.array_equal(decode(path, (15, 20), "squash").permute(1, 2, 0), squashed)
+    assert np.array_equal(decode(path, (15, 20)).permute(1, 2, 0), squashed)
     cropped = np.array(photo.resize((25, 15), Image.Resampling.BILINEAR).crop((5, 0, 20, 15)))
-    got = decode(path, (15, 15), "crop").permute(1, 2, 0).numpy()
+    got = decode(path, (15, 15), Framing("crop")).permute(1, 2, 0).numpy()
     assert np.abs(got.astype(int) - cropped).max() <= 1
 
 

@@ -110,6 +110,11 @@ def test_limits_take_the_first_of_a_shuffle(config):
     assert torch.equal(larger.train.images[:50], small.train.images)
     assert len(small.train.labels.unique()) == 10
     assert len(digits(config, "dataset.test_limit=17").test) == 17
+    everything, few = digits(config), digits(config, "dataset.val_limit=17")
+    assert torch.equal(few.val.images, digits(config, "dataset.val_limit=40").val.images[:17])
+    assert set(few.val.places.tolist()) < set(everything.val.places.tolist())
+    assert torch.equal(few.train.images, everything.train.images)  # none is trained on instead
+    assert torch.equal(few.test.images, everything.test.images)
     assert len(digits(config, "dataset.train_limit=99999").train) == 1295
 
 
@@ -139,6 +144,7 @@ def test_stratified_holds_out_the_share_of_each_class(counts, fraction, seed):
         ("shots=0", "dataset.shots takes 1 or more, or null for all images; got 0"),
         ("shots=500", "dataset.shots=500 is more than the 1.. training images of class '0'"),
         ("train_limit=0", "dataset.train_limit takes 1 or more, or null"),
+        ("val_limit=0", "dataset.val_limit takes 1 or more, or null"),
         ("test_limit=-1", "dataset.test_limit takes 1 or more, or null"),
         ("val_fraction=1", "dataset.val_fraction takes a number above 0 and below 1; got 1"),
         ("val_fraction=-0.1", "dataset.val_fraction takes a number above 0"),
