@@ -61,10 +61,10 @@ class Experiment:
         self.device = choose_device(trainer.device)
         self.precision = choose_precision(trainer.precision, self.device)
         self.probes = known(trainer.get("probes") or (), "trainer.probes")
-        set_determinism(trainer.deterministic)
         self.dataset = self.load_dataset()
         images = len(self.dataset.train), len(self.dataset.val)
         self.settings = Settings.of(nodes, self.precision, *images)
+        set_determinism(self.settings.deterministic)
         check_warm_up(nodes["schedule"], self.settings.epochs)
         if self.dataset.num_classes < 2:
             raise UserError("A classifier needs two classes or more; these data have one.")
