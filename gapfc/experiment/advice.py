@@ -14,7 +14,7 @@ def advice(experiment: Experiment) -> list[str]:
     """Lines for the header of a run, each as wide as a terminal or less."""
     config, settings = plain(experiment.config), experiment.settings
     lines = []
-    if config["trainer"]["epochs"] == "auto":
+    if config["trainer"]["epochs"] == "auto" and experiment.takes_epochs:
         images = f"{len(experiment.dataset.train):,} training images"
         lines.append(f"  epochs    {settings.epochs}, for {images} (trainer.epochs=auto)")
     if config["trainer"].get("final_weights") == "auto":

@@ -1,8 +1,7 @@
 """One run, from its config to its measurements: the parts joined."""
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,9 +24,9 @@ from gapfc.engine.fit import Listener, fit
 from gapfc.engine.keeper import Keeper
 from gapfc.engine.optimizer import build_optimizer
 from gapfc.engine.settings import Settings
-from gapfc.engine.stored_state import check_like
 from gapfc.engine.training import Training, averaged
 from gapfc.errors import UserError
+from gapfc.experiment.best_weights import check_best, final_weights, naming
 from gapfc.features.frozen import CannotKeep, frozen_part
 from gapfc.features.maps import EvaluationMaps, TrainingMaps
 from gapfc.measure.complexity import macs
@@ -47,7 +46,6 @@ from gapfc.system.cores import usable_cores
 from gapfc.system.interruption import Interrupted, Interruption
 from gapfc.system.turns import Turns
 from gapfc.tensorboard.events import TensorBoardLog
-from gapfc.validators import whole
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +70,10 @@ class Experiment:
         self.device = choose_device(trainer.device)
         self.precision = choose_precision(trainer.precision, self.device)
         self.probes = known(trainer.get("probes") or (), "trainer.probes")
-        set_determinism(trainer.deterministic, trainer.compile)
         self.dataset = self.load_dataset()
         images = len(self.dataset.train), len(self.dataset.val)
         self.settings = Settings.of(nodes, self.precision, *images)
+        set_determinism(self.settings.deterministic, self.settings.compile)
         check_warm_up(nodes["schedule"], self.settings.epochs)
         if self.dataset.num_classes < 2:
             raise UserError("A classifier needs two classes or more; these data have one.")
@@ -183,11 +181,13 @@ class Experiment:
             return None
         path, state = found
         self._check_settings(path, state)
-        with _naming(path):
+        with naming(path):
             self.training.load_state_dict(state, self.batches.steps)
         if self.frozen is not None and not self.frozen.fits:  # backbone.weights is another file now
             self._choose_batches()
-        self._check_best(folder)
+        to_come = self.training.progress.epoch < self.settings.epochs
+        if self.weights_epoch and not (self.settings.final_weights == "last" and to_come):
+            check_best(folder, self.model, self.weights_epoch)
         return path
 
     def rewind(self, directory: RunDirectory, path: Path | None) -> None:
@@ -261,13 +261,7 @@ class Experiment:
 
     def load_best(self, directory: RunDirectory) -> None:
         """Load the weights that the run ends with into `model`."""
-        weights, epoch = self._best_weights(directory.checkpoints)
-        if epoch not in (None, self.weights_epoch):
-            raise UserError(
-                f"{directory.checkpoints / checkpoint.BEST} holds the weights of epoch {epoch}, "
-                f"and the run ends with those of epoch {self.weights_epoch}: it was killed or "
-                "copied before, and has been given fewer epochs since. Start it as a new one."
-            )
+        weights = final_weights(directory.checkpoints, self.model, self.weights_epoch)
         self.model.load_state_dict(weights)
         if self.frozen is not None and not self.frozen.fits:
             self.frozen = None
@@ -364,34 +358,6 @@ class Experiment:
                 f"run, put config.yaml back as it was; for other settings, start a new run."
             )
 
-    def _check_best(self, folder: Path) -> None:
-        """best.pt holds weights of this model; UserError with what that means if it does not."""
-        needed, to_come = self.weights_epoch, self.training.progress.epoch < self.settings.epochs
-        if not needed or (self.settings.final_weights == "last" and to_come):
-            return
-        try:
-            _, epoch = self._best_weights(folder)
-            # It may be ahead of last.pt: the epochs up to it are trained again.
-            if epoch is not None and epoch < needed:
-                raise UserError(f"{folder / checkpoint.BEST} is of epoch {epoch}")
-        except UserError as error:
-            raise UserError(
-                f"{error}. It held the weights of epoch {needed}, which no other file holds: this "
-                "run cannot be finished. Start it as a new one."
-            ) from error
-
-    def _best_weights(self, folder: Path) -> tuple[dict[str, torch.Tensor], int | None]:
-        """The weights in best.pt, and their epoch if it says so."""
-        path = folder / checkpoint.BEST
-        state = checkpoint.load(path)
-        weights: dict[str, torch.Tensor] = state["model"]
-        epoch = state.get("epoch")
-        with _naming(path):
-            check_like("model", weights, self.model.state_dict())
-            if epoch is not None:
-                whole("epoch", epoch, least=1)
-        return weights, epoch
-
     def _check_sizes(self) -> None:
         dataset, settings = self.config.dataset, self.loader.settings
         sizes = {"train_sizes": settings.train_sizes, "eval_sizes": settings.eval_sizes}
@@ -412,12 +378,3 @@ class Experiment:
 
     def _yaml(self) -> str:
         return OmegaConf.to_yaml(self.config, resolve=True)
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Say in errors which file is wrong."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
