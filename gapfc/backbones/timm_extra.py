@@ -9,9 +9,8 @@ def build_timm(architecture: str, weights: str | None = None, stem: str = "image
     """A timm model up to its last feature map: images `[B, 3, h, w]` to features `[B, C, H, W]`.
 
     Where its parts, one after another, are the model exactly, it is a `Stages`, of which a stage is
-    all parts of one resolution, or a transformer's block. Otherwise timm runs it, and `stages` names
-    parts of it. Tokens that stand for no place, class tokens and registers, are no
-    part of the map.
+    all parts of one resolution, or a transformer's block. Otherwise timm runs it, and `stages` are
+    parts of it. Tokens that stand for no place, class tokens and registers, are not in the map.
 
     Args:
         architecture: of `timm.list_models()`, with or without the tag of weights: resnet50.a1_in1k.
