@@ -85,8 +85,9 @@ class TimmWhole(nn.Module):
     """A timm model whose parts are no chain, such as HRNet's branches, run as timm runs it.
 
     images: `[B, 3, h, w]` -> features: `[B, C, H, W]`. `stages` names parts of it in forward order:
-    of each resolution the last, or a transformer's blocks. Their outputs may be tokens, and the
-    last may be followed by a norm.
+    of each resolution the largest, or a transformer's blocks. Their outputs may be tokens, and the
+    last may be followed by a norm. CaiT's and VOLO's last blocks, which only make the class token,
+    run for nothing.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ def _check_name(name: str) -> None:
     names = timm.list_models()
     model, _, tag = name.partition(".")
     if model not in names:
-        hint = did_you_mean(model, names, f". Some: {', '.join(names[:4])}.", cutoff=0.5)
+        hint = did_you_mean(model, names, f". Some: {', '.join(names[:4])}.")
         raise UserError(
             f"backbone.name={printable(name)}: timm {timm.__version__} has no such model{hint}"
         )
