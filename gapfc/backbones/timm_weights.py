@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ def _download(name: str) -> dict[str, Tensor]:
         # The whole model: only then does timm check that its file has every key.
         return dict(timm.create_model(name, pretrained=True).state_dict())
     except Exception as error:  # whatever hub, network and file system have to say
-        reason = printable(first_line(str(error))) or type(error).__name__
+        reason = textwrap.shorten(first_line(str(error)), 150, placeholder=" …")
+        reason = printable(reason) or type(error).__name__
         raise UserError(
             f"backbone.weights=DEFAULT: timm could not get the weights of {name} ({reason}). Fetch "
             f"{url} elsewhere and set backbone.weights=<path to it>, or backbone.weights=null."
@@ -78,14 +80,12 @@ def fitted(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     while not own.keys() & found.keys() and all(map(_WRAPPERS.match, found)):
         found = {_WRAPPERS.sub("", key): value for key, value in found.items()}
     translate = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
-    if translate is not None and not own.keys() - _optional(own) <= found.keys():
+    if translate is not None and _misfits(own, found):
         try:
             translated: Any = translate(dict(found), model)
         except Exception:  # made for other files than this one; what does not fit is told by name
             translated = None
-        if isinstance(translated, Mapping) and len(own.keys() & translated.keys()) > len(
-            own.keys() & found.keys()
-        ):
+        if isinstance(translated, Mapping) and _misfits(own, translated) < _misfits(own, found):
             found = dict(translated)
     if "norm.weight" in own and "norm.weight" not in found and "fc_norm.weight" in found:
         log.info("timm normalises after the pool (fc_norm); here it is each token, before any pool")
@@ -107,5 +107,9 @@ def load(
     copy_weights(own, state, unused - {key.partition(".")[0] for key in own}, source)
 
 
-def _optional(own: Mapping[str, Tensor]) -> set[str]:
-    return {key for key in own if key.partition(".")[0] in AFTER}
+def _misfits(own: Mapping[str, Tensor], state: Mapping[str, Any]) -> int:
+    """How many tensors up to the last feature map one has without the other, or in another shape."""
+    before = [key for key in {**own, **state} if key.partition(".")[0] not in AFTER]
+    return sum(
+        key not in own or key not in state or own[key].shape != state[key].shape for key in before
+    )
