@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 from gapfc.backbones.convnet import ConvNet
 from gapfc.backbones.nin import NIN
 from gapfc.backbones.resnet_cifar import ResNetCifar
+from gapfc.backbones.timm_extra import build_timm
 
 if TYPE_CHECKING:
     from gapfc.backbones.torchvision_backbone import Torchvision
 
-__all__ = ["NIN", "ConvNet", "ResNetCifar", "Torchvision"]
+__all__ = ["NIN", "ConvNet", "ResNetCifar", "Torchvision", "build_timm"]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,17 +15,19 @@ Every head is built as `Head(feature_shape=(C, H, W), num_classes=K, **options)`
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gapfc.heads.attn import Attn
 from gapfc.heads.fc import FC
 from gapfc.heads.gap import GAP
 from gapfc.heads.gapgmp import GAPGMP
 from gapfc.heads.gem import GeM
 from gapfc.heads.gmp import GMP
+from gapfc.heads.lse import LSE
 from gapfc.heads.nin import NIN
 from gapfc.heads.spp import SPP
 from gapfc.heads.spp_fixed import SPPFixed
 from gapfc.heads.sppf import SPPF
 
-__all__ = ["FC", "GAP", "GAPGMP", "GMP", "NIN", "SPP", "SPPF", "GeM", "SPPFixed"]
+__all__ = ["FC", "GAP", "GAPGMP", "GMP", "LSE", "NIN", "SPP", "SPPF", "Attn", "GeM", "SPPFixed"]
 
 # Options under which a head, if it has them, is a linear classifier of what it pools: no layers in
 # between, and no ReLU behind NIN's convolution (mean(conv1×1(x)) = Linear(mean(x))).

@@ -16,9 +16,9 @@ def class_activation_map(
     images: normalised [B, 3, h, w]; classes: int64 [B], by default the predicted ones.
     Returns float32 [B, H, W] in [0, 1]; all zero where nothing speaks for the class.
 
-    A head with a map of each class (`maps(features)`: nin) is asked for it, behind its ReLU if it
-    has one: that is what it averages into the logit. For the others it is Grad-CAM (Selvaraju et
-    al. 2017, equations 1 and 2), which needs to know nothing of the head. For `gap` its channel
+    A head with a map of each class (`maps(features)`: nin, attn) is asked for it, behind its ReLU
+    if it has one: that is what it averages into the logit. For the others it is Grad-CAM (Selvaraju
+    et al. 2017, equations 1 and 2), which needs to know nothing of the head. For `gap` its channel
     weights are the classifier's over H·W, so that up to this scale it is the positive part of the
     class activation map (Zhou et al. 2016, equation 2).
 

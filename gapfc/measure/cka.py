@@ -1,6 +1,7 @@
 """Debiased linear CKA: how alike two representations of the same images are, rotated or not."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -89,11 +90,12 @@ class Representations:
         return {stage: gram(torch.cat(parts)) for stage, parts in found.items()}
 
 
-def _keep(kept: list[Tensor]) -> Callable[[nn.Module, object, Tensor], None]:
-    def hook(module: nn.Module, arguments: object, output: Tensor) -> None:
-        maps = output.float()
+def _keep(kept: list[Tensor]) -> Callable[[nn.Module, object, Any], None]:
+    def hook(module: nn.Module, arguments: object, output: Any) -> None:
+        # Some of timm's blocks give their tokens [B, N, C] and, beside them, sizes.
+        maps: Tensor = (output[0] if isinstance(output, tuple) else output).float()
         factors = [-(-side // LARGEST_SIDE) for side in maps.shape[2:]]
-        if max(factors) > 1:
+        if maps.ndim == 4 and max(factors) > 1:
             maps = F.avg_pool2d(maps, factors, ceil_mode=True)
         # A copy: the next stage may work in place.
         kept.append(maps.flatten(1).clone())

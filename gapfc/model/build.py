@@ -113,6 +113,9 @@ def _frozen_modules(backbone: nn.Module, trainable: str) -> list[nn.Module]:
 
 def _others(module: nn.Module, kept: nn.Module) -> list[nn.Module]:
     others = []
+    # What an opened module holds itself has no module to freeze it by: a timm model's class token.
+    for parameter in module.parameters(recurse=False):
+        parameter.requires_grad_(False)
     for child in module.children():
         if child is kept:
             continue

@@ -56,7 +56,10 @@ def test_version(gapfc):
         (["trian"], "did you mean train?"),
         (["head=gap"], "needs a command before it: gapfc train head=gap"),
         (["train", "head=gapp"], "head=gapp: no such head; did you mean gap"),
-        (["train", "head=gapp"], "head takes fc, gap, gapgmp, gem, gmp, nin, spp, spp_fixed, sppf"),
+        (
+            ["train", "head=gapp"],
+            "head takes attn, fc, gap, gapgmp, gem, gmp, lse, nin, spp, spp_fixed",
+        ),
         (["train", "trainer.epoch=3"], "no setting 'trainer.epoch'; did you mean trainer.epochs?"),
         (["train", "head.levels=[1]"], "head (gap) takes name, hidden"),
         (["train", "sed=1"], "did you mean seed"),

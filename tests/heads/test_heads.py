@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gapfc.errors import UserError
-from gapfc.heads import FC, GAP, GAPGMP, GMP, NIN, SPP, SPPF, GeM, SPPFixed, names
+from gapfc.heads import FC, GAP, GAPGMP, GMP, LSE, NIN, SPP, SPPF, Attn, GeM, SPPFixed, names
 from gapfc.heads.pyramid import bins, pyramid_max, pyramid_mean
 from gapfc.settings.paths import CONFIGS
 
@@ -25,6 +25,8 @@ HEADS = {
     "spp": SPP,
     "sppf": SPPF,
     "spp_fixed": SPPFixed,
+    "lse": LSE,
+    "attn": Attn,
 }
 SHAPE = (6, 5, 7)
 K = 4
@@ -48,6 +50,8 @@ def features(shape=SHAPE, batch=3, seed=0):
         ("spp", 6 * 21),
         ("sppf", 6),
         ("spp_fixed", 18),
+        ("lse", 6),
+        ("attn", 24),
     ],
 )
 def test_width_is_known_before_data(name, width):
@@ -295,6 +299,8 @@ def test_on_a_1x1_map_the_pooled_heads_are_fc():
         (SPPF, {"activation": "tanh"}, "head.activation"),
         (SPPFixed, {"windows": [0]}, "head.windows"),
         (SPPFixed, {"pool": "sum"}, "head.pool"),
+        (LSE, {"r": 0.0}, "head.r takes a number above 0; got 0.0"),
+        (Attn, {"queries": 0}, "head.queries takes a whole number of at least 1; got 0"),
     ],
 )
 def test_wrong_options_name_the_setting(head, options, message):

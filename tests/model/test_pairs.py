@@ -25,6 +25,12 @@ SIZES = {
     "squeezenet1_1": ((63, 63), (63, 95)),
 }
 TORCHVISION = ((96, 96), (96, 128))
+PATCHES = {
+    "dinov2_vits14": ((112, 112), (112, 140)),
+    "dinov2_vits14_reg4": ((112, 112), (112, 140)),
+    "dinov3_vits16": ((96, 96), (96, 128)),
+}
+OF_TIMM = {"timm", *PATCHES}
 FAST = {"convnet", "nin", "resnet_cifar", "resnet18", "squeezenet1_1"}
 OPTIONS = {"convnet": ["backbone.widths=[8,8,8,12]"]}
 
@@ -60,7 +66,9 @@ def forward_and_backward(model, size):
 
 @pytest.mark.parametrize(("backbone", "head"), PAIRS)
 def test_pair(backbone, head):
-    built_for, other = SIZES.get(backbone, TORCHVISION)
+    if backbone in OF_TIMM:
+        pytest.importorskip("timm", reason="needs timm: gapfc[timm]")
+    built_for, other = {**SIZES, **PATCHES}.get(backbone, TORCHVISION)
     model = build(plain(backbone, head), CLASSES, built_for)
     first, second = (feature_shape(model.backbone, size) for size in (built_for, other))
     assert min(first[1:]) >= 3
@@ -69,7 +77,7 @@ def test_pair(backbone, head):
     forward_and_backward(model, built_for)
     if head == "fc":
         assert not model.head.accepts_any_size
-        with pytest.raises(UserError, match=r"head=fc was built for.*gap, gapgmp, gem, gmp, nin"):
+        with pytest.raises(UserError, match=r"head=fc was built for.*attn, gap, gapgmp, gem"):
             model(torch.zeros(2, 3, *other))
     else:
         assert model.head.accepts_any_size
@@ -113,7 +121,7 @@ def test_own_maps_where_the_backbone_has_them(backbone, option):
 
 @pytest.mark.parametrize("backbone", GROUPS["backbone"])
 def test_every_backbone_config_names_itself(backbone):
-    own_name = "resnet18" if backbone == "torchvision" else backbone
+    own_name = {"torchvision": "resnet18", "timm": "resnet10t"}.get(backbone, backbone)
     assert plain(backbone, "gap")["backbone"]["name"] == own_name
 
 

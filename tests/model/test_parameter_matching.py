@@ -46,6 +46,8 @@ WIDTHS = {
     "gmp": (C, 0),
     "gapgmp": (2 * C, 0),
     "gem": (C, 1),  # p is learned
+    "lse": (C, 1),  # r is learned
+    "attn": (4 * C, 4 * C),  # and so are the queries
     "spp": (C * 21, 0),
     "spp_fixed": (3 * C, 0),
 }
@@ -104,7 +106,11 @@ def test_nothing_asked_nothing_changed():
         ("gap", {"parameters": 0}, "whole number of at least 1; got 0"),
         ("gap", {"parameters": "many"}, "got many"),
         ("gap", {"parameters": True}, "got true"),
-        ("gap", {"match_parameters_of": "gapp"}, "takes fc, gap, gapgmp, gem, gmp, nin, spp"),
+        (
+            "gap",
+            {"match_parameters_of": "gapp"},
+            "takes attn, fc, gap, gapgmp, gem, gmp, lse",
+        ),
         ("gap", {"match_parameters_of": "fc", "parameters": 9}, "set one of the two"),
     ],
 )
@@ -162,7 +168,7 @@ def test_a_head_of_ones_own_is_matched(head, solved):
 
 def test_a_head_without_a_width_says_which_heads_have_one():
     own = {"name": "own", "_target_": f"{__name__}.FixedHidden", "parameters": 999}
-    with pytest.raises(UserError, match=r"own has no width.*one: fc, gap, .*, spp_fixed, sppf\."):
+    with pytest.raises(UserError, match=r"no width.*one: attn, fc, gap, .*, spp_fixed, sppf\."):
         match(own, SHAPE, CLASSES)
 
 

@@ -29,7 +29,10 @@ COMMANDS = {
     "inspect": [*TINY, "repeats=1"],
 }
 CHOICES = [
-    *(f"head={name}" for name in ("fc", "gap", "gem", "nin", "spp", "sppf", "spp_fixed")),
+    *(
+        f"head={name}"
+        for name in ("fc", "gap", "gem", "nin", "spp", "sppf", "spp_fixed", "attn", "lse")
+    ),
     *(f"backbone={name}" for name in ("nin", "resnet_cifar", "squeezenet1_1")),
     *(f"optimizer={name}" for name in ("adamw", "sgd")),
     *(f"schedule={name}" for name in ("constant", "cosine", "one_cycle", "plateau", "step")),

@@ -504,7 +504,7 @@ def test_the_accuracy_at_other_sizes(tmp_path):
     assert at_size["12x20"]["nll"] != at_size["12x12"]["nll"]
 
 
-OTHERS = ("gmp", "gapgmp", "gem", "nin", "sppf", "spp_fixed")
+OTHERS = ("attn", "lse", "gmp", "gapgmp", "gem", "nin", "sppf", "spp_fixed")
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ COLOURS = {
     "#7a4b24": "#c59a6f",  # brown
     "#aa4499": "#d98fcf",  # purple
     "#4d5a66": "#aab4be",  # slate
+    "#117733": "#5dbb7d",  # fir
+    "#cc6677": "#e894a2",  # rose
 }
 SOLID, DASHED, DASH_DOT, DOTTED = "-", (0, (5, 1.5)), (0, (4, 1.2, 1, 1.2)), (0, (1.2, 1.2))
 DASHES: tuple[Any, ...] = (SOLID, DASHED, DASH_DOT, DOTTED)
@@ -57,9 +59,11 @@ HEADS: dict[str, tuple[str, str, Any]] = {
     "spp": ("#cc79a7", "P", SOLID),
     "sppf": ("#882255", "X", DASHED),
     "spp_fixed": ("#e69f00", "p", DOTTED),
+    "attn": ("#117733", "h", SOLID),
+    "lse": ("#cc6677", "d", DASHED),
 }
 OWN_COLOURS = ("#44aa99", "#7a4b24", "#aa4499", "#4d5a66")  # no shipped head has them
-OWN_MARKERS = ">h*d8"
+OWN_MARKERS = ">*8"
 LONGEST_DRAWN = 60
 
 
