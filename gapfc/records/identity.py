@@ -26,6 +26,8 @@ PLACE = (
     "hydra",
     "trainer.progress",
 )
+# What other settings come from, which count themselves.
+ORIGIN = ("recipe",)
 # What is read off the measurements afterwards.
 REPORTED = ("trainer.targets", "trainer.probes")
 # What the machine offers. The numbers agree except for rounding.
@@ -58,7 +60,7 @@ ADDED = {
     "dataset.crop_share": 1.0,
 }
 
-_OTHERS = frozenset({SEED, *PLACE, *REPORTED, *MACHINE})
+_OTHERS = frozenset({SEED, *PLACE, *ORIGIN, *REPORTED, *MACHINE})
 
 # The keys by which runs of a command are grouped to be compared, if no others are asked for.
 GROUPED_BY = {"train": ("head",), "transfer": ("source.head", "protocol")}
