@@ -143,13 +143,15 @@ class Experiment:
             self.precision,
             self.config,
             self.sees_augmented,
-            self.interruption.check,
         )
         self.batches: TrainingBatches | TrainingMaps
         if self.frozen is not None:
+            self.frozen.check, self.frozen.stop = self.check, self.interruption.check
+            self.frozen.clock = self.turns.clock
             try:
-                self.batches = self.frozen.training()
-                self.frozen.evaluation("val")
+                with self.turns:
+                    self.batches = self.frozen.training()
+                    self.frozen.evaluation("val")
                 self.loader.forget()  # the images
                 self.frozen_said = self.frozen.said
                 return

@@ -40,7 +40,9 @@ class Frozen:
         precision: of the forward pass.
         store: where maps are kept.
         augmented: whether what trains sees augmented images, if the settings say so.
-        check: called between batches, and may raise to stop there.
+        check: called between batches; it may raise to stop there, or wait for this run's turn.
+        stop: called while another run computes the same; it may raise to stop there.
+        clock: seconds, which stand still where `check` waits.
         seconds: spent on computing maps so far.
     """
 
@@ -50,6 +52,8 @@ class Frozen:
     store: Store
     augmented: bool = True
     check: Callable[[], None] = lambda: None
+    stop: Callable[[], None] = lambda: None
+    clock: Callable[[], float] = time.perf_counter
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -123,7 +127,7 @@ class Frozen:
         if found is not None:
             return found
         try:
-            with self.store.alone(self._wait, self.check):
+            with self.store.alone(self._wait, self.stop):
                 # Whoever was waited for may have made it.
                 return self.store.find(of) or self._compute(of, split, view)
         except OSError as error:
@@ -134,7 +138,7 @@ class Frozen:
         log.info("another run is computing frozen features: waiting until it has them")
 
     def _compute(self, of: dict[str, Any], split: str, view: int | None) -> Entry:
-        begun, loader = time.perf_counter(), self.loader
+        begun, loader = self.clock(), self.loader
         images = len(loader.dataset.split(split))
         self._check_limit()
         self.store.make_room(images * self._sample.nbytes)
@@ -154,7 +158,7 @@ class Frozen:
             return Layout((len(places), *shape), number, _is_last(sample), places)
 
         entry = self.store.keep(of, write)
-        self.seconds += time.perf_counter() - begun
+        self.seconds += self.clock() - begun
         return entry
 
     def _check_limit(self) -> None:
@@ -201,7 +205,6 @@ def frozen_part(
     precision: Precision,
     config: DictConfig,
     augmented: bool,
-    check: Callable[[], None] = lambda: None,
 ) -> tuple[Frozen | None, str | None]:
     """The maps to train on; if there are none and the user may want to know, why.
 
@@ -223,5 +226,4 @@ def frozen_part(
                 "augment.views=4 or augment=none: computed once, for all heads and seeds"
             )
     store = Store(cache_folder(config.get("cache_root")), limit * GIB)
-    found = Frozen(model, loader, precision, store, augmented, check)
-    return found, None
+    return Frozen(model, loader, precision, store, augmented), None

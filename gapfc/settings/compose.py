@@ -165,7 +165,7 @@ class Composer:
         return found
 
     def _is_for(self, config_name: str, path: str) -> bool:
-        """Whether an experiment, a recipe or a sweep is for this command, by the commands in its comments."""
+        """Whether one of LAID_OVER is for this command, by the commands in its comments."""
         made_for = "train" if config_name == "inspect" else config_name
         told = re.findall(r"^#\s+gapfc (train|transfer)\b", self.text(path), re.M)
         return made_for in told or not told
