@@ -52,14 +52,14 @@ class Loader:
         self.dataset = dataset
         self.settings = settings
         self.device = device
-        self._check = check
+        self.check = check
         self._readers: dict[str, Reader] = {}
         self._residency: str | None = None
         self._said: str | None = None  # the choice that the log has already
 
     def over(self, dataset: Dataset) -> Loader:
         """A loader of other images, by the same settings."""
-        other = Loader(dataset, self.settings, self.device, self._check)
+        other = Loader(dataset, self.settings, self.device, self.check)
         other._said = self._residency
         return other
 
@@ -144,7 +144,7 @@ class Loader:
         views = self.views(len(images))
         assert views is not None
         shown, size = InView(images, views, number), self.settings.eval_batch_size
-        return EvaluationBatches(shown, size, self.normalize, self._check)
+        return EvaluationBatches(shown, size, self.normalize, self.check)
 
     def evaluation(self, split: str, size: Size | None = None) -> EvaluationBatches:
         """A split ("train", "val" or "test") as it is, in batches of eval_batch_size.
@@ -153,7 +153,7 @@ class Loader:
         ValueError if there is no such split.
         """
         images = self.reader(split, size)
-        return EvaluationBatches(images, self.settings.eval_batch_size, self.normalize, self._check)
+        return EvaluationBatches(images, self.settings.eval_batch_size, self.normalize, self.check)
 
     @property
     def normalize(self) -> Normalize:

@@ -52,8 +52,8 @@ def beginning(experiment: Experiment, folder: Path) -> None:
         f"; {frozen:,} frozen" if frozen else "",
     )
     log.info("  features  %s", times(experiment.feature_map))
-    if experiment.frozen_said is not None:
-        log.info("  frozen    %s", experiment.frozen_said)
+    if experiment.feed.said is not None:
+        log.info("  frozen    %s", experiment.feed.said)
     if experiment.model.match is not None:
         log.info("  matched   %s", experiment.model.match)
     log.info(

@@ -10,8 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 import gapfc
-from gapfc import heads
-from gapfc.data.batches import EvaluationBatches, TrainingBatches
+from gapfc.data.batches import TrainingBatches
 from gapfc.data.dataset import Dataset, load
 from gapfc.data.loader import Loader
 from gapfc.data.settings import LoaderSettings
@@ -27,17 +26,19 @@ from gapfc.engine.settings import Settings
 from gapfc.engine.training import Training, averaged
 from gapfc.errors import UserError
 from gapfc.experiment.best_weights import check_best, final_weights, naming
-from gapfc.features.frozen import CannotKeep, frozen_part
-from gapfc.features.maps import EvaluationMaps, TrainingMaps
+from gapfc.experiment.same_settings import check_same_settings
+from gapfc.experiment.sizes import check_sizes
+from gapfc.features.feed import Feed
+from gapfc.features.maps import TrainingMaps
 from gapfc.measure.complexity import macs
 from gapfc.measure.drift import Drift
 from gapfc.measure.meter import Measures
-from gapfc.model.build import build, dry_run, feature_shape, rebuild
-from gapfc.model.classifier import Classifier, Upper
+from gapfc.model.build import build, feature_shape, rebuild
+from gapfc.model.classifier import Classifier
 from gapfc.probes.images import Images
 from gapfc.probes.registry import check_images, known
 from gapfc.probes.subject import Subject
-from gapfc.records.identity import changed_settings, group_hash, settings_text
+from gapfc.records.identity import group_hash, settings_text
 from gapfc.records.metrics_csv import write_rows
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.kinds import check_warm_up
@@ -94,7 +95,7 @@ class Experiment:
         self.loader = Loader(self.dataset, LoaderSettings.of(config), self.device, self.check)
         self.input_size = self.loader.input_size
         self.model = self.build_model(nodes)
-        self._check_sizes()
+        check_sizes(config, self.loader.settings, self.model)
         self.feature_map = feature_shape(self.model.backbone, self.input_size)
         self.macs = macs(self.model.backbone, self.model.head, (3, *self.input_size))
         memory_format = torch.channels_last if trainer.channels_last else torch.contiguous_format
@@ -112,7 +113,15 @@ class Experiment:
             self.precision.scaler(),
             averaged(self.model, self.settings.ema),
         )
-        self._choose_batches()
+        self.feed = Feed(
+            self.model,
+            self.loader,
+            self.precision,
+            config,
+            self.sees_augmented,
+            self.turns,
+            self.interruption.check,
+        )
         # Of the images of each split, in the order of `evaluate`, among those its source gave.
         self.places: dict[str, torch.Tensor] = {}
         # Before a checkpoint is loaded: a resumed run, too, drifts from where it began.
@@ -135,29 +144,10 @@ class Experiment:
         """Whether training sees the images that `augment` makes."""
         return True
 
-    def _choose_batches(self) -> None:
-        """Train on maps of a frozen part where they can be computed once, else on images."""
-        self.frozen, self.frozen_said = frozen_part(
-            self.model,
-            self.loader,
-            self.precision,
-            self.config,
-            self.sees_augmented,
-        )
-        self.batches: TrainingBatches | TrainingMaps
-        if self.frozen is not None:
-            self.frozen.check, self.frozen.stop = self.check, self.interruption.check
-            self.frozen.clock = self.turns.clock
-            try:
-                with self.turns:
-                    self.batches = self.frozen.training()
-                    self.frozen.evaluation("val")
-                self.loader.forget()  # the images
-                self.frozen_said = self.frozen.said
-                return
-            except CannotKeep as error:
-                self.frozen, self.frozen_said = None, f"computed at every step: {error}"
-        self.batches = self.loader.training()
+    @property
+    def batches(self) -> TrainingBatches | TrainingMaps:
+        """The training batches."""
+        return self.feed.training
 
     @property
     def group(self) -> str:
@@ -182,11 +172,10 @@ class Experiment:
         if found is None:
             return None
         path, state = found
-        self._check_settings(path, state)
+        check_same_settings(path, state, self.identity())
         with naming(path):
             self.training.load_state_dict(state, self.batches.steps)
-        if self.frozen is not None and not self.frozen.fits:  # backbone.weights is another file now
-            self._choose_batches()
+        self.feed.follow()  # backbone.weights may be another file now
         to_come = self.training.progress.epoch < self.settings.epochs
         if self.weights_epoch and not (self.settings.final_weights == "last" and to_come):
             check_best(folder, self.model, self.weights_epoch)
@@ -231,7 +220,7 @@ class Experiment:
                 save,
                 self.check,
                 clock=self.turns.clock,
-                network=None if self.frozen is None else Upper(self.model),
+                network=self.feed.network(self.model),
                 class_weights=self.class_weights,
             )
         except Interrupted:
@@ -265,8 +254,7 @@ class Experiment:
         """Load the weights that the run ends with into `model`."""
         weights = final_weights(directory.checkpoints, self.model, self.weights_epoch)
         self.model.load_state_dict(weights)
-        if self.frozen is not None and not self.frozen.fits:
-            self.frozen = None
+        self.feed.follow()
 
     def evaluate(
         self, split: str, model: nn.Module | None = None, size: Size | None = None
@@ -277,22 +265,11 @@ class Experiment:
         """
         if getattr(self.dataset, split) is None:
             return None
-        measured, batches = self.measured(split, model or self.model, size)
-        found = evaluate(measured, batches, self.dataset.num_classes, self.precision)
+        network, batches = self.feed.evaluation(split, model or self.model, size)
+        found = evaluate(network, batches, self.dataset.num_classes, self.precision)
         if size is None:
             self.places[split] = batches.places
         return found
-
-    def measured(
-        self, split: str, model: nn.Module, size: Size | None = None
-    ) -> tuple[nn.Module, EvaluationBatches | EvaluationMaps]:
-        """What `evaluate` takes for a split: `model` and images, or the rest of it and maps."""
-        if self.frozen is not None and size is None:
-            try:
-                return Upper(cast(Classifier, model)), self.frozen.evaluation(split)
-            except CannotKeep as error:
-                log.warning("frozen features of the %s images are not kept: %s", split, error)
-        return model, self.loader.evaluation(split, size)
 
     def subject(self) -> Subject:
         """What probes measure: the model as it is, on the test images (without any: validation)."""
@@ -340,43 +317,6 @@ class Experiment:
             "val_balanced_accuracy": measures["balanced_accuracy"],
             **{f"drift_{name}": drift.total() for name, drift in self.drifts.items()},
         }
-
-    def _check_settings(self, path: Path, state: Mapping[str, Any]) -> None:
-        """The config is still that of the checkpoint at `path`."""
-        recorded = state.get("identity")
-        if recorded is None:  # a run from before 0.1.0; to be refused from 0.2.0 on
-            return
-        try:
-            changed = changed_settings(str(recorded), self.identity())
-        except ValueError as error:
-            raise UserError(f"{path} does not say which settings it belongs to: {error}") from error
-        if changed:
-            said = "; ".join(
-                f"{key} was {then[:80]} and is {now[:80]} now"
-                for key, (then, now) in list(changed.items())[:3]
-            )
-            raise UserError(
-                f"The settings were changed since {path} was written: {said}. To continue this "
-                f"run, put config.yaml back as it was; for other settings, start a new run."
-            )
-
-    def _check_sizes(self) -> None:
-        dataset, settings = self.config.dataset, self.loader.settings
-        sizes = {"train_sizes": settings.train_sizes, "eval_sizes": settings.eval_sizes}
-        many = [f"dataset.{key}={dataset[key]}" for key, given in sizes.items() if given]
-        if settings.image_size is None:
-            many.append("dataset.image_size=native")
-        if many and not self.model.head.accepts_any_size:
-            raise UserError(
-                f"{' and '.join(many)}: several image sizes, but head={self.config.head.name} "
-                "takes only the one it was built for. Heads that accept any: "
-                f"{heads.names(lambda head: head.accepts_any_size)}."
-            )
-        for key, (height, width) in ((k, size) for k, given in sizes.items() for size in given):
-            try:
-                dry_run(self.model, (height, width))
-            except UserError as error:
-                raise UserError(f"dataset.{key} has {height}x{width}: {error}") from error
 
     def _yaml(self) -> str:
         return OmegaConf.to_yaml(self.config, resolve=True)

@@ -99,7 +99,5 @@ def _training(experiment: Experiment) -> dict[str, Any]:
 
 def _frozen(experiment: Experiment) -> dict[str, Any] | None:
     """Seconds that went into features of a frozen part, which are not among those of training."""
-    frozen = experiment.frozen
-    if frozen is None:
-        return None
-    return {"seconds": frozen.seconds, "views": experiment.loader.settings.views}
+    feed = experiment.feed
+    return None if feed.seconds is None else {"seconds": feed.seconds, "views": feed.views}

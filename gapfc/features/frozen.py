@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 from tqdm import tqdm
 
@@ -18,7 +17,7 @@ from gapfc.data.loader import CUDA_SHARE, Loader
 from gapfc.engine.device import Precision
 from gapfc.features.identity import arithmetic, network_identity, of_maps
 from gapfc.features.maps import EvaluationMaps, Maps, TrainingMaps, kept_rows
-from gapfc.features.store import GIB, Entry, Layout, Store, Writer, cache_folder
+from gapfc.features.store import GIB, Entry, Layout, Store, Writer
 from gapfc.formatting import from_here, short_time
 from gapfc.measure.complexity import evaluating
 from gapfc.model.classifier import Classifier
@@ -40,7 +39,7 @@ class Frozen:
         precision: of the forward pass.
         store: where maps are kept.
         augmented: whether what trains sees augmented images, if the settings say so.
-        check: called between batches; it may raise to stop there, or wait for this run's turn.
+        bar: whether to show a progress bar; None: on a terminal.
         stop: called while another run computes the same; it may raise to stop there.
         clock: seconds, which stand still where `check` waits.
         seconds: spent on computing maps so far.
@@ -51,7 +50,7 @@ class Frozen:
     precision: Precision
     store: Store
     augmented: bool = True
-    check: Callable[[], None] = lambda: None
+    bar: bool | None = None
     stop: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.perf_counter
     seconds: float = 0.0
@@ -61,7 +60,7 @@ class Frozen:
 
     def training(self) -> TrainingMaps:
         """The training batches, of maps. Raises CannotKeep, and UserError for corrupt files."""
-        loader, count = self.loader, self._views
+        loader, count = self.loader, self.views
         shown = [self._maps("train", view) for view in ([None] if count is None else range(count))]
         labels = shown[0].labels
 
@@ -77,7 +76,7 @@ class Frozen:
     def evaluation(self, split: str) -> EvaluationMaps:
         """A split as it is, in batches of maps. Raises as `training`."""
         size = self.loader.settings.eval_batch_size
-        return EvaluationMaps(self._maps(split), size, self.loader.device, self.check)
+        return EvaluationMaps(self._maps(split), size, self.loader.device, self.loader.check)
 
     @property
     def said(self) -> str:
@@ -88,7 +87,7 @@ class Frozen:
         return f"computed in {short_time(self.seconds)}, kept for all heads and seeds in {where}"
 
     @property
-    def _views(self) -> int | None:
+    def views(self) -> int | None:
         """How many augmented views of an image are trained on; None: the image as it is."""
         augmented = self.augmented and self.loader.augmentation.operations
         return self.loader.settings.views if augmented else None
@@ -148,8 +147,9 @@ class Frozen:
             batches = loader.evaluation(split) if view is None else loader.view(view)
             total, title = -(-images // loader.settings.eval_batch_size), f"features of {name}"
             shape: tuple[int, ...] = ()
+            hidden = None if self.bar is None else not self.bar
             with evaluating(self.model), torch.no_grad(), self.precision.autocast():
-                for some, _ in tqdm(batches, title, total, leave=False, disable=None):
+                for some, _ in tqdm(batches, title, total, leave=False, disable=hidden):
                     rows = _rows(self.model.lower(some).cpu())
                     shape = tuple(rows.shape[1:])
                     writer.write(rows.contiguous().view(torch.uint8).numpy().data)
@@ -164,7 +164,7 @@ class Frozen:
     def _check_limit(self) -> None:
         """All that a run needs has to fit, or one split would push out the other."""
         dataset = self.loader.dataset
-        views = self._views or 0
+        views = self.views or 0
         images = len(dataset.train) * (1 + views) + len(dataset.val) + len(dataset.test or ())
         needed = images * self._sample.nbytes
         if needed > self.store.limit:
@@ -197,33 +197,3 @@ def _index(places: Tensor, among: Tensor) -> Tensor:
     """Where each of `places` stands `among` others that hold it, both int64."""
     order = among.argsort()
     return order[torch.searchsorted(among[order], places)]
-
-
-def frozen_part(
-    model: Classifier,
-    loader: Loader,
-    precision: Precision,
-    config: DictConfig,
-    augmented: bool,
-) -> tuple[Frozen | None, str | None]:
-    """The maps to train on; if there are none and the user may want to know, why.
-
-    augmented: whether what trains sees augmented images.
-    """
-    limit = config.trainer.get("cache_gib", 0)
-    if not model.lower_modules or not limit:
-        return None, None
-    settings, augment = loader.settings, config.augment
-    anew = "computed at every step:"
-    if loader.inputs.image_size is None or settings.train_sizes:
-        return None, f"{anew} images of several sizes are not kept"
-    if augmented:
-        if augment.mixup or augment.cutmix:
-            return None, f"{anew} mixup and cutmix mix the images below it"
-        if loader.augmentation.operations and settings.views is None:
-            return None, (
-                f"{anew} augment={augment.name} draws new images in each epoch. "
-                "augment.views=4 or augment=none: computed once, for all heads and seeds"
-            )
-    store = Store(cache_folder(config.get("cache_root")), limit * GIB)
-    return Frozen(model, loader, precision, store, augmented), None

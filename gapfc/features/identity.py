@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import os
@@ -34,9 +35,11 @@ def images_identity(split: Arrays | Files) -> str:
         found.update(_bytes(split.images))
     else:
         for path in split.paths:
-            status = os.stat(path)
-            line = f"{os.path.realpath(path)}\0{status.st_size}\0{status.st_mtime_ns}\n"
-            found.update(os.fsencode(line))
+            line = os.path.realpath(path)
+            with contextlib.suppress(OSError):  # whoever reads it will say what is wrong with it
+                status = os.stat(path)
+                line += f"\0{status.st_size}\0{status.st_mtime_ns}"
+            found.update(os.fsencode(f"{line}\n"))
     return found.hexdigest()
 
 

@@ -217,7 +217,7 @@ class Transfer(Experiment):
         begun = self.turns.clock()
         _, layer = last_layer(self.model.head)
         train, val = (
-            last_inputs(*self.measured(split, self.model), layer, self.precision)
+            last_inputs(*self.feed.evaluation(split, self.model), layer, self.precision)
             for split in ("train", "val")
         )
         computed = self.turns.clock()

@@ -213,7 +213,7 @@ def test_out_of_memory_names_the_batch_size_and_what_to_try(tmp_path):
             # Asked of the allocator at once, refused at once: the card is not filled.
             yield torch.empty(2**50, dtype=torch.uint8, device="cuda"), None
 
-    experiment.batches = Hungry()
+    experiment.feed.training = Hungry()
     assert execute(asked, experiment, directory) == 1
     error = read_results(directory.path)["error"]
     assert "Out of memory on cuda at trainer.batch_size=32" in error

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from gapfc.experiment.experiment import Experiment
-from gapfc.features.frozen import Frozen
 from gapfc.features.maps import TrainingMaps
 from gapfc.features.store import Store
 from gapfc.records.metrics_csv import read_rows
@@ -64,7 +63,7 @@ CASES = [
 def test_batches_logits_and_gradients_are_those_of_the_images(build, options):
     kept, anew = build(*options), build(*options, "trainer.cache_gib=0")
     assert isinstance(kept.batches, TrainingMaps)
-    assert anew.frozen is None
+    assert anew.feed.seconds is None
     assert kept.batches.steps == anew.batches.steps
     for epoch, start in ((0, 0), (1, 0), (1, 2)):
         of_maps, of_images = (list(each.batches.epoch(epoch, start)) for each in (kept, anew))
@@ -76,7 +75,7 @@ def test_batches_logits_and_gradients_are_those_of_the_images(build, options):
                 assert lower.dtype == maps.dtype
                 assert lower.stride() == maps.stride()
                 assert torch.equal(lower, maps)
-                ours, theirs = kept.model.upper(maps), anew.model(images)
+                ours, theirs = kept.feed.network(kept.model)(maps), anew.model(images)
             assert torch.equal(ours, theirs)
     for split in ("train", "val", "test"):
         one, other = kept.evaluate(split), anew.evaluate(split)
@@ -131,16 +130,16 @@ def test_another_weight_size_or_picture_is_computed_anew(build, tmp_path):
 def test_where_maps_cannot_stand_in_the_header_says_why(build):
     def said(*options):
         made = build("backbone.trainable=none", *options)
-        assert made.frozen is None
+        assert made.feed.seconds is None
         assert not isinstance(made.batches, TrainingMaps)
-        return made.frozen_said
+        return made.feed.said
 
     assert "augment.views=4 or augment=none" in said("augment=crop_flip")
     assert "mixup" in said("augment=none", "augment.mixup=0.2")
     assert "several sizes" in said("augment=none", "dataset.train_sizes=[12,8]")
     assert "more than trainer.cache_gib=1e-06" in said("augment=none", "trainer.cache_gib=1e-6")
     made = build("augment=none")
-    assert (made.frozen, made.frozen_said) == (None, None)  # nothing is frozen
+    assert (made.feed.seconds, made.feed.said) == (None, None)  # nothing is frozen
 
 
 def test_a_full_disk_is_told_and_the_run_goes_on_with_images(build, monkeypatch):
@@ -149,8 +148,8 @@ def test_a_full_disk_is_told_and_the_run_goes_on_with_images(build, monkeypatch)
 
     monkeypatch.setattr("gapfc.features.store.Writer.write", full)
     made = build("backbone.trainable=none", "augment=none")
-    assert made.frozen is None
-    assert made.frozen_said == (
+    assert made.feed.seconds is None
+    assert made.feed.said == (
         "computed at every step: maps cannot be written: No space left on device"
     )
     assert made.evaluate("val") is not None
@@ -158,8 +157,15 @@ def test_a_full_disk_is_told_and_the_run_goes_on_with_images(build, monkeypatch)
 
 def test_maps_are_of_the_weights_that_a_resumed_run_has(build):
     made = build("backbone.trainable=none", "augment=none")
-    assert isinstance(made.frozen, Frozen)
-    assert made.frozen.fits
+    before = next(made.batches.epoch(0))[0]
+    made.feed.follow()
+    assert torch.equal(next(made.batches.epoch(0))[0], before)
     with torch.no_grad():
         next(made.model.backbone.parameters()).add_(0.1)
-    assert not made.frozen.fits
+    made.feed.follow()
+    maps, _ = next(made.batches.epoch(0))
+    assert not torch.equal(maps, before)
+    anew = build("backbone.trainable=none", "augment=none", "trainer.cache_gib=0")
+    anew.model.load_state_dict(made.model.state_dict())
+    images, _ = next(anew.batches.epoch(0))
+    assert torch.equal(anew.model.lower(images), maps)
