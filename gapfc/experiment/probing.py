@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from gapfc.experiment.best_weights import read_best
 from gapfc.experiment.experiment import Experiment
 from gapfc.probes.measure import measure, merged
 from gapfc.records.probes import Probes, read_probes, write_probes
@@ -34,7 +35,8 @@ def add(experiment: Experiment, run: Run, names: Sequence[str]) -> None:
     """Measure `names` of the completed `run`, which `experiment` was built for."""
     directory = RunDirectory.resume(run.path)
     try:
-        experiment.load_best(directory)
+        best = read_best(directory.checkpoints, experiment.model)
+        experiment.model.load_state_dict(best.weights)
         tensorboard = TensorBoardLog(run.path)
         try:
             with experiment.interruption, experiment.turns:

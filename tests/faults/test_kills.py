@@ -157,8 +157,8 @@ def _numbers(path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
-# The first writes config.yaml; then, for each epoch, best.pt if it is better, last.pt moved to
-# previous.pt, and last.pt; in the end results.json.
+# The first writes config.yaml; then, for the first epoch and the last and maybe for one between,
+# best.pt if it is better, last.pt moved to previous.pt, and last.pt; in the end results.json.
 @pytest.mark.parametrize(
     ("call", "number"),
     [("replace", n) for n in (2, 3, 4, 5, 6, 7)] + [("fsync", n) for n in (3, 5, 8)],
