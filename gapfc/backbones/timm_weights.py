@@ -108,7 +108,7 @@ def load(
 
 
 def _misfits(own: Mapping[str, Tensor], state: Mapping[str, Any]) -> int:
-    """How many tensors up to the last feature map one has without the other, or in another shape."""
+    """How many tensors up to the last map only one of both has, or each in another shape."""
     before = [key for key in {**own, **state} if key.partition(".")[0] not in AFTER]
     return sum(
         key not in own or key not in state or own[key].shape != state[key].shape for key in before
