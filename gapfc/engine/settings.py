@@ -11,7 +11,7 @@ from gapfc.engine.mixing import Mixing
 from gapfc.validators import flag, is_number, list_of, number, one_of, whole
 
 # Validation images from which on `trainer.final_weights=auto` lets them choose the epoch.
-ENOUGH = 100
+ENOUGH = 300
 ACCURACY, BALANCED_ACCURACY = "val_accuracy", "val_balanced_accuracy"
 
 
