@@ -18,6 +18,7 @@ def build(path: Path) -> nn.Module:
     own = {"torchvision": "resnet18", "timm": "resnet10t"}
     assert node.pop("name") == own.get(path.stem, path.stem)
     assert node.pop("trainable") == "all"
+    assert node.pop("layer_decay") == 1.0
     torch.manual_seed(0)
     return instantiate(node)
 
