@@ -57,6 +57,7 @@ def test_every_key_of_the_trainer_is_a_setting_or_is_read_elsewhere():
         "device",
         "channels_last",
         "probes",
+        "cache_gib",
     }
 
 
@@ -87,4 +88,4 @@ def test_training_that_evens_out_classes_is_judged_by_balanced_accuracy(sampler,
         "trainer": TRAINER | {"class_weights": weights},
         "augment": {"mixup": 0.0, "cutmix": 0.0},
     }
-    assert Settings.of(config, FP32).chosen_by == column
+    assert Settings.of(config, FP32, 60, 40).chosen_by == column
