@@ -4,7 +4,7 @@ from typing import Any
 
 # Images that are seen in all, and the fewest and most epochs. Measured with the recipes for
 # pretrained backbones (configs/recipe), which use it.
-IMAGES = 3000
+IMAGES = 6000
 FEWEST, MOST = 5, 30
 
 
