@@ -96,16 +96,20 @@ def test_densenet_keeps_its_last_relu():
     assert features.min() == 0 < features.max()
 
 
-def test_inception_input_only_with_weights(tmp_path):
-    backbone = Torchvision("googlenet")
-    assert "rescale" not in dict(backbone.stage1.named_children())
+def test_inceptions_see_what_their_weights_were_trained_on(tmp_path):
+    anew = Torchvision("googlenet").eval()
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.equal(anew.stage1.rescale(images), images)
     torch.save(original("googlenet").state_dict(), tmp_path / "weights.pth")
-    backbone = Torchvision("googlenet", weights=str(tmp_path / "weights.pth"))
+    backbone = Torchvision("googlenet", weights=str(tmp_path / "weights.pth")).eval()
     # Black and white, normalised as for ImageNet, become -1 and 1.
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     pixels = torch.stack([(0 - mean) / std, (1 - mean) / std])[:, :, None, None]
     expected = torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1)
     torch.testing.assert_close(backbone.stage1.rescale(pixels), expected)
+    # As `gapfc predict` builds it: without weights, and filled from the run.
+    anew.load_state_dict(backbone.state_dict())
+    assert torch.equal(anew(images), backbone(images))
 
 
 def test_unknown_name_gives_close_ones():
