@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
@@ -19,6 +18,7 @@ from gapfc.data.raw_dataset import Split
 from gapfc.data.reader import Chunk
 from gapfc.data.sizes import Size
 from gapfc.errors import UserError
+from gapfc.system.cores import usable_cores
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Resident:
 
 
 def make_resident(split: Split, size: Size, framing: Framing, device: torch.device) -> Resident:
-    """Every image at `size` on `device`. Files are decoded once, with one thread per processor.
+    """Every image at `size` on `device`. Files are decoded once, with a thread per usable core.
 
     Raises UserError naming corrupt files, unless the split skips them.
     """
@@ -88,7 +88,7 @@ def _decode_all(split: Files, size: Size, framing: Framing) -> tuple[Tensor, Ten
             return error
         return None
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(len(usable_cores())) as pool:
         decoded = pool.map(fill, range(len(split)))
         results = list(followed(decoded, len(split), f"decoding {len(split):,} photos"))
     bad = [

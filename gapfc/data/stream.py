@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from gapfc.data.raw_dataset import Split
 from gapfc.data.reader import Chunk
 from gapfc.data.sizes import Size
 from gapfc.errors import UserError
+from gapfc.system.cores import usable_cores
 
 log = logging.getLogger(__name__)
 
@@ -155,5 +155,4 @@ def count_workers(setting: int | Literal["auto"], split: Split) -> int:
         return setting
     if isinstance(split, Arrays):
         return 0
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(usable or 1, MOST_WORKERS)
+    return min(len(usable_cores()), MOST_WORKERS)

@@ -91,7 +91,7 @@ def _carry_out(
                 measured, predictions = scores.measure(experiment)
                 if experiment.probes:
                     probe(experiment, experiment.probes, directory.path, tensorboard)
-            fields = scores.fields(experiment, measured) | experiment.extra_results(measured)
+                fields = scores.fields(experiment, measured) | experiment.extra_results(measured)
             # Before results.json: a run that says it is completed has all its files.
             if predictions is not None:
                 write_predictions(directory.path, predictions)

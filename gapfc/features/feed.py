@@ -123,6 +123,10 @@ class Feed:
             )
         return None
 
+    def _while_another_computes(self) -> None:
+        self._turns.give_up()  # or the other, which needs the cores, would wait for this run
+        self._stop()
+
     def _compute(self) -> str:
         """Have the maps for training and validation; what to say of that."""
         config = self._config
@@ -134,7 +138,7 @@ class Feed:
             Store(cache_folder(config.get("cache_root")), limit),
             augmented=self._augmented,
             bar=None if progress == "auto" else progress,
-            stop=self._stop,
+            stop=self._while_another_computes,
             clock=self._turns.clock,
         )
         try:

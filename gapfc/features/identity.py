@@ -14,6 +14,7 @@ import PIL
 import torch
 from torch import nn
 
+import gapfc
 from gapfc.data.arrays import Arrays
 from gapfc.data.files import Files
 from gapfc.data.loader import Loader
@@ -58,7 +59,7 @@ def network_identity(modules: Iterable[nn.Module]) -> str:
 
 
 def arithmetic(device: torch.device, precision: Precision, channels_last: bool) -> dict[str, Any]:
-    """What decides how numbers are rounded."""
+    """What computes, and so decides how numbers are rounded."""
     cuda = device.type == "cuda"
     return {
         "precision": precision.name,
@@ -69,6 +70,8 @@ def arithmetic(device: torch.device, precision: Precision, channels_last: bool) 
         if cuda
         else f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
         f"{' AMX' if torch.cpu._is_amx_tile_supported() else ''}",
+        # Images are decoded, brought to size and augmented by these.
+        "gapfc": gapfc.__version__,
         "torch": torch.__version__,
         "pillow": PIL.__version__,
     }

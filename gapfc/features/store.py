@@ -29,6 +29,7 @@ MAPS, ABOUT = "maps", "entry.json"
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 _MOST_ABOUT = 256 * MIB  # of entry.json: it names the place of each of some million images
 _PIECE = 16 * MIB  # read at a time to check the numbers
+_ABANDONED = 3600  # seconds since a half-made entry was last written to
 _WAIT = 0.2  # seconds between two looks whether another process is done
 
 
@@ -44,6 +45,7 @@ class Entry:
         channels_last: whether rows are [H, W, C], and not [C, H, W].
         places: of each row's image among those that its source gave.
         bytes: of the numbers.
+        crc: their CRC-32, as recorded.
         used: when it was last used, in seconds since 1970.
     """
 
@@ -54,6 +56,7 @@ class Entry:
     channels_last: bool
     places: tuple[int, ...]
     bytes: int
+    crc: int
     used: float
 
     @property
@@ -99,7 +102,7 @@ class Store:
             return None
         try:
             entry = _read(path)
-            sound = json.loads(_text(of)) == entry.of and _crc(entry.maps) == _recorded_crc(path)
+            sound = json.loads(_text(of)) == entry.of and _crc(entry.maps) == entry.crc
         except (OSError, ValueError):
             sound = False
         if not sound:
@@ -129,6 +132,7 @@ class Store:
                 time.sleep(_WAIT)
                 check()
         try:
+            self._remove_half_made()
             yield
         finally:
             lock.release()
@@ -184,6 +188,14 @@ class Store:
         if self.folder.is_dir() and not self.folder.is_symlink():
             shutil.rmtree(self.folder)
 
+    def _remove_half_made(self) -> None:
+        """What killed processes left; where there are no locks, not what another is at."""
+        for path in self.folder.glob(".*.tmp"):
+            with contextlib.suppress(OSError):
+                written = max(file.stat().st_mtime for file in (path, *path.iterdir()))
+                if time.time() - written > _ABANDONED:
+                    _remove(path)
+
     def _path(self, of: Mapping[str, Any]) -> Path:
         digest = hashlib.sha256(_text({"format": FORMAT, "of": of}).encode()).hexdigest()
         return self.folder / digest[:24]
@@ -204,7 +216,7 @@ def _read(path: Path) -> Entry:
     about = parse_json(read_text(path / ABOUT, _MOST_ABOUT))
     try:
         shape = tuple(about["shape"])
-        number, places = about["number"], tuple(about["places"])
+        number, places, crc = about["number"], tuple(about["places"]), about["crc"]
         whole = all(type(value) is int and value >= 0 for value in (*shape, *places))
         size = BYTES[number]
         for side in shape:
@@ -218,11 +230,7 @@ def _read(path: Path) -> Entry:
     if not fits or status.st_size != size or not isinstance(about["of"], dict):
         raise ValueError(f"{path} is not a whole entry of this gapfc")
     used = os.stat(path / ABOUT).st_mtime
-    return Entry(path, about["of"], shape, number, last, places, size, used)
-
-
-def _recorded_crc(path: Path) -> Any:
-    return parse_json(read_text(path / ABOUT, _MOST_ABOUT)).get("crc")
+    return Entry(path, about["of"], shape, number, last, places, size, crc, used)
 
 
 def _crc(maps: Path) -> int:

@@ -11,7 +11,8 @@ from hydra.plugins.launcher import Launcher
 
 from gapfc.errors import UserError
 from gapfc.settings.paths import CONFIGS
-from gapfc.sweep.share import Share, cores, divide, gpus
+from gapfc.sweep.share import Share, divide, gpus
+from gapfc.system.cores import usable_cores
 
 EXTRAS = {
     "hydra_joblib_launcher": "joblib",
@@ -80,7 +81,7 @@ def plan(launcher: Launcher, runs: int, most: int | None, device: str) -> Plan:
     own: Any = launcher  # of a plugin's class, which may be imported only where it is installed
     if kind not in ("JoblibLauncher", "LocalLauncher"):
         return Plan(batch=whole, parallel=True)
-    processors = cores()
+    processors = len(usable_cores())
     devices = () if device == "cpu" else gpus(os.environ)
     usual = len(devices) or processors
     if kind == "JoblibLauncher":

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from gapfc.errors import UserError
 from gapfc.records.lock import Lock
-from gapfc.system.cores import usable_cores
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -49,11 +48,6 @@ def divide(jobs: int, cores: int, gpus: tuple[str, ...], environment: Mapping[st
     if limit.isdigit() and int(limit):
         threads = min(threads, int(limit))
     return Share(jobs, threads, gpus)
-
-
-def cores() -> int:
-    """Processors that this process may use, by its affinity and its container's limits."""
-    return len(usable_cores())
 
 
 def gpus(environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -33,6 +33,8 @@ PASSED = "the run whose turn it is does not move on (stopped?): its turn is over
 class Turns:
     """A context in which `check`, called between steps, waits until it is this run's turn.
 
+    Within it, it may be entered again, which changes nothing.
+
     A run takes as many cores as it has threads, so that small ones go side by side. Cores are locks
     on the bytes of one file: whoever ends, however it ends, gives them back. Whoever waits queues
     for byte 0 first, which tells those at work that they are waited for, and then collects cores.
@@ -58,6 +60,7 @@ class Turns:
         self._check = check
         self._tell = tell
         self._path = (folder or runtime_folder()) / "turns"
+        self._depth = 0  # contexts that are open, one within another
         self._file: int | None = None
         self._heads_queue = False
         self._held: list[int] = []
@@ -66,8 +69,10 @@ class Turns:
         self._said: set[str] = set()
 
     def __enter__(self) -> "Turns":
-        if self._needed:
+        # Once: closing a second descriptor of the file would lose the locks held by the first.
+        if self._needed and not self._depth:
             self._open()
+        self._depth += 1
         return self
 
     def __exit__(
@@ -76,11 +81,21 @@ class Turns:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._close()
+        self._depth -= 1
+        if not self._depth:
+            self._close()
 
     def clock(self) -> float:
         """Seconds, of which those spent waiting are not part."""
         return time.perf_counter() - self._waited
+
+    def give_up(self) -> None:
+        """Let others have the cores; the next `check` waits for them again.
+
+        For one that has to wait for something else, which may be another run.
+        """
+        while self._held:
+            self._unlock(self._held.pop())
 
     def check(self) -> None:
         """Wait for this run's turn, and give it up when it is over and others wait."""
@@ -100,7 +115,7 @@ class Turns:
         if len(self._held) == self._needed and self._is_current():
             if not self._others_wait():
                 return
-            self._give_up()
+            self.give_up()
             self._wait(STAND_BACK)
         else:
             self._wait()
@@ -147,10 +162,6 @@ class Turns:
         self._heads_queue = False
         os.utime(self._file)  # others see that things move
         return True
-
-    def _give_up(self) -> None:
-        while self._held:
-            self._unlock(self._held.pop())
 
     def _others_wait(self) -> bool:
         if not self._lock(0):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from gapfc.engine.out_of_memory import is_out_of_memory
 from gapfc.errors import UserError
 from gapfc.formatting import first_line
 from gapfc.measure.activation_map import class_activation_map
+from gapfc.system.cores import usable_cores
 from gapfc.trained.images import ImageFile
 from gapfc.trained.model import TrainedModel, by_size
 
@@ -73,7 +73,7 @@ def predict(
     Raises UserError where there is not enough memory.
     """
     size = NATIVE_BATCH if model.inputs.image_size is None else BATCH
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(len(usable_cores())) as pool:
         following: list[Future[Tensor | str]] = []
         for start in range(0, len(images), size):
             waiting = following or _begin(pool, model, images[:size])

@@ -62,6 +62,7 @@ def test_what_is_kept_is_found_by_what_it_is_of_and_by_nothing_else(store):
         lambda path: change(path, places="abc"),
         lambda path: change(path, of={**OF, "network": "another"}),
         lambda path: change(path, channels_last=1),
+        lambda path: change(path, crc="0"),
     ],
 )
 def test_a_damaged_entry_is_never_used_and_made_again(store, damage):
@@ -121,6 +122,19 @@ def test_one_process_at_a_time_computes(store, monkeypatch):
     with store.alone(lambda: told.append("waiting"), lambda: told.append("checked")):
         assert told == ["waiting", "checked", "checked", "checked"]
     assert Busy.tries == -1
+
+
+def test_what_a_killed_process_left_goes_and_what_another_is_at_stays(store):
+    left, going_on = (store.folder / f".{name}.123.tmp" for name in ("left", "going_on"))
+    for path in (left, going_on):
+        path.mkdir(parents=True)
+        (path / "maps").write_bytes(b"half")
+    os.utime(left / "maps", (0, 0))
+    os.utime(left, (0, 0))
+    os.utime(going_on, (0, 0))
+    with store.alone(lambda: None, lambda: None):
+        assert not left.exists()
+        assert going_on.exists()
 
 
 def test_clear_removes_all_and_a_link_is_not_followed(store, tmp_path):

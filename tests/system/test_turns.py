@@ -207,6 +207,21 @@ def test_a_signal_is_heeded_while_it_waits(start):
     assert time.monotonic() - begun < 2
 
 
+def test_one_that_waits_for_something_else_gives_up_its_cores(start, tmp_path):
+    with Turns(2, (0, 1), folder=tmp_path / "own") as turns:
+        turns.check()
+        with turns:  # again: nothing changes, also as it ends
+            turns.check()
+        other = start("other", seconds=60)
+        other.until(lambda w: w.lines == [SHARED])
+        assert not other.steps
+        turns.give_up()
+        other.until(lambda w: len(w.steps) > 10)
+        turns.check()  # waits for its turn again, of which the other has had its own by now
+        assert turns.clock() < time.perf_counter()
+    other.until(lambda w: w.steps[-1][1] - w.steps[0][0] > 0.5)
+
+
 def hostile(kind, folder):
     """Something in the place of the lock file, or of the folder."""
     own, file = folder / "own", folder / "own" / "turns"
