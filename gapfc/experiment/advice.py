@@ -23,7 +23,7 @@ def advice(experiment: Experiment) -> list[str]:
     recipe = better_recipe(config)
     if recipe is not None:
         lines.append(
-            f"  advice    pretrained, at the rate of training from scratch: +recipe={recipe}"
+            f"  advice    pretrained, at the rate of training from scratch: recipe={recipe}"
         )
     optimizer, schedule = experiment.training.optimizer, experiment.training.schedule
     if has_modes(optimizer) and not isinstance(schedule, Constant):
