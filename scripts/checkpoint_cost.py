@@ -20,7 +20,7 @@ from torch import nn
 
 from gapfc.engine import checkpoint, keeper
 from gapfc.engine.device import choose_precision, set_determinism
-from gapfc.engine.fit import fit
+from gapfc.engine.fit import Fit
 from gapfc.engine.optimizer import build_optimizer
 from gapfc.engine.schedule import Cosine
 from gapfc.engine.settings import Settings
@@ -87,7 +87,7 @@ def seconds(way: str, batches: Batches, epochs: int, folder: Path) -> tuple[floa
         return {"val_accuracy": (training.progress.epoch // 3) / epochs, "val_loss": 1.0}
 
     begun = time.perf_counter()
-    fit(training, batches, measure, Settings(epochs, FP32), Silence(), save)
+    Fit(training, batches, measure, Settings(epochs, FP32), Silence(), save).run()
     return time.perf_counter() - begun, spent, written
 
 

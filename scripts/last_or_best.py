@@ -34,7 +34,7 @@ from gapfc.data.dataset import load
 from gapfc.data.loader import Loader
 from gapfc.data.settings import LoaderSettings
 from gapfc.engine.device import choose_precision, set_determinism
-from gapfc.engine.fit import fit
+from gapfc.engine.fit import Fit
 from gapfc.engine.optimizer import build_optimizer
 from gapfc.engine.schedule import Cosine
 from gapfc.engine.settings import Settings
@@ -155,14 +155,14 @@ def train(trained: nn.Module, splits: Any, classes: int, seed: int, how: Any) ->
             rows["test"].append(right.double().mean().item())
         return {"val_accuracy": 0.0, "val_loss": 0.0}
 
-    fit(
+    Fit(
         training,
         Batches(learn, seed),
         measure,
         Settings(epochs, FP32, seed=seed),
         Silence(),
         check=lambda: average.update_parameters(model),
-    )
+    ).run()
     return {
         kind: {n: torch.stack(v) if n != "test" else v for n, v in rows.items()}
         for kind, rows in found.items()

@@ -56,6 +56,17 @@ class Progress:
         total, count = self.sums.get(name, (0.0, 0))
         return total / count if count else None
 
+    def judge(self, score: float, loss: float) -> bool:
+        """Whether the epoch just completed is the best so far, which is then remembered.
+
+        Of equal scores, the lower validation loss decides: a small validation set has many ties.
+        """
+        best = self.best_accuracy, self.best_loss
+        if best[0] is not None and best[1] is not None and not (score, -loss) > (best[0], -best[1]):
+            return False  # a loss that is not a number is never better
+        self.best_epoch, self.best_accuracy, self.best_loss = self.epoch, score, loss
+        return True
+
 
 @dataclass
 class Training:

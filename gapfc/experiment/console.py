@@ -108,9 +108,11 @@ def ending(results: Mapping[str, Any], folder: Path) -> None:
                 continue
             log.info("  %-12s%s", row, "".join(f" {_told(scores, key):>9}" for key in keys))
     log.info("")
+    judged = results["weights_epoch"]
     log.info(
-        "  best epoch %s of %d, %s of training at %.0f images/s",
-        results["best_epoch"],
+        "  %s epoch %s of %d, %s of training at %.0f images/s",
+        "best" if judged == results["best_epoch"] else "last",
+        judged,
         results["epochs"],
         f"{results['train_seconds']:.1f} s",
         results["images_per_second"],

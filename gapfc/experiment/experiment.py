@@ -19,7 +19,7 @@ from gapfc.engine import checkpoint
 from gapfc.engine.class_weights import class_weights
 from gapfc.engine.device import choose_device, choose_precision, set_determinism
 from gapfc.engine.evaluate import evaluate
-from gapfc.engine.fit import Listener, fit
+from gapfc.engine.fit import Fit, Listener
 from gapfc.engine.keeper import Keeper
 from gapfc.engine.optimizer import build_optimizer
 from gapfc.engine.settings import Settings
@@ -211,18 +211,18 @@ class Experiment:
 
         try:
             self.check()
-            fit(
+            Fit(
                 self.training,
                 self.batches,
                 self.measure_epoch,
                 self.settings,
                 listener,
-                save,
-                self.check,
+                save=save,
+                check=self.check,
                 clock=self.turns.clock,
                 network=self.feed.network(self.model),
                 class_weights=self.class_weights,
-            )
+            ).run()
         except Interrupted:
             keeper.keep(self.last_state, at_once=True)
             raise

@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gapfc.data.loader import CUDA_SHARE, Loader
+from gapfc.data.order import epoch_generator
 from gapfc.engine.device import Precision
 from gapfc.features.identity import arithmetic, network_identity, of_maps
 from gapfc.features.maps import EvaluationMaps, Maps, TrainingMaps, kept_rows
@@ -62,16 +63,16 @@ class Frozen:
         """The training batches, of maps. Raises CannotKeep, and UserError for corrupt files."""
         loader, count = self.loader, self.views
         shown = [self._maps("train", view) for view in ([None] if count is None else range(count))]
-        labels = shown[0].labels
+        labels, seed = shown[0].labels, loader.settings.seed
+        order = loader.order(labels)
 
         def preview(number: int) -> Tensor:
-            some = _index(shown[0].places[:number], loader.dataset.train.places)
+            first = torch.cat(order.batches(epoch_generator(seed, 0)))[:number]
+            some = _index(shown[0].places[first], loader.dataset.train.places)
             return loader.taking("train", some).training().preview(number)
 
         views = None if count is None else loader.views(len(labels))
-        return TrainingMaps(
-            shown, loader.order(labels), views, loader.settings.seed, loader.device, preview
-        )
+        return TrainingMaps(shown, order, views, seed, loader.device, preview)
 
     def evaluation(self, split: str) -> EvaluationMaps:
         """A split as it is, in batches of maps. Raises as `training`."""

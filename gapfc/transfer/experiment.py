@@ -264,10 +264,9 @@ class Transfer(Experiment):
         assert self._probe is not None
         progress = self.training.progress
         columns = self.measure_epoch(self.model)
-        progress.epoch = progress.best_epoch = 1
+        progress.epoch = 1
         progress.step = self._probe["iterations"]
-        progress.best_accuracy = columns[self.settings.chosen_by]
-        progress.best_loss = columns["val_loss"]
+        progress.judge(columns[self.settings.chosen_by], columns["val_loss"])
         row = {
             "epoch": 1,
             "step": progress.step,

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gapfc.engine.device import choose_precision
-from gapfc.engine.fit import fit
+from gapfc.engine.fit import Fit
 from gapfc.engine.losses import Diverged
 from gapfc.engine.mixing import Mixing
 from gapfc.engine.optimizer import build_optimizer
@@ -94,7 +94,7 @@ def run(state, settings, stop_after=None, listener=None, measure=None, save=lamb
             raise Interrupted(2)
 
     listener = listener or Silence()
-    fit(state, batches, measure or accuracy(batches), settings, listener, save, check)
+    Fit(state, batches, measure or accuracy(batches), settings, listener, save, check).run()
     return listener
 
 
@@ -145,10 +145,10 @@ def test_seconds_are_those_of_the_clock_which_may_stand_still():
     state = training()
     settings = Settings(epochs=2, precision=FP32)
     batches = Batches()
-    fit(
+    Fit(
         state, batches, accuracy(batches), settings, Silence(),
         check=check, clock=lambda: now - waited,
-    )  # fmt: skip
+    ).run()  # fmt: skip
     # The second of an epoch's last step is after what counts.
     assert state.progress.seconds == 2 * 5
     assert state.progress.history[-1]["images_per_second"] == 96 / 10
@@ -190,7 +190,7 @@ def test_dropout_in_the_backbone_is_the_same_under_every_head(device, accumulate
         batches = Batches()
         batches.images, batches.labels = batches.images.to(device), batches.labels.to(device)
         settings = Settings(epochs=2, precision=FP32, accumulate=accumulate, seed=seed)
-        fit(state, batches, accuracy(batches), settings, Silence())
+        Fit(state, batches, accuracy(batches), settings, Silence()).run()
         return torch.stack(dropped).cpu()
 
     expected = masks(lambda: GAP((4, 4, 4), 3))
@@ -272,7 +272,7 @@ def test_accumulated_gradients_equal_those_of_the_large_batch(given):
     large, small = without_noise(), without_noise()
     for state, batches, accumulate in ((large, Batches(), 1), (small, Twice(), 2)):
         settings = Settings(1, FP32, accumulate=accumulate)
-        fit(state, batches, accuracy(batches), settings, Silence(), class_weights=given)
+        Fit(state, batches, accuracy(batches), settings, Silence(), class_weights=given).run()
     assert small.progress.step == large.progress.step == 6
     torch.testing.assert_close(weights(small), weights(large))
 
@@ -283,7 +283,7 @@ def test_clipping_bounds_the_step():
     state.schedule = Cosine(final=1.0)
     batches = Batches()
     batches.steps = 1
-    fit(state, batches, accuracy(batches), Settings(1, FP32, clip_norm=1e-3), Silence())
+    Fit(state, batches, accuracy(batches), Settings(1, FP32, clip_norm=1e-3), Silence()).run()
     decay = 0.1 * 0.01 * before.norm()
     assert 0 < (weights(state) - before).norm() <= 0.1 * 1e-3 + decay + 1e-6
 
@@ -293,7 +293,7 @@ def test_label_smoothing_changes_the_loss_as_its_formula_says():
     state.schedule = Cosine(warmup_epochs=1e15)  # nothing moves but the batch norm
     batches = Batches()
     batches.steps = 1
-    fit(state, batches, accuracy(batches), Settings(1, FP32, label_smoothing=0.3), listener)
+    Fit(state, batches, accuracy(batches), Settings(1, FP32, label_smoothing=0.3), listener).run()
     net = training().model.train()
     seed_batch(0, 0)
     images, labels = next(batches.epoch(0))
@@ -309,7 +309,7 @@ def first_loss(class_weights, **options):
     state.schedule = Cosine(warmup_epochs=1e15)  # nothing moves but the batch norm
     batches.steps = options.pop("steps", 1)
     settings = Settings(1, FP32, **options)
-    fit(state, batches, accuracy(batches), settings, listener, class_weights=class_weights)
+    Fit(state, batches, accuracy(batches), settings, listener, class_weights=class_weights).run()
     images, labels = next(batches.epoch(0))
     return listener.rows[0]["train_loss"], images, labels
 
@@ -387,14 +387,14 @@ def test_a_loss_that_is_not_finite_stops_with_words():
     # Losses are read later, at step 6; what is told is still of the step that went wrong.
     words = r"became nan at step 4 \(epoch 1\) at learning rate 0\.05833; the last finite one was 1"
     with pytest.raises(Diverged, match=words):
-        fit(state, batches, accuracy(batches), Settings(1, FP32), Silence())
+        Fit(state, batches, accuracy(batches), Settings(1, FP32), Silence()).run()
 
 
 def test_gradient_norms_are_those_of_the_children():
     state, listener = training(), Silence()
     batches = Batches()
     batches.steps = 1
-    fit(state, batches, accuracy(batches), Settings(1, FP32), listener)
+    Fit(state, batches, accuracy(batches), Settings(1, FP32), listener).run()
     net = training().model.train()
     seed_batch(0, 0)
     images, labels = next(batches.epoch(0))

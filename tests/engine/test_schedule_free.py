@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from gapfc.engine.batch_norm import recalibrate
 from gapfc.engine.device import choose_precision
-from gapfc.engine.fit import fit
+from gapfc.engine.fit import Fit
 from gapfc.engine.modes import has_modes, set_mode
 from gapfc.engine.optimizer import build_optimizer
 from gapfc.engine.schedule import Constant
@@ -95,7 +95,7 @@ def run(state, epochs=3, stop_after=None, stop_in_validation=None, seen=None, ke
         if kept is not None:
             kept.append((weights(state.evaluated), copy.deepcopy(state.state_dict())))
 
-    fit(state, batches, measure, Settings(epochs, FP32), Silence(), save, check)
+    Fit(state, batches, measure, Settings(epochs, FP32), Silence(), save, check).run()
     return state
 
 

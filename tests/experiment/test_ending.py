@@ -5,6 +5,7 @@ import torch
 from omegaconf import OmegaConf
 
 from gapfc.engine import checkpoint, keeper
+from gapfc.engine.settings import ENOUGH
 from gapfc.errors import UserError
 from gapfc.experiment.advice import advice, better_recipe
 from gapfc.experiment.begin import _check_unfinished
@@ -255,10 +256,10 @@ def test_a_complete_run_of_auto_epochs_is_known_as_such(given, done, message, tm
     return None
 
 
-@pytest.mark.parametrize(("val", "final"), [("0.05", "last"), ("0.3", "best")])
+@pytest.mark.parametrize(("val", "final"), [("0.2", "last"), ("0.3", "best")])
 def test_few_validation_images_do_not_choose(val, final):
     made = experiment("trainer.final_weights=auto", f"dataset.val_fraction={val}")
-    assert (len(made.dataset.val) >= 300) == (final == "best")
+    assert (len(made.dataset.val) >= ENOUGH) == (final == "best")
     assert made.settings.final_weights == final
     words = f"  weights   of the {final} epoch, for {len(made.dataset.val)} validation images"
     assert words in advice(made)

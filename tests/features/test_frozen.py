@@ -85,6 +85,16 @@ def test_batches_logits_and_gradients_are_those_of_the_images(build, options):
         assert torch.equal(kept.places[split], anew.places[split])
 
 
+def test_the_images_that_are_shown_are_those_that_train_first(build):
+    options = ("backbone.trainable=none", "augment=none")
+    kept, anew = build(*options), build(*options, "trainer.cache_gib=0")
+    shown, first = (made.batches.preview(16) for made in (kept, anew))
+    assert shown.shape == first.shape == (16, 3, 12, 12)
+    same = (shown[:, None] == first).flatten(2).all(2)
+    assert same.any(0).all()
+    assert same.any(1).all()
+
+
 def scores(folder: Path):
     (file,) = folder.rglob("results.json")
     results = json.loads(file.read_text())
