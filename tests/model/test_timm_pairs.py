@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from processes import run
+from processes import run, start
 from test_pairs import forward_and_backward, plain
 
 from gapfc.errors import UserError
@@ -69,11 +69,12 @@ def test_inspected_and_trained(name, side, heads, tmp_path):
     rows = json.loads(out)
     assert [row["label"] for row in rows] == heads
     assert len({row["parameters"]["backbone"] for row in rows}) == 1
-    code, out, err = run(
+    sweep = start(
         "train", "-m", f"head={every}", *options, "trainer.epochs=1", "dataset.train_limit=24",
-        "dataset.test_limit=10", folder=tmp_path,
+        "dataset.test_limit=10", "dataset.val_fraction=0.02", folder=tmp_path,
     )  # fmt: skip
-    assert code == 0, err
+    sweep.process.join(800)  # eleven runs: longer than any other command of the tests
+    assert sweep.wait() == 0, sweep.err
     found = [json.loads(file.read_text()) for file in tmp_path.rglob("results.json")]
     assert sorted(result["head"] for result in found) == sorted(heads)
     assert {result["status"] for result in found} == {"completed"}
