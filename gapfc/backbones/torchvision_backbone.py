@@ -2,10 +2,10 @@
 
 import difflib
 
-import torch
 import torchvision
 from torch import Tensor, nn
 
+from gapfc.backbones.rescale import Rescale
 from gapfc.backbones.stages import Stages
 from gapfc.backbones.torchvision_trunk import (
     fixed_size,
@@ -64,8 +64,11 @@ class Torchvision(Stages):
             load_trunk(model, parts, state, source=weights)
         groups = into_stages(parts, is_channels_last(model))
         if architecture in _INCEPTIONS and weights is not None:
+            # Their weights were trained on images in [-1, 1]; torchvision's `transform_input`.
+            rescale = Rescale(persistent=False)
+            rescale.set((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
             first = groups["stage1"]
-            first["rescale"] = InceptionInput()
+            first["rescale"] = rescale
             first.move_to_end("rescale", last=False)
         super().__init__(
             architecture, {name: nn.Sequential(group) for name, group in groups.items()}
@@ -84,29 +87,6 @@ class Torchvision(Stages):
                 f"{height} x {width}. Set dataset.image_size={size}."
             )
         return super().part(maps, first, last)
-
-
-class InceptionInput(nn.Module):
-    """From ImageNet's normalisation to [-1, 1], in which the Inceptions' weights were trained.
-
-    images: `[B, 3, h, w]` -> `[B, 3, h, w]`. torchvision does the same under `transform_input`.
-    """
-
-    scale: Tensor
-    shift: Tensor
-
-    def __init__(self) -> None:
-        """Take mean and standard deviation of ImageNet, in [0, 1] units."""
-        super().__init__()
-        # In double precision, as torchvision does, so that features are equal to the last bit.
-        scale = [std / 0.5 for std in (0.229, 0.224, 0.225)]
-        shift = [(mean - 0.5) / 0.5 for mean in (0.485, 0.456, 0.406)]
-        self.register_buffer("scale", torch.tensor(scale).view(3, 1, 1), persistent=False)
-        self.register_buffer("shift", torch.tensor(shift).view(3, 1, 1), persistent=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """images: `[B, 3, h, w]` -> `[B, 3, h, w]`."""
-        return images * self.scale + self.shift
 
 
 def _build(architecture: str, random: bool) -> nn.Module:
