@@ -14,17 +14,15 @@ class Rescale(nn.Module):
     images: `[B, 3, h, w]` -> `[B, 3, h, w]`. Its numbers belong to the weights, and are saved with
     them: a network that is built anew and filled from a run sees images as it did in training. As
     it is made, it changes nothing.
-
-    persistent: whether its numbers are saved; not where the architecture alone decides them.
     """
 
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, persistent: bool = True) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("scale", torch.ones(3, 1, 1), persistent)
-        self.register_buffer("shift", torch.zeros(3, 1, 1), persistent)
+        self.register_buffer("scale", torch.ones(3, 1, 1))
+        self.register_buffer("shift", torch.zeros(3, 1, 1))
 
     def set(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Let images come out normalised by `mean` and `std`, 3 values each in units of [0, 1]."""
