@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-# What images of photos have by default (gapfc/data/dataset.py), in units of [0, 1].
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+from gapfc.records.inputs import IMAGENET_MEAN, IMAGENET_STD
 
 
 class Rescale(nn.Module):
@@ -28,8 +27,8 @@ class Rescale(nn.Module):
     def set(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Let images come out normalised by `mean` and `std`, 3 values each in units of [0, 1]."""
         for channel in range(3):  # in double precision until they are stored
-            self.scale[channel] = STD[channel] / std[channel]
-            self.shift[channel] = (MEAN[channel] - mean[channel]) / std[channel]
+            self.scale[channel] = IMAGENET_STD[channel] / std[channel]
+            self.shift[channel] = (IMAGENET_MEAN[channel] - mean[channel]) / std[channel]
 
     def forward(self, images: Tensor) -> Tensor:
         """images: `[B, 3, h, w]` -> `[B, 3, h, w]`."""

@@ -64,10 +64,11 @@ class Torchvision(Stages):
             load_trunk(model, parts, state, source=weights)
         groups = into_stages(parts, is_channels_last(model))
         if architecture in _INCEPTIONS:
-            rescale = Rescale()
-            if weights is not None:  # trained on [-1, 1]; torchvision's `transform_input`
-                rescale.set(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-            first = groups["stage1"]
+            # Also without weights, where it changes nothing: a run's weights bring its numbers.
+            rescale, first = Rescale(), groups["stage1"]
+            if weights is not None:
+                # Trained on images in [-1, 1]: torchvision's `transform_input`.
+                rescale.set((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
             first["rescale"] = rescale
             first.move_to_end("rescale", last=False)
         super().__init__(

@@ -19,13 +19,11 @@ from gapfc.data.duplicates import warn_of_duplicates
 from gapfc.data.raw_dataset import RawDataset, Split
 from gapfc.errors import UserError
 from gapfc.formatting import percent
+from gapfc.records.inputs import IMAGENET_MEAN, IMAGENET_STD
 from gapfc.settings.nodes import locate
 from gapfc.validators import is_number, refuse, whole
 
 log = logging.getLogger(__name__)
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 # Keys that mean the same for every data set (configs/dataset/_base.yaml); the others are the
 # source's own arguments.

@@ -10,6 +10,10 @@ from gapfc.validators import is_number, is_whole
 
 Size = tuple[int, int]
 
+# Of each channel of photos, in units of [0, 1]: what photos are normalised by unless the settings
+# say otherwise, and most pretrained weights were trained with.
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
 CLASSES, TRANSFORM = "classes", "input_transform"  # the keys of results.json and best.pt
 RESIZE = ("squash", "crop", "pad")
 LEAST_CROP_SHARE = 0.1  # of the shorter side; less is no photo of anything
