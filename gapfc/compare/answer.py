@@ -10,7 +10,8 @@ from gapfc.compare.baseline import baseline_of, parse_baseline, usual_baseline
 from gapfc.compare.choose import Choice, choose, chosen_by
 from gapfc.compare.classes import Classes, classes_of
 from gapfc.compare.collect import Collection
-from gapfc.compare.confounds import Confound, confounds
+from gapfc.compare.confound import Confound
+from gapfc.compare.confounds import confounds
 from gapfc.compare.convergence import default_target, reached
 from gapfc.compare.curves import Curves
 from gapfc.compare.equivalence import verdict

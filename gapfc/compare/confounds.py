@@ -9,44 +9,23 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from gapfc.compare.confound import Confound
 from gapfc.compare.fields import ABSENT, lookup, number, show, value_of
 from gapfc.compare.question import Question
+from gapfc.compare.recipes import HEAD_RATE, RATE, recipe_of
 from gapfc.compare.row import Row
 from gapfc.formatting import count, listed
 from gapfc.records.predictions import read_predictions
 from gapfc.records.run import Run
 
-Kind = Literal[
-    "images", "feature_map", "same_function", "head_rate", "rate", "ceiling", "epochs",
-    "head_options", "head_parameters",
-]  # fmt: skip
 FEWEST_ERRORS = 30
 DATA = ("dataset", "dataset.classes")
-RATE, HEAD_RATE = "optimizer.lr", "head.lr_multiplier"
 # Options that several heads have, with what counts as their absence.
 OPTIONS: dict[str, Any] = {"hidden": [], "dropout": 0, "bias": True}
 UNEQUAL = 1.5  # head parameters may differ by this factor unsaid
 UNEQUAL_EPOCHS = 1.05
-
-
-@dataclass(frozen=True)
-class Confound:
-    """One such thing.
-
-    Attributes:
-        kind: what claims and the JSON file know it by.
-        groups: labels of the rows concerned.
-        sentence: without a full stop.
-        brief: the same in a few words, for the end of a sentence about one comparison.
-    """
-
-    kind: Kind
-    groups: tuple[str, ...]
-    sentence: str
-    brief: str
 
 
 def confounds(
@@ -137,7 +116,8 @@ def _function(run: Run) -> tuple[str, str] | None:
 
 def _head_rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
     factors = {row.label: number(lookup(_run(row).config, HEAD_RATE)) or 1.0 for row in rows}
-    if HEAD_RATE not in asked and len(set(factors.values())) > 1:
+    by_recipe = RATE not in asked and recipe_of(map(_run, rows))  # told by `_rate`
+    if HEAD_RATE not in asked and len(set(factors.values())) > 1 and not by_recipe:
         told = ", ".join(f"{label} {factor:g}" for label, factor in factors.items())
         yield Confound(
             "head_rate",
@@ -151,8 +131,19 @@ def _rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
     # A linear probe has no rate.
     rows = [row for row in rows if value_of(_run(row), "protocol") != "linear_probe"]
     rates = {value_of(_run(row), RATE) for row in rows}
-    if RATE not in asked and len(rates) == 1 and ABSENT not in rates and _heads_differ(rows):
-        where = "" if "transfer" in _run(rows[0]).results else "see sweep=learning_rate and "
+    if RATE in asked or not _heads_differ(rows):
+        return
+    where = "" if "transfer" in _run(rows[0]).results else "see sweep=learning_rate and "
+    if recipe := recipe_of(map(_run, rows)):
+        told = ", ".join(f"{row.label} {_rates(_run(row))}" for row in rows)
+        yield Confound(
+            "rate",
+            _labels(rows),
+            f"each head learns at the rate that recipe={recipe} has for it, found on other images: "
+            f"{told} ({where}--choose {RATE})",
+            f"rates of recipe={recipe}",
+        )
+    elif len(rates) == 1 and ABSENT not in rates:
         yield Confound(
             "rate",
             _labels(rows),
@@ -160,6 +151,12 @@ def _rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
             f"({where}--choose {RATE})",
             "one learning rate",
         )
+
+
+def _rates(run: Run) -> str:
+    """`0.0001`, or `0.0001 (head ×10)`."""
+    factor = number(lookup(run.config, HEAD_RATE)) or 1.0
+    return value_of(run, RATE) + ("" if factor == 1 else f" (head ×{factor:g})")
 
 
 def _ceiling(rows: Sequence[Row], question: Question) -> Iterator[Confound]:

@@ -1,7 +1,8 @@
 """What else runs differ in: what changes what is compared, and what does not.
 
 What *belongs* to a `--by` key may differ with it: `--by head` owns every option below `head`, so
-fc with a hidden layer may stand beside gap with none. Within one group nothing may differ but the
+fc with a hidden layer may stand beside gap with none; and the learning rate, where a recipe has one
+for each head. Within one group nothing may differ but the
 seed: two runs of `fc` with other hidden layers are two groups, `--by head,head.hidden`.
 """
 
@@ -20,6 +21,7 @@ from gapfc.compare.fields import (
     value_of,
 )
 from gapfc.compare.groups import Values
+from gapfc.compare.recipes import RATE, recipe_of
 from gapfc.records.identity import is_as_before, is_execution, is_identity
 from gapfc.records.run import Run
 
@@ -63,8 +65,9 @@ def mixed_settings(runs: Sequence[Run], by: Sequence[str]) -> dict[str, dict[str
     ]
     mixed: dict[str, dict[str, int]] = {}
     alike = {*by, SPLIT} if _split_by_seed(runs, by) else set(by)
+    from_recipe = {RATE} if "head" in by and recipe_of(runs) else set()
     for key in sorted({key for _, facts, _ in told for key in facts} - alike):
-        owned = key == SOURCE_GROUP or belongs_to(key, by)
+        owned = key == SOURCE_GROUP or belongs_to(key, by) or key in from_recipe
         seen: dict[Values, set[str]] = defaultdict(set)
         counts: dict[str, int] = Counter()
         for values, facts, count in told:

@@ -67,6 +67,9 @@ class Resident:
         )
 
 
+# Kept for later, which a probe in inference mode may be the first to ask for; and threads, which
+# decode, are not in that mode, and could not write into its tensors.
+@torch.inference_mode(False)
 def make_resident(split: Split, size: Size, framing: Framing, device: torch.device) -> Resident:
     """Every image at `size` on `device`. Files are decoded once, with a thread per usable core.
 

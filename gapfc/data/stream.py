@@ -54,9 +54,12 @@ class _Batches(Dataset[Read]):
 
 
 def _quiet(worker: int) -> None:
-    """Ctrl-C reaches the workers too: the main process decides when they end."""
+    """Ctrl-C reaches the workers too: the main process decides when they end.
+
+    By SIGTERM, which torch's own handler takes as an end in order: under another one, the main
+    process would report a worker that was killed.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class _Order(Sampler[Any]):

@@ -153,7 +153,8 @@ class Frozen:
                 for some, _ in tqdm(batches, title, total, leave=False, disable=hidden):
                     rows = _rows(self.model.lower(some).cpu())
                     shape = tuple(rows.shape[1:])
-                    writer.write(rows.contiguous().view(torch.uint8).numpy().data)
+                    # Flat first: of a 1×1 map torch calls any strides contiguous.
+                    writer.write(rows.reshape(-1).view(torch.uint8).numpy().data)
             places = batches.places.tolist()
             sample, number = self._sample, str(self._sample.dtype).removeprefix("torch.")
             return Layout((len(places), *shape), number, _is_last(sample), places)

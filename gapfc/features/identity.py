@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import os
 import platform
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,6 +23,8 @@ from gapfc.engine.device import Precision
 from gapfc.model.classifier import BLOCK, Classifier
 from gapfc.records.inputs import CLASSES
 
+_OF_EVERY_MODULE = frozenset(vars(nn.Module()))  # nn.Module's own bookkeeping
+
 
 def images_identity(split: Arrays | Files) -> str:
     """Of the images of a split, in their order, and of their labels.
@@ -35,6 +38,8 @@ def images_identity(split: Arrays | Files) -> str:
         found.update(repr(tuple(split.images.shape)).encode())
         found.update(_bytes(split.images))
     else:
+        # Which of them are left out as unreadable, or refused.
+        found.update(f"{split.skip_corrupt} {split.max_pixels}\n".encode())
         for path in split.paths:
             line = os.path.realpath(path)
             with contextlib.suppress(OSError):  # whoever reads it will say what is wrong with it
@@ -45,16 +50,24 @@ def images_identity(split: Arrays | Files) -> str:
 
 
 def network_identity(modules: Iterable[nn.Module]) -> str:
-    """Of modules: their weights and statistics, their structure, and the code of their classes."""
+    """Of modules: their weights and statistics, structure, settings, and their classes' code.
+
+    Code: the files that the classes, and those they derive from, stand in.
+    """
     found = hashlib.blake2b(digest_size=16)
+    kinds: set[type] = set()
     for module in modules:
         found.update(repr(module).encode())
-        for name, tensor in module.state_dict().items():
-            found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            found.update(_bytes(tensor))
-        for kind in sorted({type(part) for part in module.modules()}, key=lambda kind: str(kind)):
-            if not kind.__module__.startswith(("torch.", "torchvision.")):
-                found.update(_source(kind).encode())
+        for name, tensor in (*module.state_dict().items(), *module.named_buffers()):
+            found.update(_tensor(name, tensor))
+        for part in module.modules():
+            kinds.update(type(part).__mro__)
+            for name, value in vars(part).items():
+                if name not in _OF_EVERY_MODULE:
+                    found.update(_attribute(name, value))
+    for kind in sorted(kinds, key=str):
+        if kind.__module__.partition(".")[0] not in ("torch", "torchvision", "builtins"):
+            found.update(_source(kind).encode())
     return found.hexdigest()
 
 
@@ -117,8 +130,32 @@ def _bytes(tensor: torch.Tensor) -> Any:
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
 
 
+def _tensor(name: str, tensor: torch.Tensor) -> bytes:
+    head = f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode()
+    return head + hashlib.blake2b(_bytes(tensor), digest_size=16).digest()
+
+
+def _attribute(name: str, value: object) -> bytes:
+    """What an attribute of a module adds: a setting, which its repr need not show, or a tensor."""
+    if isinstance(value, torch.Tensor):
+        return _tensor(name, value)
+    if _is_plain(value):
+        return f"{name}={value!r}\n".encode()
+    function = getattr(value, "__qualname__", None)  # such as torch.relu, kept to be called
+    return f"{name}={getattr(value, '__module__', '')}.{function}\n".encode() if function else b""
+
+
+def _is_plain(value: object) -> bool:
+    """Whether its repr says all of it, and the same in every process."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(map(_is_plain, (*value, *value.values())))
+    return value is None or isinstance(value, bool | int | float | complex | str | bytes)
+
+
 def _source(kind: type) -> str:
     try:
-        return inspect.getsource(kind)
-    except (OSError, TypeError):  # typed at a prompt, or compiled
+        return inspect.getsource(sys.modules[kind.__module__])
+    except (OSError, TypeError, KeyError):  # typed at a prompt, or compiled
         return f"{kind.__module__}.{kind.__qualname__}"

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 import zlib
@@ -29,7 +30,9 @@ MAPS, ABOUT = "maps", "entry.json"
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 _MOST_ABOUT = 256 * MIB  # of entry.json: it names the place of each of some million images
 _PIECE = 16 * MIB  # read at a time to check the numbers
-_ABANDONED = 3600  # seconds since a half-made entry was last written to
+_ENTRY = re.compile("[0-9a-f]{24}")
+_MAKING = re.compile(r"\.[0-9a-f]{24}\.\d+\.tmp")
+_LOCK = ".lock"
 _WAIT = 0.2  # seconds between two looks whether another process is done
 
 
@@ -123,7 +126,7 @@ class Store:
         told = False
         while True:
             try:
-                lock = Lock(self.folder / ".lock")
+                lock = Lock(self.folder / _LOCK)
                 break
             except UserError:
                 if not told:
@@ -132,7 +135,7 @@ class Store:
                 time.sleep(_WAIT)
                 check()
         try:
-            self._remove_half_made()
+            self._remove_all(_MAKING)  # of processes that were killed
             yield
         finally:
             lock.release()
@@ -161,7 +164,15 @@ class Store:
         return _read(path)
 
     def make_room(self, needed: int) -> None:
-        """Remove what was not used for longest until `needed` bytes fit under the limit."""
+        """Remove what was not used for longest until `needed` bytes fit under the limit.
+
+        What is damaged, or of another version's format, goes whatever the limit is.
+        """
+        for path in self._named(_ENTRY):
+            try:
+                _read(path)
+            except (OSError, ValueError):
+                _remove(path)
         entries = sorted(self.entries(), key=lambda entry: entry.used)
         total = sum(entry.bytes for entry in entries)
         for entry in entries:
@@ -173,10 +184,9 @@ class Store:
     def entries(self) -> list[Entry]:
         """All of them, the latest used first."""
         found = []
-        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+        for path in self._named(_ENTRY):
             with contextlib.suppress(OSError, ValueError):
-                if not path.name.startswith("."):
-                    found.append(_read(path))
+                found.append(_read(path))
         return sorted(found, key=lambda entry: entry.used, reverse=True)
 
     def remove(self, entry: Entry) -> None:
@@ -184,17 +194,29 @@ class Store:
         _remove(entry.path)
 
     def clear(self) -> None:
-        """Remove everything, what is damaged or half made too."""
-        if self.folder.is_dir() and not self.folder.is_symlink():
-            shutil.rmtree(self.folder)
+        """Remove all entries, damaged ones too, and what was left half made.
 
-    def _remove_half_made(self) -> None:
-        """What killed processes left; where there are no locks, not what another is at."""
-        for path in self.folder.glob(".*.tmp"):
-            with contextlib.suppress(OSError):
-                written = max(file.stat().st_mtime for file in (path, *path.iterdir()))
-                if time.time() - written > _ABANDONED:
-                    _remove(path)
+        What has another name is not from here, and stays: the folder may be one of the user's.
+        """
+        self._remove_all(_ENTRY)
+        try:
+            lock = Lock(self.folder / _LOCK)
+        except (OSError, UserError):  # no such folder; or a run is computing, and goes on
+            return
+        self._remove_all(_MAKING)
+        with contextlib.suppress(OSError):
+            (self.folder / _LOCK).unlink()
+            self.folder.rmdir()
+        lock.release()
+
+    def _named(self, name: re.Pattern[str]) -> list[Path]:
+        if not self.folder.is_dir():
+            return []
+        return [path for path in self.folder.iterdir() if name.fullmatch(path.name)]
+
+    def _remove_all(self, name: re.Pattern[str]) -> None:
+        for path in self._named(name):
+            _remove(path)
 
     def _path(self, of: Mapping[str, Any]) -> Path:
         digest = hashlib.sha256(_text({"format": FORMAT, "of": of}).encode()).hexdigest()

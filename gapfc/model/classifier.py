@@ -87,8 +87,9 @@ class Classifier(nn.Module):
                 maps: Tensor = self.backbone(images)
             else:
                 maps = cast(Stages, self.backbone).part(images, last=self._depth)
-        if not maps.is_contiguous(memory_format=torch.channels_last):
-            maps = maps.contiguous()
+        if maps.is_contiguous() or not maps.is_contiguous(memory_format=torch.channels_last):
+            # With the usual strides, which a 1×1 map need not have: kernels are chosen by them.
+            maps = maps.reshape(-1).view(maps.shape)
         return maps[:count]
 
 

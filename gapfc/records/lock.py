@@ -1,6 +1,8 @@
 """One process at a time may write into a run directory."""
 
+import errno
 import os
+import stat
 from pathlib import Path
 
 from gapfc.errors import UserError
@@ -17,8 +19,12 @@ class Lock:
     """Held from construction to `release` or to the end of the process, however it ends."""
 
     def __init__(self, path: Path) -> None:
-        """Take the lock at `path`; UserError if another process holds it."""
-        self._file = path.open("ab")
+        """Take the lock at `path`; UserError if another process holds it.
+
+        OSError if it cannot be made, or is something else than a file: a link would have its target
+        emptied.
+        """
+        self._file = os.fdopen(_open_file(path), "ab")
         if fcntl is None:
             return
         try:
@@ -44,3 +50,14 @@ class Lock:
     def release(self) -> None:
         """Give the lock back; harmless when done twice."""
         self._file.close()
+
+
+def _open_file(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    # Without waiting: a named pipe would, for a reader. Windows knows neither flag.
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    return descriptor

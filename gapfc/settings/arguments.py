@@ -39,9 +39,16 @@ def check_arguments(command: str, config_name: str, arguments: list[str]) -> Non
         composer.overrides
     )
     _check_groups(overrides, groups)
-    for group in (o.key_or_group for o in overrides if o.key_or_group in groups):
-        if group not in composer.offered(config_name):
+    offered = composer.offered(config_name)
+    for override in (o for o in overrides if o.key_or_group in groups):
+        group = override.key_or_group
+        if group not in offered:
             raise UserError(f"gapfc {command} has no group {group} (gapfc {command} --help)")
+        if command == "transfer" and group == "recipe" and override.value() not in offered[group]:
+            raise UserError(
+                f"recipe={override.value()} is not for gapfc transfer, whose protocols say what is "
+                "trained: protocol=linear_probe, last_block, lp_ft or finetune"
+            )
     config, usual = composer.load(config_name), composer.load(config_name, [])
     _check_hydra(overrides, config.hydra, usual.hydra)
     config, usual = without_hydra(config), without_hydra(usual)

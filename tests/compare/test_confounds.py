@@ -11,6 +11,7 @@ from gapfc.compare.output.page import html_text
 from gapfc.compare.output.sentences import sentences
 from gapfc.compare.output.table import markdown
 from gapfc.compare.question import Question
+from gapfc.errors import UserError
 from gapfc.records.predictions import Predictions, write_predictions
 
 ALIKE = {"head.hidden": [], "head.dropout": 0.0}
@@ -111,6 +112,51 @@ def test_the_heads_own_rate(tmp_path):
     assert "head.lr_multiplier 10 against 1" in sentences(found)[0]
     asked = compared(tmp_path, by=("head", "head.lr_multiplier"), baseline="head=gap")
     assert "head_rate" not in kinds(asked)
+
+
+RECIPE = {"name": "mine", "rates": {"gap": 0.03}, "rate": 0.01, "heads": {"gap": 10}, "head": 1.0}
+
+
+def of_recipe(root, head, rate, factor=1.0, **recipe):
+    settings = {"optimizer.lr": rate, "head.lr_multiplier": factor, "recipe": {**RECIPE, **recipe}}
+    write_run(root, head, config={**ALIKE, **settings})
+
+
+def test_rates_that_a_recipe_has_for_each_head_may_differ_and_are_told(tmp_path):
+    of_recipe(tmp_path, "fc", 0.01)
+    of_recipe(tmp_path, "gap", 0.03, 10.0)
+    found = compared(tmp_path, baseline="fc")
+    assert "head_rate" not in kinds(found)
+    assert kinds(found)["rate"] == (
+        "each head learns at the rate that recipe=mine has for it, found on other images: "
+        "gap 0.03 (head ×10), fc 0.01 (see sweep=learning_rate and --choose optimizer.lr)"
+    )
+    assert "Bear in mind: rates of recipe=mine" in sentences(found)[0]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"rate": 0.02},  # typed
+        {"rate": 0.03, "name": "other"},
+        {"rate": 0.03, "rates": {"gap": 0.03, "nin": 1.0}},
+        {"rate": 0.03, "rates": "a stranger's word"},
+        {"rate": 0.03, "name": 5},
+    ],
+)
+def test_other_rates_that_differ_are_refused_as_ever(tmp_path, other):
+    of_recipe(tmp_path, "fc", 0.01)
+    rate = other.pop("rate")
+    of_recipe(tmp_path, "gap", rate, 10.0, **other)
+    with pytest.raises(UserError, match=r"optimizer\.lr: 0\.01"):
+        compared(tmp_path)
+
+
+def test_two_rates_of_one_head_are_no_group_by_any_recipe(tmp_path):
+    of_recipe(tmp_path, "fc", 0.01)
+    write_run(tmp_path, "fc", config={**ALIKE, "optimizer.lr": 0.02})
+    with pytest.raises(UserError, match=r"optimizer\.lr"):
+        compared(tmp_path)
 
 
 @pytest.mark.parametrize(("relu", "same"), [(True, False), (False, True)])

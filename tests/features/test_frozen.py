@@ -56,6 +56,7 @@ CASES = [
     ("backbone.trainable=last", "augment=crop_flip", "augment.views=2"),
     ("backbone.trainable=none", "augment=none", "trainer.channels_last=false"),
     ("backbone.trainable=none", "augment=none", "trainer.precision=bf16", "head=spp"),
+    ("backbone.trainable=none", "augment=none", "dataset.image_size=4"),  # a map of 1×1
 ]
 
 

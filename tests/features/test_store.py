@@ -138,8 +138,8 @@ def test_what_a_killed_process_left_goes_and_what_another_is_at_stays(store):
 
 
 def test_clear_removes_all_and_a_link_is_not_followed(store, tmp_path):
-    keep(store)
-    (store.folder / ".half.tmp").mkdir()
+    entry = keep(store)
+    (store.folder / f".{entry.path.name}.123.tmp").mkdir()
     store.clear()
     assert not store.folder.exists()
     precious = tmp_path / "precious"
@@ -147,6 +147,37 @@ def test_clear_removes_all_and_a_link_is_not_followed(store, tmp_path):
     store.folder.symlink_to(precious)
     store.clear()
     assert (precious / "file").exists()
+
+
+def test_clear_leaves_what_is_not_its_own_and_what_is_being_made(store, monkeypatch):
+    entry = keep(store)
+    (store.folder / "mine").mkdir()
+    (store.folder / "mine" / "notes.txt").write_text("precious")
+    making = store.folder / f".{entry.path.name}.123.tmp"
+    with store.alone(lambda: None, lambda: None):
+        making.mkdir()
+        # Locks are between processes: in this one, a second would succeed.
+        monkeypatch.setattr(stores, "Lock", refused)
+        store.clear()
+        assert making.is_dir()
+        monkeypatch.undo()
+    store.clear()
+    assert [path.name for path in store.folder.rglob("*")] == ["mine", "notes.txt"]
+
+
+def refused(path):
+    raise stores.UserError(f"{path} is being written by another process")
+
+
+def test_what_a_killed_run_left_and_what_is_damaged_is_removed_by_the_next(store):
+    entry, other = keep(store), keep(store, {"split": "other"})
+    making = store.folder / f".{entry.path.name}.123.tmp"
+    making.mkdir()
+    with store.alone(lambda: None, lambda: None):
+        assert not making.exists()
+        change(other.path, format=0)
+        store.make_room(0)
+    assert [path.name for path in store.folder.iterdir() if path.is_dir()] == [entry.path.name]
 
 
 def test_the_default_folder_follows_the_environment(monkeypatch, tmp_path):

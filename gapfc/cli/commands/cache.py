@@ -47,6 +47,8 @@ def main(argv: list[str]) -> int:
     options = parser().parse_intermixed_args(argv)
     roots = [word for word in options.words if word.startswith("cache_root=")]
     names = [word for word in options.words if word not in roots]
+    if roots and not roots[-1].partition("=")[2]:
+        raise UserError("cache_root takes a path; got nothing")
     store = Store(cache_folder(roots[-1].partition("=")[2] if roots else None), 0)
     entries = store.entries()
     if names and not options.clear:
