@@ -64,12 +64,18 @@ class Loader:
         return other
 
     def taking(self, split: str, index: Tensor) -> Loader:
-        """A loader whose `split` has only the images at `index` (int64 [n])."""
+        """A loader whose `split` has only the images at `index` (int64 [n]): few, for one look."""
         some: dict[str, Any] = {split: self.dataset.split(split).take(index)}
-        return self.over(replace(self.dataset, **some))
+        other = self.over(replace(self.dataset, **some))
+        # Processes would take longer to start than a few images to read.
+        other.settings = replace(self.settings, workers=0)
+        return other
 
     def forget(self) -> None:
-        """Give up the images that are kept; they are read again if they are asked for."""
+        """Give up the images that are kept, and the processes that read them.
+
+        Either comes again if it is asked for. Python's exit would warn of processes.
+        """
         self._readers.clear()
 
     @property

@@ -20,6 +20,9 @@ def advice(experiment: Experiment) -> list[str]:
     if config["trainer"].get("final_weights") == "auto":
         images = f"{len(experiment.dataset.val):,} validation images"
         lines.append(f"  weights   of the {settings.final_weights} epoch, for {images}")
+    if config.get("recipe") and config["backbone"].get("weights") is None:
+        lines.append("  advice    a recipe is for pretrained features, and these are random:")
+        lines.append("            backbone.weights=DEFAULT, or a file")
     recipe = better_recipe(config)
     if recipe is not None:
         lines.append(

@@ -42,7 +42,7 @@ def beginning(experiment: Experiment, folder: Path) -> None:
         config.seed,
     )
     log.info("  images    %s, %s classes, %s", counts, f"{dataset.num_classes:,}", size)
-    for name, text in facts(dataset):
+    for name, text in facts(dataset, experiment.settings.final_weights):
         log.info("%s", wrapped(f"  {name:<9} {text}", 80, hang=" " * 10))
     log.info(
         "  model     %s parameters: backbone %s, head %s%s",

@@ -56,6 +56,7 @@ def execute(
         log.error("failed: %s", fault)
         return 1
     finally:
+        experiment.loader.forget()
         directory.close()
 
 

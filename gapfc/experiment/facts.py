@@ -17,8 +17,11 @@ FEW = 100  # validation images
 GOOD = 0.9  # an accuracy to say the noise of
 
 
-def facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
-    """Lines (what about, text): classes, sizes of photos, where splits come from, and noise."""
+def facts(dataset: Dataset, final_weights: str) -> Iterator[tuple[str, str]]:
+    """Lines (what about, text): classes, sizes of photos, where splits come from, and noise.
+
+    final_weights: best or last, the epoch that a run ends with; the last one is not chosen.
+    """
     yield "classes", _classes(dataset)
     sizes = _sizes(dataset)
     if sizes:
@@ -32,7 +35,7 @@ def facts(dataset: Dataset) -> Iterator[tuple[str, str]]:
         yield "splits", f"val and test: {origins[0][1]}"
     elif origins:
         yield "splits", "; ".join(f"{name}: {origin}" for name, origin in origins)
-    if len(dataset.val) < FEW:
+    if len(dataset.val) < FEW and final_weights == "best":
         yield "noise", _noise(len(dataset.val))
 
 
@@ -85,5 +88,6 @@ def _noise(images: int) -> str:
     error = math.sqrt(GOOD * (1 - GOOD) / images)
     return (
         f"{images} val images: an accuracy of {GOOD:.0%} has a standard error of "
-        f"{100 * error:.1f} points: the choice of the best epoch is noisy"
+        f"{100 * error:.1f} points: the choice of the best epoch is noisy "
+        "(trainer.final_weights=last takes the last)"
     )

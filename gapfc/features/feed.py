@@ -86,7 +86,9 @@ class Feed:
         """
         if self._frozen is not None and size is None:
             try:
-                return self.network(model), self._frozen.evaluation(split)
+                maps = self._frozen.evaluation(split)
+                self._loader.forget()  # the images, if they were needed
+                return self.network(model), maps
             except CannotKeep as error:
                 log.warning("frozen features of the %s images cannot be kept: %s", split, error)
         return model, self._loader.evaluation(split, size)
@@ -118,7 +120,7 @@ class Feed:
         changes = self._augmented and self._loader.augmentation.operations
         if changes and settings.views is None:
             return (
-                f"{anew} augment={augment.name} draws new images each epoch;\n"
+                f"{anew} augmentation draws new images each epoch;\n"
                 "            augment.views=4 or augment=none: once, for all heads and seeds"
             )
         return None

@@ -113,6 +113,7 @@ def of_maps(
     }
     return {
         "dataset": loader.dataset.name,
+        "folder": os.path.commonpath(images.paths) if isinstance(images, Files) else None,
         "split": split,
         "count": len(images),
         "backbone": getattr(model.backbone, "label", type(model.backbone).__name__),

@@ -124,19 +124,6 @@ def test_one_process_at_a_time_computes(store, monkeypatch):
     assert Busy.tries == -1
 
 
-def test_what_a_killed_process_left_goes_and_what_another_is_at_stays(store):
-    left, going_on = (store.folder / f".{name}.123.tmp" for name in ("left", "going_on"))
-    for path in (left, going_on):
-        path.mkdir(parents=True)
-        (path / "maps").write_bytes(b"half")
-    os.utime(left / "maps", (0, 0))
-    os.utime(left, (0, 0))
-    os.utime(going_on, (0, 0))
-    with store.alone(lambda: None, lambda: None):
-        assert not left.exists()
-        assert going_on.exists()
-
-
 def test_clear_removes_all_and_a_link_is_not_followed(store, tmp_path):
     entry = keep(store)
     (store.folder / f".{entry.path.name}.123.tmp").mkdir()

@@ -1,14 +1,16 @@
 """`gapfc cache`: the features of frozen backbones that are kept on disk, listed or removed."""
 
 import argparse
+import hashlib
+import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from gapfc.cli.options import Options
 from gapfc.errors import UserError
 from gapfc.features.store import Entry, Store, cache_folder
-from gapfc.formatting import from_here, plural, printable, times
+from gapfc.formatting import from_here, printable, times
 
 DESCRIPTION = """\
 Where a backbone is frozen (backbone.trainable=none or last), gapfc train and
@@ -28,9 +30,13 @@ settings:
 
 In gapfc train, trainer.cache_gib limits it: what was not used for longest goes.
 """
-SHORT = 8  # characters of an entry's name
-TITLES = ("name", "data set", "images", "of", "backbone", "at", "format", "size", "last used")
-NUMBERS = (2, 7)  # columns that are flush right
+SHORT = 6  # characters of a name
+WIDEST = 17  # characters of a data set, or a backbone
+TITLES = ("name", "images of", "backbone", "at", "maps", "size", "last used")
+NUMBERS = (4, 5)  # columns that are flush right
+FORMATS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+# What entries differ in that belong together, as those of one run do.
+OF_ONE = ("split", "view", "count", "images", "folder")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,43 +53,61 @@ def main(argv: list[str]) -> int:
     options = parser().parse_intermixed_args(argv)
     roots = [word for word in options.words if word.startswith("cache_root=")]
     names = [word for word in options.words if word not in roots]
-    if roots and not roots[-1].partition("=")[2]:
-        raise UserError("cache_root takes a path; got nothing")
     store = Store(cache_folder(roots[-1].partition("=")[2] if roots else None), 0)
-    entries = store.entries()
+    together = _together(store.entries())
     if names and not options.clear:
         raise UserError(f"gapfc cache takes names only with --clear: {' '.join(names)}")
     where = from_here(store.folder)
     if options.clear:
-        chosen = _chosen(entries, names) if names else entries
-        if names:
-            for entry in chosen:
+        chosen = _chosen(together, names) if names else together
+        for entries in chosen.values() if names else ():
+            for entry in entries:
                 store.remove(entry)
-        else:
+        if not names:
             store.clear()
-        removed = plural(len(chosen), "entry").replace("entrys", "entries")
-        print(printable(f"{where}: {removed} removed, {_size(chosen)}"))
-    elif not entries:
+        print(printable(f"{where}: {_size(chosen.values())} removed"))
+    elif not together:
         print(printable(f"{where} is empty: nothing of a frozen backbone is kept"))
     else:
-        print("\n".join(_table(entries)))
-        print(printable(f"{_size(entries)} in {where}; gapfc cache --clear removes it"))
+        print("\n".join(_table(together)))
+        print(printable(f"{_size(together.values())} in {where}; gapfc cache --clear removes it"))
     return 0
 
 
-def _chosen(entries: Sequence[Entry], names: Iterable[str]) -> list[Entry]:
-    chosen = []
+def _together(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    """Entries of one network on one data set, by a name made of what they share; latest first."""
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        shared = {key: value for key, value in entry.of.items() if key not in OF_ONE}
+        text = json.dumps([shared, _place(entry)], sort_keys=True, default=str)
+        name = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:SHORT]
+        found.setdefault(name, []).append(entry)
+    return found
+
+
+def _place(entry: Entry) -> str:
+    """The name of the data set, or the folder of the photos, without that of a split."""
+    folder = entry.of.get("folder")
+    if not isinstance(folder, str):
+        return str(entry.of.get("dataset"))
+    name = os.path.basename(folder)
+    split = str(entry.of.get("split"))
+    return os.path.basename(os.path.dirname(folder)) if name.startswith(split) else name
+
+
+def _chosen(together: Mapping[str, list[Entry]], names: Iterable[str]) -> dict[str, list[Entry]]:
+    chosen = {}
     for name in names:
-        found = [entry for entry in entries if name and entry.path.name.startswith(name)]
+        found = [each for each in together if name and each.startswith(name)]
         if len(found) != 1:
-            problem = "several entries begin with" if found else "no entry is called"
+            problem = "several names begin with" if found else "nothing is called"
             raise UserError(f"{problem} {name}: gapfc cache lists them")
-        chosen += found
+        chosen[found[0]] = together[found[0]]
     return chosen
 
 
-def _table(entries: Sequence[Entry]) -> list[str]:
-    rows = [TITLES, *map(_row, entries)]
+def _table(together: Mapping[str, list[Entry]]) -> list[str]:
+    rows = [TITLES, *(_row(name, entries) for name, entries in together.items())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(TITLES))]
     return [
         "  ".join(
@@ -94,28 +118,20 @@ def _table(entries: Sequence[Entry]) -> list[str]:
     ]
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
-    of = entry.of
-    view = of.get("view")
-    split = str(of.get("split")) + (f", view {view + 1}" if isinstance(view, int) else "")
-    size = of.get("size")
+def _row(name: str, entries: Sequence[Entry]) -> tuple[str, ...]:
+    first = entries[0]
+    size = first.of.get("size")
     return (
-        entry.path.name[:SHORT],
-        _name(of, "dataset"),
-        f"{entry.shape[0]:,}",
-        printable(split, 20),
-        _name(of, "backbone"),
-        times(size) if isinstance(size, list) else "",
-        entry.number,
-        _size([entry]),
-        f"{datetime.fromtimestamp(entry.used):%Y-%m-%d %H:%M}",
+        name,
+        printable(_place(first), WIDEST),
+        printable(str(first.of.get("backbone")), WIDEST),
+        f"{times(size) if isinstance(size, list) else '?'} {FORMATS[first.number]}",
+        f"{sum(entry.shape[0] for entry in entries):,}",
+        _size([entries]),
+        f"{datetime.fromtimestamp(max(entry.used for entry in entries)):%d %b}",
     )
 
 
-def _name(of: Mapping[str, Any], key: str) -> str:
-    return printable(str(of.get(key)), 24)
-
-
-def _size(entries: Iterable[Entry]) -> str:
-    total = sum(entry.bytes for entry in entries)
+def _size(groups: Iterable[Iterable[Entry]]) -> str:
+    total = sum(entry.bytes for entries in groups for entry in entries)
     return f"{total / 2**30:.1f} GiB" if total >= 2**30 else f"{total / 2**20:.1f} MiB"

@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -53,6 +54,9 @@ dataset, command, device, precision, protocol, source.head, source.dataset.
 """
 
 
+TEST, VALIDATION = "test.accuracy", "val.accuracy"
+
+
 def parser() -> argparse.ArgumentParser:
     """The options of `gapfc compare`."""
     made = Options("compare", DESCRIPTION, EXAMPLES, usage="gapfc compare DIR… [options]")
@@ -61,9 +65,9 @@ def parser() -> argparse.ArgumentParser:
     asked = made.add_argument_group("what is compared")
     asked.add_argument(
         "--metric",
-        default="test.accuracy",
         metavar="PATH",
-        help="a number of results.json or probes.json; default: test.accuracy",
+        help="a number of results.json or probes.json; default: test.accuracy, or val.accuracy "
+        "where no run has test images",
     )
     asked.add_argument(
         "--by",
@@ -154,6 +158,8 @@ def main(argv: list[str]) -> int:
     question = _question(options)
     conditions = [parse_condition(text) for text in question.where]
     collection = collect(options.directories)
+    if options.metric is None and not any(run.results.get("test") for run in collection.runs):
+        question = replace(question, metric=VALIDATION)
     found = len(collection.runs) + len(collection.unusable)
 
     to_stdout = "-" in (options.json, options.csv, options.markdown, options.tidy)
@@ -192,7 +198,7 @@ def _question(options: argparse.Namespace) -> Question:
         for keys in (options.by or "", options.choose)
     )
     return Question(
-        metric=options.metric,
+        metric=options.metric or TEST,
         by=GROUPED_BY["train"] if options.by is None else by,
         baseline=options.baseline,
         where=tuple(options.where),

@@ -122,6 +122,10 @@ def imagenet(
     return read_trees(trees, skip_corrupt, check_headers, max_pixels)
 
 
+# Kinds of photos that phones and cameras write, and Pillow alone does not read.
+OTHER_PHOTOS = (".heic", ".heif", ".avif", ".jxl", ".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw")
+
+
 def is_image(name: str) -> bool:
     """Whether a file's name, or its path, is that of an image that is not hidden."""
     return name.lower().endswith(EXTENSIONS) and os.path.basename(name)[0] != "."
@@ -176,8 +180,11 @@ def _files(
 ) -> tuple[list[str], Tensor]:
     paths: list[str] = []
     labels: list[int] = []
+    others: list[str] = []
     for label, name in enumerate(classes):
-        images = image_files(walk, key, path / name) if name in there else []
+        files = walk.files(key, path / name) if name in there else []
+        images = sorted(filter(is_image, files))
+        others += (file for file in files if file.lower().endswith(OTHER_PHOTOS))
         if not images and key == "train_dir":
             raise UserError(
                 f"{path / name} has no images ({' '.join(EXTENSIONS)}): remove the empty class "
@@ -185,6 +192,13 @@ def _files(
             )
         paths += images
         labels += [label] * len(images)
+    if others:
+        kinds = sorted({os.path.splitext(file)[1].lower() for file in others})
+        log.warning(
+            "Left out %s of kinds that are not read, %s: convert them to .jpg",
+            plural(len(others), "photo"),
+            listed(kinds),
+        )
     if not paths:
         raise UserError(f"dataset.{key}={path} has no images ({' '.join(EXTENSIONS)}).")
     return paths, torch.tensor(labels)

@@ -15,33 +15,40 @@ def root(tmp_path):
         writer.write(memoryview(bytes(2**20)))
         return Layout((2, 512, 16, 16), "float32", True, (0, 1))
 
-    for split, view in (("train", None), ("train", 1), ("val", None)):
-        of = {"dataset": "pho\x1b[31mtos", "split": split, "view": view,
-              "backbone": "squeezenet1_1", "size": [224, 160]}  # fmt: skip
-        store.keep(of, write)
+    for size in ([224, 160], [96, 96]):
+        for split, view in (("train", None), ("train", 1), ("val", None)):
+            folder = f"/home/me/pho\x1b[31mtos/{split}"
+            of = {"dataset": "folder", "folder": folder, "split": split, "view": view,
+                  "backbone": "squeezenet1_1", "size": size}  # fmt: skip
+            store.keep(of, write)
     return tmp_path
 
 
-def test_a_list_says_of_what_how_much_and_when(root, capsys):
+def test_a_list_has_a_line_for_what_one_network_made_of_one_data_set(root, capsys):
     assert main([f"cache_root={root}"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == [
-        "name", "data", "set", "images", "of", "backbone", "at", "format", "size", "last", "used"
+        "name", "images", "of", "backbone", "at", "maps", "size", "last", "used"
     ]  # fmt: skip
-    assert sum("train, view 2" in line for line in lines) == 1
-    assert all("1.0 MiB" in line and "224×160" in line for line in lines[1:4])
-    assert lines[4].startswith("3.0 MiB in ")
+    assert len(lines) == 4
+    assert {line.split("  ")[1].strip() for line in lines[1:3]} == {r"pho\x1b[31mtos"}
+    assert all("fp32" in line and " 6 " in line and "3.0 MiB" in line for line in lines[1:3])
+    assert sum("224×160" in line for line in lines) == 1
+    assert lines[3].startswith("6.0 MiB in ")
     assert "\x1b" not in "".join(lines)
+    assert max(map(len, lines[:3])) <= 80
 
 
-def test_one_entry_or_all_are_removed(root, capsys):
-    store = Store(root, 1)
-    first = store.entries()[0].path.name
-    assert main(["--clear", first[:8], f"cache_root={root}"]) == 0
-    assert first not in {entry.path.name for entry in store.entries()}
-    assert len(store.entries()) == 2
+def test_one_line_or_all_are_removed(root, capsys):
+    assert main([f"cache_root={root}"]) == 0
+    first = capsys.readouterr().out.splitlines()[1].split()[0]
+    assert main(["--clear", first[:5], f"cache_root={root}"]) == 0
+    assert "3.0 MiB removed" in capsys.readouterr().out
+    assert len(Store(root, 1).entries()) == 3
+    assert main([f"cache_root={root}"]) == 0
+    assert first not in capsys.readouterr().out
     assert main([f"cache_root={root}", "--clear"]) == 0
-    assert "2 entries removed, 2.0 MiB" in capsys.readouterr().out
+    assert "3.0 MiB removed" in capsys.readouterr().out
     assert main([f"cache_root={root}"]) == 0
     assert "is empty" in capsys.readouterr().out
 
@@ -49,8 +56,8 @@ def test_one_entry_or_all_are_removed(root, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--clear", "zz"], "no entry is called zz"),
-        (["--clear", ""], "no entry is called"),
+        (["--clear", "zz"], "nothing is called zz"),
+        (["--clear", ""], "nothing is called"),
         (["abc"], "only with --clear"),
         (["--list"], "no option --list"),
     ],
@@ -58,4 +65,4 @@ def test_one_entry_or_all_are_removed(root, capsys):
 def test_a_wrong_name_is_told_and_removes_nothing(root, words, said):
     with pytest.raises(UserError, match=said):
         main([*words, f"cache_root={root}"])
-    assert len(Store(root, 1).entries()) == 3
+    assert len(Store(root, 1).entries()) == 6
