@@ -1,6 +1,7 @@
 """`gapfc cache`: the features of frozen backbones that are kept on disk, listed or removed."""
 
 import argparse
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -65,7 +66,8 @@ def main(argv: list[str]) -> int:
         print(printable(f"{where} is empty: nothing of a frozen backbone is kept"))
     else:
         print("\n".join(_table(entries)))
-        print(printable(f"{_size(entries)} in {where}; gapfc cache --clear removes it"))
+        clear = shlex.join(["gapfc", "cache", "--clear", *roots])
+        print(printable(f"{_size(entries)} in {where}; {clear} removes it"))
     return 0
 
 

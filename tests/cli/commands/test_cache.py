@@ -31,6 +31,7 @@ def test_a_list_says_of_what_how_much_and_when(root, capsys):
     assert sum("train, view 2" in line for line in lines) == 1
     assert all("1.0 MiB" in line and "224×160" in line for line in lines[1:4])
     assert lines[4].startswith("3.0 MiB in ")
+    assert lines[4].endswith(f"; gapfc cache --clear cache_root={root} removes it")
     assert "\x1b" not in "".join(lines)
 
 
