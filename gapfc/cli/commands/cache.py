@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -70,7 +71,8 @@ def main(argv: list[str]) -> int:
         print(printable(f"{where} is empty: nothing of a frozen backbone is kept"))
     else:
         print("\n".join(_table(together)))
-        print(printable(f"{_size(together.values())} in {where}; gapfc cache --clear removes it"))
+        clear = shlex.join(["gapfc", "cache", "--clear", *roots])
+        print(printable(f"{_size(together.values())} in {where}; {clear} removes it"))
     return 0
 
 

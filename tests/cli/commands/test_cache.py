@@ -35,6 +35,7 @@ def test_a_list_has_a_line_for_what_one_network_made_of_one_data_set(root, capsy
     assert all("fp32" in line and " 6 " in line and "3.0 MiB" in line for line in lines[1:3])
     assert sum("224×160" in line for line in lines) == 1
     assert lines[3].startswith("6.0 MiB in ")
+    assert lines[3].endswith(f"; gapfc cache --clear cache_root={root} removes it")
     assert "\x1b" not in "".join(lines)
     assert max(map(len, lines[:3])) <= 80
 
