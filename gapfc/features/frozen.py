@@ -19,7 +19,7 @@ from gapfc.engine.device import Precision
 from gapfc.features.identity import arithmetic, network_identity, of_maps
 from gapfc.features.maps import EvaluationMaps, Maps, TrainingMaps, kept_rows
 from gapfc.features.store import GIB, Entry, Layout, Store, Writer
-from gapfc.formatting import from_here, short_time
+from gapfc.formatting import from_here, plural, short_time
 from gapfc.measure.complexity import evaluating
 from gapfc.model.classifier import Classifier
 
@@ -125,6 +125,9 @@ class Frozen:
         of = of_maps(self.model, loader, split, view, self._network, self._arithmetic)
         found = self.store.find(of)
         if found is not None:
+            if left_out := len(loader.dataset.split(split)) - len(found.places):
+                # Their names were told as the maps were computed.
+                log.warning("Skipped %s of %s", plural(left_out, "unreadable image file"), split)
             return found
         try:
             with self.store.alone(self._wait, self.stop):

@@ -2,6 +2,7 @@
 
 import io
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -36,7 +37,10 @@ def new_figure(width: float, height: float) -> "Figure":
 def drawn(figure: "Figure") -> Tensor:
     """What a figure of `new_figure` shows: uint8 [3, h, w]."""
     canvas: Any = figure.canvas
-    canvas.draw()
+    with warnings.catch_warnings():
+        # A class name in a script that the font lacks is drawn as boxes, which can be seen.
+        warnings.filterwarnings("ignore", message="Glyph")
+        canvas.draw()
     pixels = torch.frombuffer(bytearray(canvas.buffer_rgba()), dtype=torch.uint8)
     width, height = canvas.get_width_height()
     return pixels.reshape(height, width, 4)[..., :3].permute(2, 0, 1).contiguous()

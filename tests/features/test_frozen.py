@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
+from gapfc.errors import UserError
 from gapfc.experiment.experiment import Experiment
 from gapfc.features.maps import TrainingMaps
 from gapfc.features.store import Store
@@ -180,3 +182,27 @@ def test_maps_are_of_the_weights_that_a_resumed_run_has(build):
     anew.model.load_state_dict(made.model.state_dict())
     images, _ = next(anew.batches.epoch(0))
     assert torch.equal(anew.model.lower(images), maps)
+
+
+def test_photos_that_were_left_out_are_told_of_again_and_refused_if_they_may_not_be(
+    build, tmp_path, caplog
+):
+    for number in range(24):
+        folder = tmp_path / "photos" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = torch.randint(256, (12, 12, 3), generator=torch.Generator().manual_seed(number))
+        Image.fromarray(pixels.byte().numpy()).save(folder / f"{number}.png")
+    for file in (tmp_path / "photos" / "a").iterdir():
+        if file.name in ("0.png", "2.png", "4.png", "6.png", "8.png", "10.png"):
+            file.write_bytes(file.read_bytes()[:300])  # its header is whole
+    photos = [f"dataset.train_dir={tmp_path / 'photos'}", "dataset=folder", "dataset.workers=0"]
+    photos += ["dataset.val_fraction=0.3", "augment=none", "backbone.trainable=none"]
+    first = build(*photos, "dataset.skip_corrupt=true")
+    caplog.clear()
+    second = build(*photos, "dataset.skip_corrupt=true")
+    assert second.feed.seconds == 0
+    left_out = len(first.dataset.train) - len(first.feed.training._maps[0].labels)
+    assert left_out > 0
+    assert f"Skipped {left_out} unreadable image file" in caplog.text
+    with pytest.raises(UserError, match="unreadable image file"):
+        build(*photos, "dataset.skip_corrupt=false")

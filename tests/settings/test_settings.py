@@ -315,7 +315,7 @@ def test_a_group_of_another_command_is_refused(command, word):
 
 
 def test_a_recipe_of_training_is_refused_in_a_transfer_and_one_of_ones_own_is_not(tmp_path):
-    with pytest.raises(UserError, match=r"^recipe=frozen is not for .* linear_probe"):
+    with pytest.raises(UserError, match=r"^recipe=frozen is not for .*=linear_probe"):
         check_arguments("transfer", "transfer", ["recipe=frozen", "source=pretrained"])
     (tmp_path / "recipe").mkdir()
     (tmp_path / "recipe" / "mine.yaml").write_text("# @package _global_\nseed: 1\n")

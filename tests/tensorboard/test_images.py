@@ -1,6 +1,7 @@
 """Pictures, pixel by pixel."""
 
 import io
+import warnings
 
 import pytest
 import torch
@@ -64,6 +65,12 @@ def test_confusion_labels_are_text_and_not_formulas():
     assert plain.shape[0] == 3
     # Names take room beside the axes, and do not push the matrix out of the picture.
     assert (plain < 128).sum() > (other < 128).sum()
+
+
+def test_classes_in_a_script_that_the_font_lacks_are_drawn_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        confusion_picture(torch.eye(2), ("猫", "犬"))
 
 
 def test_confusion_refuses_other_classes():
