@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from gapfc.engine.class_weights import BALANCED
 from gapfc.engine.device import Precision
-from gapfc.engine.length import epochs_for
+from gapfc.engine.length import planned_epochs
 from gapfc.engine.mixing import Mixing
 from gapfc.validators import flag, is_number, list_of, number, one_of, whole
 
@@ -96,7 +96,7 @@ class Settings:
         augment, trainer = config["augment"], config["trainer"]
         own = {f.name for f in fields(cls)} - {"precision", "chosen_by"}
         given = {key: value for key, value in trainer.items() if key in own}
-        given["epochs"] = epochs_for(given["epochs"], train_images)
+        given["epochs"] = planned_epochs(config, train_images)
         if given.get("final_weights") == "auto":
             given["final_weights"] = "best" if val_images >= ENOUGH else "last"
         sampler = config.get("dataset", {}).get("sampler")

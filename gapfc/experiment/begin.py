@@ -9,7 +9,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gapfc.engine.device import choose_device
-from gapfc.engine.length import epochs_for
+from gapfc.engine.length import planned_epochs
 from gapfc.engine.out_of_memory import advice, is_out_of_memory
 from gapfc.errors import UserError
 from gapfc.experiment.execute import execute
@@ -166,7 +166,7 @@ def _check_unfinished(before: Run, experiment: Experiment) -> None:
         raise UserError(
             f"{path} is complete: a probe is solved only once; more epochs add nothing."
         )
-    if done < epochs_for(before.config["trainer"]["epochs"], len(experiment.dataset.train)):
+    if done < planned_epochs(before.config, len(experiment.dataset.train)):
         raise UserError(f"{path} is complete: early stopping ended it after {done} epochs.")
     if done >= experiment.settings.epochs:
         raise UserError(
