@@ -82,7 +82,7 @@ class Frozen:
     def said(self) -> str:
         """Where the maps are from, for the user."""
         where = from_here(self.store.folder)
-        if self.seconds < 0.05:
+        if self.seconds == 0:
             return f"found in {where}"
         return f"computed in {short_time(self.seconds)}, kept for all heads and seeds in {where}"
 
