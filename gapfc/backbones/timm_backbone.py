@@ -52,14 +52,18 @@ def build(name: str, weights: str | None, stem: str) -> nn.Module:
         rescale.set(config["mean"], config["std"])
     if seen.grid is not None and seen.grid.prefix:
         _say_prefix(name, seen.grid.prefix)
+    # torch.export does not come to an end with tables of positions that fit any size.
+    one_size = made_for[0] if seen.grid is not None or config.get("fixed_input_size") else None
     if stages is None:
         if stem == "small":
             _refuse_small(name)
-        return TimmWhole(name, made_for, rescale, model, seen)
+        whole = TimmWhole(name, made_for, rescale, model, seen)
+        whole.image_size = one_size
+        return whole
     first = next(iter(stages))
     stages[first] = _with_rescale(rescale, stages[first])
     backbone = TimmStages(name, stages)
-    backbone.made_for = made_for
+    backbone.made_for, backbone.image_size = made_for, one_size
     if stem == "small":
         try:
             keep_small_images(backbone)
@@ -69,9 +73,15 @@ def build(name: str, weights: str | None, stem: str) -> nn.Module:
 
 
 class TimmStages(Stages):
-    """A timm model as stages that run one after another."""
+    """A timm model as stages that run one after another.
+
+    Attributes:
+        made_for: (h, w) of the images of its weights.
+        image_size: None if it can be exported for any; else the side of those.
+    """
 
     made_for: tuple[int, ...] = ()
+    image_size: int | None = None
 
     def forward(self, images: Tensor) -> Tensor:
         """images: `[B, 3, h, w]` -> features: `[B, C, H, W]`."""
@@ -101,6 +111,7 @@ class TimmWhole(nn.Module):
         super().__init__()
         self.label = label
         self.made_for = made_for
+        self.image_size: int | None = None
         self.rescale = rescale
         self.network = network
         self.grid = seen.grid

@@ -186,6 +186,12 @@ def test_small_stem_keeps_small_images():
         build_timm("test_resnet", stem="cifar")
 
 
+def test_what_is_exported_for_one_size_alone():
+    """torch.export does not come to an end with tables of positions that fit any size."""
+    sizes = {name: build_timm(name).image_size for name, *_ in CHEAP}
+    assert sizes == {"test_resnet": None, "test_vit": 160, "test_convnext": None}
+
+
 def test_names_that_timm_does_not_have():
     with pytest.raises(UserError, match=r"name=resnet_50: timm .* no such model; did you mean res"):
         build_timm("resnet_50")
