@@ -6,7 +6,7 @@ from typing import Any
 # Images that are seen in all where part of the backbone is trained, and where the head alone is:
 # that takes more steps, and each is cheap. Then the fewest and most epochs. Tried with the recipes
 # for pretrained backbones (configs/recipe), which use it.
-IMAGES, HEAD_ALONE = 2500, 9000
+IMAGES, HEAD_ALONE = 2500, 4500
 FEWEST, MOST = 5, 40
 
 

@@ -233,9 +233,9 @@ def test_epochs_follow_the_number_of_images(images, epochs):
 
 
 def test_a_head_alone_takes_more_epochs():
-    assert experiment("trainer.epochs=auto", "dataset.train_limit=600").settings.epochs == 5
-    alone = ("backbone.trainable=none", "dataset.train_limit=600")
-    assert experiment("trainer.epochs=auto", *alone).settings.epochs == 15
+    assert experiment("trainer.epochs=auto", "dataset.train_limit=500").settings.epochs == 5
+    alone = ("backbone.trainable=none", "dataset.train_limit=500")
+    assert experiment("trainer.epochs=auto", *alone).settings.epochs == 9
 
 
 def test_a_warm_up_longer_than_auto_is_refused_once_the_images_are_counted():
