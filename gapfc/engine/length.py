@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-# Images that are seen in all where part of the backbone is trained, and where the head alone is:
-# that takes more steps, and each is cheap. Then the fewest and most epochs. Tried with the recipes
-# for pretrained backbones (configs/recipe), which use it.
-IMAGES, HEAD_ALONE = 2500, 4500
-FEWEST, MOST = 5, 40
+# Images that are seen in all, and the fewest and most epochs. Tried with the recipes for pretrained
+# backbones (configs/recipe), which use it.
+IMAGES = 4500
+FEWEST, MOST = 5, 30
 
 
 def planned_epochs(config: Mapping[str, Any], images: int) -> Any:
@@ -18,6 +17,4 @@ def planned_epochs(config: Mapping[str, Any], images: int) -> Any:
     setting = config["trainer"]["epochs"]
     if setting != "auto":
         return setting
-    head_alone = config.get("backbone", {}).get("trainable") == "none"
-    seen = HEAD_ALONE if head_alone else IMAGES
-    return min(max(round(seen / max(images, 1)), FEWEST), MOST)
+    return min(max(round(IMAGES / max(images, 1)), FEWEST), MOST)
