@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -245,7 +246,7 @@ class Experiment:
         return {
             "model": self.training.evaluated.state_dict(),
             "epoch": self.weights_epoch,
-            "config": self._yaml(),
+            "config": self._yaml,
             "gapfc": gapfc.__version__,
             **self.loader.inputs.as_record(),
         }
@@ -318,5 +319,6 @@ class Experiment:
             **{f"drift_{name}": drift.total() for name, drift in self.drifts.items()},
         }
 
+    @cached_property  # each better epoch records it
     def _yaml(self) -> str:
         return OmegaConf.to_yaml(self.config, resolve=True)
