@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from processes import run, start
+from processes import start
 from test_pairs import forward_and_backward, plain
 
 from gapfc.errors import UserError
@@ -49,6 +49,14 @@ def test_pair(name, side, head):
             forward_and_backward(model, (side, side + 32))
 
 
+def waited(*arguments, folder):
+    """A command that has ended well, eleven heads later."""
+    command = start(*arguments, folder=folder)
+    command.process.join(800)
+    assert command.wait() == 0, command.err
+    return command
+
+
 @pytest.mark.parametrize(
     ("name", "side", "heads"),
     [
@@ -62,19 +70,14 @@ def test_inspected_and_trained(name, side, heads, tmp_path):
         "trainer.batch_size=8", "trainer.device=cpu", "trainer.precision=fp32",
     ]  # fmt: skip
     every = ",".join(heads)
-    code, out, err = run(
-        "inspect", f"head={every}", *options, "repeats=1", "--json", folder=tmp_path
-    )
-    assert code == 0, err
-    rows = json.loads(out)
+    inspected = waited("inspect", f"head={every}", *options, "repeats=1", "--json", folder=tmp_path)
+    rows = json.loads(inspected.out)
     assert [row["label"] for row in rows] == heads
     assert len({row["parameters"]["backbone"] for row in rows}) == 1
-    sweep = start(
+    waited(
         "train", "-m", f"head={every}", *options, "trainer.epochs=1", "dataset.train_limit=24",
         "dataset.test_limit=10", "dataset.val_fraction=0.02", folder=tmp_path,
     )  # fmt: skip
-    sweep.process.join(800)  # eleven runs: longer than any other command of the tests
-    assert sweep.wait() == 0, sweep.err
     found = [json.loads(file.read_text()) for file in tmp_path.rglob("results.json")]
     assert sorted(result["head"] for result in found) == sorted(heads)
     assert {result["status"] for result in found} == {"completed"}
