@@ -5,7 +5,7 @@ from typing import Any
 
 # Images that are seen in all, and the fewest and most epochs. Tried with the recipes for pretrained
 # backbones (configs/recipe), which use it.
-IMAGES = 4500
+IMAGES = 3000
 FEWEST, MOST = 5, 30
 
 

@@ -222,7 +222,7 @@ def test_the_weights_of_the_last_epoch_are_kept_when_interrupted_in_the_next(tmp
     assert not equal(model(directory), model(directory, "last.pt"))
 
 
-@pytest.mark.parametrize(("images", "epochs"), [(60, 30), (300, 15), (1000, 5)])
+@pytest.mark.parametrize(("images", "epochs"), [(60, 30), (300, 10), (1000, 5)])
 def test_epochs_follow_the_number_of_images(images, epochs):
     made = experiment("trainer.epochs=auto", f"dataset.train_limit={images}")
     assert made.settings.epochs == epochs
