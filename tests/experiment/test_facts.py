@@ -27,8 +27,8 @@ def dataset(names, counts, val=200, sizes=None, **more):
     )
 
 
-def said(*args, **more):
-    return dict(facts(dataset(*args, **more)))
+def said(*args, final="best", **more):
+    return dict(facts(dataset(*args, **more), final))
 
 
 def test_few_classes_with_their_counts():
@@ -88,5 +88,6 @@ def test_few_validation_images_are_said_to_be_noisy(images):
     assert draws.double().mean(dim=1).std().item() * 100 == pytest.approx(error, rel=0.03)
 
 
-def test_a_hundred_are_not():
+def test_a_hundred_are_not_nor_where_none_chooses():
     assert "noise" not in said(["a", "b"], [3, 2], val=99)
+    assert "noise" not in said(["a", "b"], [3, 2], val=20, final="last")
