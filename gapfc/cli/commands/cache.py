@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
     else:
         print("\n".join(_table(together)))
         clear = shlex.join(["gapfc", "cache", "--clear", *roots])
-        print(printable(f"{_size(together.values())} in {where}; {clear} removes it"))
+        print(printable(f"{_size(together.values())} in {where}; {clear} removes it", 2000))
     return 0
 
 
