@@ -1,4 +1,4 @@
-"""Two runs at the same time on one core: both are told of it, and train as one alone does."""
+"""Two runs at the same time on one core: they take turns, and train as one alone does."""
 
 import csv
 import os
@@ -49,13 +49,16 @@ def test_bits_are_those_of_one_alone(tmp_path):
     rows, best, results = told(tmp_path / "alone")
     assert (results["threads"], results["cores"]) == (1, 1)
     pair = {name: start(tmp_path / name) for name in ("one", "other")}
+    said = 0
     for name, process in pair.items():
         words, _ = process.communicate(timeout=300)
         assert process.returncode == 0, words
-        assert words.count(SHARED) == 1
+        assert words.count(SHARED) <= 1
+        said += words.count(SHARED)
         ours, weights, found = told(tmp_path / name)
         assert ours == rows
         assert weights.keys() == best.keys()
         assert all(torch.equal(weights[key], best[key]) for key in best)
         for split in ("train", "val", "test"):
             assert found[split] == results[split]
+    assert said >= 1  # whoever ends within its first turn never waits

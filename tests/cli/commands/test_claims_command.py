@@ -125,7 +125,7 @@ MORE_TYPED = [
     (["dataset=nonesuch"], "dataset=nonesuch: no such dataset"),
     (["optimizer.lr=1"], "optimizer.lr=1: claims settle that for each run; type preset.rates="),
     (["resume=out"], "resume=out: claims settle that for each run; the same command goes on"),
-    (["trainer.epochs=0"], "trainer.epochs takes a whole number from 1 to 1000000; got 0"),
+    (["trainer.epochs=0"], "trainer.epochs takes a whole number from 1 to 1000000, or auto; got 0"),
     (["trainer.epoch=3"], "no setting 'trainer.epoch'"),
     (["~head.hidden"], "~head.hidden: gapfc claims takes one value for each setting"),
 ]
