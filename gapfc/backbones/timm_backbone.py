@@ -2,7 +2,7 @@
 
 import logging
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import timm
 import torch
@@ -35,7 +35,7 @@ def build(name: str, weights: str | None, stem: str) -> nn.Module:
     one_of("backbone.stem", stem, ("imagenet", "small"))
     state = None if weights is None else read_weights(weights, name)
     model = _create(name)
-    config: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
+    config: dict[str, Any] = cast(Any, model).pretrained_cfg
     made_for = tuple(config["input_size"][1:])
     if state is not None:
         state = fitted(state, model)
@@ -123,7 +123,7 @@ class TimmWhole(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """images: `[B, 3, h, w]` -> features: `[B, C, H, W]`."""
         try:
-            features: Tensor = self.network.forward_features(self.rescale(images))  # type: ignore[operator]
+            features: Tensor = cast(Any, self.network).forward_features(self.rescale(images))
         except (AssertionError, RuntimeError, ValueError) as error:
             _refuse_size(error, images, self.label, self.made_for)
         if self.grid is None:

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,7 @@ def _reached(model: nn.Module, seen: Trace) -> set[Tensor]:
     """The parameters on which the map depends."""
     parameters = list(model.parameters())
     with evaluating(model), torch.enable_grad():
-        features: Tensor = model.forward_features(seen.images)  # type: ignore[operator]
+        features: Tensor = cast(Any, model).forward_features(seen.images)
         if seen.grid is not None:
             features = features[:, seen.grid.prefix :]
         gradients = torch.autograd.grad(features.square().sum(), parameters, allow_unused=True)
@@ -123,7 +124,7 @@ class _Embed(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """images: `[B, 3, h, w]` -> `[B, C, r + H, W]`."""
-        tokens: Tensor = self.network.forward_features(images)  # type: ignore[operator]
+        tokens: Tensor = cast(Any, self.network).forward_features(images)
         size = self.grid.of(tokens.shape[1], (images.shape[2], images.shape[3]))
         if size is None:
             raise RuntimeError(f"{tokens.shape[1]} tokens are no grid of the image")

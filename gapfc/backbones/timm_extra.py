@@ -1,5 +1,7 @@
 """The door to timm, which is an extra, gapfc[timm], and takes seconds to import."""
 
+from importlib.util import find_spec
+
 from torch import nn
 
 from gapfc.errors import UserError
@@ -24,10 +26,8 @@ def build_timm(architecture: str, weights: str | None = None, stem: str = "image
         UserError: without timm; for an unknown name, a model without a feature map, weights that
             are unavailable or do not fit, and a stem that cannot be built.
     """
-    try:
-        import timm  # noqa: F401
-    except ImportError as error:
-        raise UserError('backbone=timm needs timm: pip install "gapfc[timm]"') from error
+    if find_spec("timm") is None:
+        raise UserError('backbone=timm needs timm: pip install "gapfc[timm]"')
     from gapfc.backbones.timm_backbone import build
 
     return build(architecture, weights, stem)

@@ -7,6 +7,7 @@ a part is called says little; which parts run, in which order, and what they giv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -127,7 +128,7 @@ def _watch(model: nn.Module, images: Tensor) -> Trace:
     ]
     try:
         with evaluating(model), torch.no_grad():
-            features = model.forward_features(images)  # type: ignore[operator]
+            features = cast(Any, model).forward_features(images)
     finally:
         for hook in hooks:
             hook.remove()

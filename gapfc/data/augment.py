@@ -19,6 +19,7 @@ from gapfc.data.pixels import integers, mean_luma
 from gapfc.data.policies.policy import POLICIES, randaugment, trivialaugment
 from gapfc.data.policies.space import STEPS
 from gapfc.data.random_crop import RandomResizedCrop
+from gapfc.errors import UserError
 from gapfc.validators import flag, number, one_of, whole
 
 
@@ -157,6 +158,11 @@ class Augmentation:
         policy = one_of("augment.policy", augment.get("policy", "none"), POLICIES)
         times = whole("augment.policy_operations", augment.get("policy_operations", 2), 1, 10)
         level = whole("augment.policy_magnitude", augment.get("policy_magnitude", 9), 0, STEPS)
+        if policy != "randaugment" and (times, level) != (2, 9):
+            raise UserError(
+                "augment.policy_operations and augment.policy_magnitude are of "
+                f"augment.policy=randaugment, and it is {policy}: leave them at 2 and 9."
+            )
         if policy == "randaugment":
             operations.append(randaugment(times, level))
         elif policy == "trivialaugment":

@@ -8,7 +8,7 @@ decorate does not.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.optim import Optimizer
@@ -38,7 +38,7 @@ def _within(function: Any, decorator: str) -> Callable[..., Any] | None:
     """What `decorator`, the inner function of one, decorates in `function`; None without it."""
     while (inner := getattr(function, "__wrapped__", None)) is not None:
         if function.__code__.co_name == decorator:
-            return inner  # type: ignore[no-any-return]
+            return cast(Callable[..., Any], inner)
         function = inner
     return None
 

@@ -28,6 +28,9 @@ def advice(experiment: Experiment) -> list[str]:
         lines.append(
             f"  advice    pretrained, at the rate of training from scratch: recipe={recipe}"
         )
+    views = config["augment"].get("views")
+    if views is not None and not experiment.loader.augmentation.operations:
+        lines.append(f"  advice    augment.views={views} does nothing: augment draws nothing")
     optimizer, schedule = experiment.training.optimizer, experiment.training.schedule
     if has_modes(optimizer) and not isinstance(schedule, Constant):
         lines.append(

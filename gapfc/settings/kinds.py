@@ -5,76 +5,15 @@ together. What a value means beside others (a padding for this kernel, a class o
 for the code that uses it to check.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from gapfc.errors import UserError
+from gapfc.settings.kind import Kind, number, pair, several, whole, words
 from gapfc.settings.nodes import plain
-from gapfc.validators import alternatives, bounds, is_number, is_text, is_whole, refuse, within
-
-
-@dataclass(frozen=True)
-class Kind:
-    """Values of which `allows` is true; `takes` names them to a user.
-
-    `fixed`: words among them, as they are typed.
-    """
-
-    takes: str
-    allows: Callable[[Any], bool]
-    fixed: tuple[str, ...] = ()
-
-    def __or__(self, other: "Kind") -> "Kind":
-        return Kind(
-            f"{self.takes}, or {other.takes}",
-            lambda value: self.allows(value) or other.allows(value),
-            (*self.fixed, *other.fixed),
-        )
-
-
-def whole(least: int, most: int, takes: str | None = None) -> Kind:
-    """Whole numbers from `least` to `most`."""
-    words = takes or f"a whole number{bounds(least, most)}"
-    return Kind(words, lambda value: is_whole(value) and least <= value <= most)
-
-
-def number(
-    least: float | None = None,
-    most: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-) -> Kind:
-    """Finite numbers from `least` to `most`, or between `above` and `below`."""
-    limits = (least, most, above, below)
-    return Kind(
-        f"a number{bounds(*limits)}", lambda value: is_number(value) and within(value, *limits)
-    )
-
-
-def words(*choices: str) -> Kind:
-    """One of `choices`."""
-    return Kind(
-        alternatives(choices), lambda value: isinstance(value, str) and value in choices, choices
-    )
-
-
-def several(item: Kind, takes: str, least: int = 0, most: int = 1000) -> Kind:
-    """Lists of `least` to `most` values of the kind `item`."""
-    return Kind(
-        takes,
-        lambda value: (
-            isinstance(value, list) and least <= len(value) <= most and all(map(item.allows, value))
-        ),
-    )
-
-
-def pair(item: Kind) -> Kind:
-    """One `item` for both sides, or [height, width]."""
-    return item | several(item, "[height, width]", 2, 2)
-
+from gapfc.validators import is_text, is_whole, refuse
 
 # The upper ends are beyond all reason; they keep numbers within what torch and memory can hold.
 NULL = Kind("null", lambda value: value is None, ("null",))

@@ -16,7 +16,8 @@ from types import TracebackType
 try:
     import fcntl
 except ImportError:
-    # Windows has none: there, runs do not wait for each other.
+    # Windows has none: there, runs do not wait for each other. (To mypy a name that is a module can
+    # be nothing else.)
     fcntl = None  # type: ignore[assignment]
 
 TURN = 1.0  # seconds

@@ -2,27 +2,22 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from omegaconf import DictConfig
-from torch import Tensor, nn
 
 from gapfc.data.batches import EvaluationBatches
 from gapfc.data.dataset import Dataset
 from gapfc.engine import checkpoint
-from gapfc.engine.class_weights import BALANCED, class_weights
 from gapfc.engine.evaluate import evaluate
 from gapfc.engine.fit import Listener
 from gapfc.engine.keeper import Keeper
-from gapfc.engine.stored_state import check_like
-from gapfc.engine.training import averaged
 from gapfc.errors import UserError
 from gapfc.experiment.experiment import Experiment
 from gapfc.measure.cka import Representations
-from gapfc.measure.linear_probe import solve
 from gapfc.measure.meter import Measures
 from gapfc.model.classifier import Classifier
 from gapfc.records.run_directory import RunDirectory
@@ -30,18 +25,14 @@ from gapfc.settings.nodes import plain
 from gapfc.tensorboard.events import TensorBoardLog
 from gapfc.tensorboard.hparams import PROTOCOL, SOURCE
 from gapfc.transfer.classes import extended, old_classes, source_dataset
-from gapfc.transfer.features import last_inputs
 from gapfc.transfer.picture import moved_picture
+from gapfc.transfer.probe import PROBE, check_probe, solve_probe
 from gapfc.transfer.protocols import protocol_of
 from gapfc.transfer.scratch import against_scratch, find_scratch, target_hash
 from gapfc.transfer.source import Source
 from gapfc.transfer.target import build_target, model_nodes
-from gapfc.transfer.weights import last_layer
-from gapfc.validators import is_number
 
 log = logging.getLogger(__name__)
-
-PROBE = "probe.pt"
 
 
 class Transfer(Experiment):
@@ -108,7 +99,7 @@ class Transfer(Experiment):
         probe = folder / PROBE
         if probe.exists():
             state = checkpoint.load(probe)
-            _check_probe(probe, state, self.model.head)
+            check_probe(probe, state, self.model.head)
             self.model.head.load_state_dict(state["model"])
             self._probe = state["probe"]
             self.take_start()
@@ -133,8 +124,9 @@ class Transfer(Experiment):
         if not self.protocol.trains:
             log.info("  epochs    none: its Linear is solved for, whatever trainer.epochs says")
         if self.protocol.probes and not progress.step:
-            self._solve_probe()
+            self._probe = solve_probe(self)
             if self.protocol.trains:
+                self.take_start()
                 checkpoint.save_last(directory.checkpoints, self.last_state())
                 state = {"model": self.model.head.state_dict(), "probe": self._probe}
                 checkpoint.save(directory.checkpoints / PROBE, state)
@@ -213,52 +205,6 @@ class Transfer(Experiment):
         old = self._source_dataset().classes
         return [self.dataset.classes.index(name) for name in old]
 
-    def _solve_probe(self) -> None:
-        begun = self.turns.clock()
-        _, layer = last_layer(self.model.head)
-        train, val = (
-            last_inputs(*self.feed.evaluation(split, self.model), layer, self.precision)
-            for split in ("train", "val")
-        )
-        computed = self.turns.clock()
-        classes, check = self.dataset.num_classes, self.check
-        weights = self._probe_weights()
-        probe = solve(train, val, classes, layer.bias is not None, check, weights)
-        with torch.no_grad():
-            layer.weight.copy_(probe.weight.reshape(layer.weight.shape))
-            if layer.bias is not None and probe.bias is not None:
-                layer.bias.copy_(probe.bias)
-        solved = self.turns.clock()
-        self._probe = {
-            **{k: v for k, v in asdict(probe).items() if k not in ("weight", "bias")},
-            "features": train[0].shape[1],
-            "images": len(train[1]),
-            "seconds_features": computed - begun,
-            "seconds_solving": solved - computed,
-        }
-        log.info(
-            "probe: %d features of %d images in %.1f s, solved in %.1f s; validation accuracy "
-            "%.2f%% at penalty %g",
-            *(self._probe[key] for key in ("features", "images")),
-            *(computed - begun, solved - computed, 100 * probe.val_accuracy, probe.penalty),
-        )
-        # Part of the budget: it is compared with training in seconds.
-        self.training.progress.seconds += solved - begun
-        self.training.progress.images += len(train[1])
-        self.training.ema = averaged(self.model, self.settings.ema)
-        if self.protocol.trains:
-            self.take_start()
-
-    def _probe_weights(self) -> Tensor | None:
-        """Of the classes: a probe has no epochs in which a sampler could even them out."""
-        if self.loader.settings.sampler != BALANCED:
-            return self.class_weights
-        labels, classes = self.dataset.train.labels, self.dataset.classes
-        even = class_weights(BALANCED, labels, classes)
-        assert even is not None
-        even = even.to(self.device)
-        return even if self.class_weights is None else even * self.class_weights
-
     def _record_probe(self, directory: RunDirectory, listener: Listener) -> None:
         """One row, as for an epoch, whose steps are those of L-BFGS."""
         assert self._probe is not None
@@ -314,19 +260,6 @@ class Transfer(Experiment):
     def _source_dataset(self) -> Dataset:
         assert self.source.config is not None
         return source_dataset(self.source.config, self.config.data_root)
-
-
-def _check_probe(path: Path, state: Mapping[str, Any], head: nn.Module) -> None:
-    """UserError if `state`, read from `path`, is not a probe's solution for `head`."""
-    try:
-        check_like("model", state["model"], head.state_dict())
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    facts = state.get("probe")
-    if not isinstance(facts, dict) or not all(
-        isinstance(name, str) and is_number(value) for name, value in facts.items()
-    ):
-        raise UserError(f"{path} does not say how the probe was solved: it is damaged")
 
 
 class _Images:

@@ -13,6 +13,7 @@ from gapfc.data.policies.geometry import GEOMETRIC, maps
 from gapfc.data.policies.policy import Policy, randaugment, trivialaugment
 from gapfc.data.policies.space import OPERATIONS, RANDAUGMENT, STEPS, WIDE
 from gapfc.data.random_crop import RandomResizedCrop
+from gapfc.errors import UserError
 
 THEIR_NAMES = (
     "Identity", "ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness", "Color",
@@ -146,3 +147,11 @@ def test_ready_configs_crop_and_mirror_first(config, name):
     assert policy == (randaugment(2, 9) if name == "randaugment" else trivialaugment())
     assert operations.draw(5, torch.Generator()).shape == (5, RandomResizedCrop(1).numbers + 1 + (
         4 if name == "randaugment" else 3) + 2)  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", ["none", "trivialaugment"])
+@pytest.mark.parametrize("option", ["policy_operations=3", "policy_magnitude=20"])
+def test_options_of_randaugment_are_refused_without_it(config, policy, option):
+    augment = config(f"augment.policy={policy}", f"augment.{option}").augment
+    with pytest.raises(UserError, match=f"are of augment.policy=randaugment, and it is {policy}"):
+        Augmentation(augment, (0.5,) * 3)

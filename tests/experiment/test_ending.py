@@ -304,3 +304,11 @@ def test_a_schedule_free_optimizer_is_told_of_the_constant_schedule():
         "  advice    AdamWScheduleFree needs no falling rate: schedule=constant"
     ]
     assert advice(experiment(*free, "schedule=constant")) == []
+
+
+def test_views_of_images_that_nothing_changes_are_told():
+    still = ("augment=none", "augment.views=4")
+    assert advice(experiment(*still)) == [
+        "  advice    augment.views=4 does nothing: augment draws nothing"
+    ]
+    assert advice(experiment("augment=crop_flip", "augment.views=4")) == []
