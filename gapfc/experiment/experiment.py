@@ -34,11 +34,9 @@ from gapfc.features.maps import TrainingMaps
 from gapfc.measure.complexity import macs
 from gapfc.measure.drift import Drift
 from gapfc.measure.meter import Measures
-from gapfc.model.build import build, feature_shape, rebuild
+from gapfc.model.build import build, feature_shape
 from gapfc.model.classifier import Classifier
-from gapfc.probes.images import Images
 from gapfc.probes.registry import check_images, known
-from gapfc.probes.subject import Subject
 from gapfc.records.identity import group_hash, settings_text
 from gapfc.records.metrics_csv import write_rows
 from gapfc.records.run_directory import RunDirectory
@@ -271,27 +269,6 @@ class Experiment:
         if size is None:
             self.places[split] = batches.places
         return found
-
-    def subject(self) -> Subject:
-        """What probes measure: the model as it is, on the test images (without any: validation)."""
-        split = "val" if self.dataset.test is None else "test"
-
-        def untrained() -> Classifier:
-            nodes, classes = self.model_nodes(), self.dataset.num_classes
-            return rebuild(nodes, classes, self.input_size, self.config.seed).to(self.device)
-
-        return Subject(
-            model=self.model.eval(),
-            untrained=untrained,
-            loader=self.loader,
-            split=split,
-            images=Images(self.loader, split, self.input_size),
-            input_size=self.input_size,
-            precision=self.precision,
-            device=self.device,
-            seed=self.config.seed,
-            check=self.check,
-        )
 
     def model_nodes(self) -> dict[str, Any]:
         """The nodes `backbone` and `head` that the model was built from."""

@@ -6,7 +6,11 @@ from pathlib import Path
 
 from gapfc.experiment.best_weights import read_best
 from gapfc.experiment.experiment import Experiment
+from gapfc.model.build import rebuild
+from gapfc.model.classifier import Classifier
+from gapfc.probes.images import Images
 from gapfc.probes.measure import measure, merged
+from gapfc.probes.subject import Subject
 from gapfc.records.probes import Probes, read_probes, write_probes
 from gapfc.records.run import Run
 from gapfc.records.run_directory import RunDirectory
@@ -24,7 +28,7 @@ def probe(
     A probe that cannot be carried out is told and left out. Raises Interrupted, and OSError.
     """
     log.info("probes: %s", ", ".join(names))
-    found, problems = measure(experiment.subject(), names, experiment.config.dataset.name)
+    found, problems = measure(_subject(experiment), names, experiment.config.dataset.name)
     for why in problems.values():
         log.warning("%s", why)
     write_probes(folder, merged(_there(folder), found))
@@ -45,6 +49,30 @@ def add(experiment: Experiment, run: Run, names: Sequence[str]) -> None:
             tensorboard.close()
     finally:
         directory.close()
+
+
+def _subject(experiment: Experiment) -> Subject:
+    """What probes measure: the model as it is, on the test images (without any: validation)."""
+    split = "val" if experiment.dataset.test is None else "test"
+
+    def untrained() -> Classifier:
+        nodes, classes = experiment.model_nodes(), experiment.dataset.num_classes
+        return rebuild(nodes, classes, experiment.input_size, experiment.config.seed).to(
+            experiment.device
+        )
+
+    return Subject(
+        model=experiment.model.eval(),
+        untrained=untrained,
+        loader=experiment.loader,
+        split=split,
+        images=Images(experiment.loader, split, experiment.input_size),
+        input_size=experiment.input_size,
+        precision=experiment.precision,
+        device=experiment.device,
+        seed=experiment.config.seed,
+        check=experiment.check,
+    )
 
 
 def _there(folder: Path) -> Probes | None:
