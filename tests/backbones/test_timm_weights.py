@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from gapfc.backbones import build_timm
+from gapfc.data.framing import Framing
 from gapfc.data.photo import decode
 from gapfc.errors import UserError
 
@@ -177,7 +178,7 @@ def test_real_weights_know_ants_from_bees_without_training(lite0, data_root):
     backbone = build_timm("tf_efficientnet_lite0", lite0).eval()
     right = []
     for label, files in photos.items():
-        images = torch.stack([decode(str(file), (224, 224), "crop") for file in files])
+        images = torch.stack([decode(str(file), (224, 224), Framing("crop")) for file in files])
         with torch.no_grad():
             pooled = backbone((images / 255 - mean) / std).mean((2, 3))
         logits = pooled @ state["_fc.weight"].T + state["_fc.bias"]
