@@ -15,6 +15,7 @@ class Drift:
         """Take the copies; module: any, also one without parameters."""
         self._module = module
         self._start = {name: p.detach().clone() for name, p in module.named_parameters()}
+        self._length = {name: _square(p) for name, p in self._start.items()}
 
     def total(self) -> float | None:
         """Relative change ‖w - w₀‖ / ‖w₀‖ over all parameters as one vector.
@@ -34,13 +35,14 @@ class Drift:
     def _squares(self) -> dict[str, Tensor]:
         return {
             name: torch.stack(
-                [
-                    torch.linalg.vector_norm(p.double() - self._start[name].double()),
-                    torch.linalg.vector_norm(self._start[name].double()),
-                ]
-            ).square()
+                [_square(p.double() - self._start[name].double()), self._length[name]]
+            )
             for name, p in self._module.named_parameters()
         }
+
+
+def _square(values: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(values.double()).square()
 
 
 def _relative(squares: dict[str, Tensor]) -> float | None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -10,9 +12,13 @@ from gapfc.formatting import printable
 from gapfc.tensorboard.images import drawn, new_figure
 
 COLUMNS = 4
-LONGEST = 14  # characters of a class name
+LONGEST = 11  # characters of a class name
 # Perceptually uniform, and apart from the grey of an image all along.
 COLOURS, STRENGTH = "viridis", 0.6
+# In pixels.
+WIDTH, GAP, TITLE, BAR = 640, 8, 38, 72
+PANEL = (WIDTH - GAP * (COLUMNS + 1)) // COLUMNS
+ROW = TITLE + 2 * (PANEL + GAP)
 BLANK = "no evidence\nabove zero"
 
 
@@ -42,46 +48,65 @@ class Example:
 
 def activation_picture(examples: Sequence[Example]) -> Tensor:
     """Each image with its map below it, four in a row. Returns uint8 [3, h, w]."""
-    rows = max(1, -(-len(examples) // COLUMNS))
-    figure = new_figure(6.4, 0.7 + 3.9 * rows)
-    panels = figure.subplots(2 * rows, COLUMNS, squeeze=False)
-    for axes in panels.flat:
-        axes.set_axis_off()
-    shown = None
+    from matplotlib.cm import ScalarMappable
+
+    bottom = ROW * max(1, -(-len(examples) // COLUMNS))
+    width, height = WIDTH, bottom + BAR
+    sheet = torch.ones(3, height, width)
+    # Placed by hand: axes for each image and a layout found for them take ten times as long.
+    figure = new_figure(width / 100, height / 100, layout=None)
+
+    def write(words: str, left: float, top: float, **how: Any) -> None:
+        # A dollar sign in a class name does not start a formula.
+        figure.text(
+            left / width, 1 - top / height, words, fontsize=9, va="center", parse_math=False, **how
+        )
+
     for number, example in enumerate(examples):
         row, column = divmod(number, COLUMNS)
-        above, below = panels[2 * row][column], panels[2 * row + 1][column]
-        picture = example.image.permute(1, 2, 0).numpy()
-        grey = example.image.mean(0).numpy()
-        above.imshow(picture, interpolation="nearest")
-        right = example.label == example.prediction
-        colour = "black" if right else "#b2182b"
-        # A dollar sign in a class name does not start a formula.
-        above.set_title(example.title, fontsize=10, color=colour, loc="left", parse_math=False)
-        below.imshow(grey, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        if example.activation.any():
-            size = example.image.shape[1:]
-            enlarged = functional.interpolate(
-                example.activation.float()[None, None],
-                size=size,
-                mode="bilinear",
-                align_corners=False,
-            )
-            shown = below.imshow(
-                enlarged[0, 0].clamp(0, 1).numpy(), cmap=COLOURS, vmin=0, vmax=1, alpha=STRENGTH
-            )
-        else:
-            height, width = grey.shape
-            below.text(
-                (width - 1) / 2, (height - 1) / 2, BLANK, ha="center", va="center", fontsize=10,
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85},
-            )  # fmt: skip
-    if shown is not None:
-        bar = figure.colorbar(
-            shown, ax=panels.ravel().tolist(), orientation="horizontal", shrink=0.6, aspect=30
-        )
+        left, top = GAP + column * (PANEL + GAP), row * ROW + TITLE
+        colour = "black" if example.label == example.prediction else "#b2182b"
+        write(example.title, left, top - TITLE / 2, color=colour)
+        grey = example.image.mean(0, keepdim=True).expand(3, -1, -1)
+        evident = bool(example.activation.any())
+        below = _overlaid(grey, example.activation) if evident else grey
+        for place, image in ((top, example.image), (top + PANEL + GAP, below)):
+            fitted = _fitted(image)
+            h, w = fitted.shape[1:]
+            sheet[:, place : place + h, left : left + w] = fitted
+        if not evident:
+            box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+            write(BLANK, left + w / 2, top + PANEL + GAP + h / 2, ha="center", bbox=box)
+    pixels = (sheet * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    figure.figimage(pixels, zorder=-1)
+    if any(example.activation.any() for example in examples):
+        axes = figure.add_axes((0.2, 1 - (bottom + 22) / height, 0.6, 12 / height))
+        bar = figure.colorbar(ScalarMappable(cmap=COLOURS), axes, orientation="horizontal")
         bar.set_label("evidence for the predicted class, of each map's own maximum", fontsize=10)
     return drawn(figure)
+
+
+def _fitted(image: Tensor) -> Tensor:
+    """An image [3, h, w] so large that its longer side is PANEL pixels."""
+    scale = PANEL / max(image.shape[1:])
+    size = [max(1, round(side * scale)) for side in image.shape[1:]]
+    if scale > 1:
+        return functional.interpolate(image[None].float(), size=size, mode="nearest")[0]
+    smaller = functional.interpolate(
+        image[None].float(), size=size, mode="bilinear", antialias=True
+    )
+    return smaller[0].clamp(0, 1)
+
+
+def _overlaid(grey: Tensor, activation: Tensor) -> Tensor:
+    """The activation's colours over the image. grey: floating [3, h, w]; activation: [H, W]."""
+    from matplotlib import colormaps
+
+    enlarged = functional.interpolate(
+        activation.float()[None, None], size=grey.shape[1:], mode="bilinear", align_corners=False
+    )
+    colours = torch.from_numpy(colormaps[COLOURS](enlarged[0, 0].clamp(0, 1).numpy())[..., :3])
+    return STRENGTH * colours.permute(2, 0, 1) + (1 - STRENGTH) * grey
 
 
 def _short(name: str) -> str:

@@ -58,6 +58,17 @@ def test_confusion_is_dark_on_the_diagonal_alone(classes):
     assert (down - across).abs().max() <= 1 / classes + 0.02
 
 
+@pytest.mark.parametrize("kind", [torch.uint8, torch.float32])
+def test_large_images_are_shrunk_to_means_and_stay_in_their_places(kind):
+    images = torch.zeros(2, 3, 200, 200, dtype=kind)
+    images[1, :, ::2] = 200 if kind is torch.uint8 else 200 / 255
+    sheet = grid(images, gap=2)
+    assert sheet.dtype is torch.uint8
+    assert sheet.shape == (3, 100, 202)
+    assert sheet[:, :, :100].unique().tolist() == [0]
+    assert sheet[:, :, 102:].unique().tolist() == [100]
+
+
 def test_confusion_labels_are_text_and_not_formulas():
     names = ["$5 bill$", "a_b^c", "a name that is far too long for an axis", "d" * 3]
     plain = confusion_picture(torch.zeros(4, 4, dtype=torch.long), names)
@@ -97,7 +108,7 @@ def example(**changes):
 def test_an_activation_map_is_titled_by_both_classes_and_the_probability():
     assert example().title == "true  cat\npred. dog 71%"
     long = example(label="a very long name indeed", prediction="$x$\n")
-    assert long.title == "true  a very long n…\npred. $x$\\n 71%"
+    assert long.title == "true  a very lon…\npred. $x$\\n 71%"
 
 
 def test_an_activation_map_is_yellow_where_high_and_violet_where_low():
