@@ -1,6 +1,5 @@
 """Generalised-mean pooling (Radenović, Tolias & Chum 2018, arXiv:1711.02512, sec. 3.2)."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -43,5 +42,5 @@ class GeM(PooledHead):
         # float32 even under autocast: bf16 has 3 digits, and powers spend them. Through logarithms
         # no power overflows, and a step takes a third of the time that `pow` does.
         logs = features.float().clamp(min=self.eps).log()
-        places = features.shape[2] * features.shape[3]
-        return (((self.p * logs).logsumexp((2, 3)) - math.log(places)) / self.p).exp()
+        places = logs.new_ones(()) * logs.shape[2] * logs.shape[3]  # an export has symbols for these
+        return (((self.p * logs).logsumexp((2, 3)) - places.log()) / self.p).exp()
