@@ -83,6 +83,9 @@ class SPPF(nn.Module):
             levels.append(
                 F.max_pool2d(levels[-1], self.kernel_size, 1, padding=self.kernel_size // 2)
             )
+        if isinstance(self.activation, nn.Identity):
+            # A 1×1 convolution of the mean is the mean of the convolution, at one place of many.
+            levels = [level.mean((2, 3), keepdim=True) for level in levels]
         pyramid = self.activation(self.expand(torch.cat(levels, dim=1)))
         return pyramid.mean((2, 3))
 
