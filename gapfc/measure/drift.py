@@ -34,15 +34,14 @@ class Drift:
     @torch.no_grad()
     def _squares(self) -> dict[str, Tensor]:
         return {
-            name: torch.stack(
-                [_square(p.double() - self._start[name].double()), self._length[name]]
-            )
+            name: torch.stack([_square(p - self._start[name]), self._length[name]])
             for name, p in self._module.named_parameters()
         }
 
 
 def _square(values: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(values.double()).square()
+    """Of the length; summed in float64, without a copy in it."""
+    return torch.linalg.vector_norm(values, dtype=torch.float64).square()
 
 
 def _relative(squares: dict[str, Tensor]) -> float | None:
