@@ -12,6 +12,7 @@ import hydra
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
+from gapfc.errors import UserError
 from gapfc.formatting import first_line, printable
 from gapfc.records.identity import check_changeable
 from gapfc.records.run_directory import CONFIG
@@ -22,7 +23,9 @@ from gapfc.settings.kinds import check_settings
 from gapfc.settings.paths import SEARCH_PATH
 from gapfc.system.allocator import keep_freed_memory
 from gapfc.system.garbage import loading
+from gapfc.system.launched import launched, start
 from gapfc.system.terminal import die_with_reader, print_error
+from gapfc.validators import is_whole
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 # Hydra's options that print settings and run nothing.
@@ -80,6 +83,19 @@ def _check_resumed(overrides: list[str]) -> None:
             check_changeable(key)
 
 
+def _start_ranks(config: DictConfig) -> None:
+    """Start the processes that `config` asks for beside this one, before anyone imports torch."""
+    wanted = (config.get("trainer") or {}).get("devices", 1)
+    together = launched()
+    if together and wanted not in (1, together):
+        raise UserError(
+            f"trainer.devices={wanted}, but {together} processes were started: leave it out, or "
+            f"set it to {together}"
+        )
+    if is_whole(wanted) and wanted > 1 and not together:
+        start(wanted, str(config.trainer.device))
+
+
 @dataclass
 class CommandTask:
     """What Hydra calls with the settings; a sweep sends copies of it to other processes.
@@ -104,6 +120,7 @@ class CommandTask:
         """
         try:
             keep_freed_memory()
+            _start_ranks(config)
             run = self._run()
             check_settings(config)  # again: of a sweep, only what its runs share was known before
             self.code, reason = run(config), None
@@ -129,6 +146,18 @@ class CommandTask:
                 importlib.import_module(self.module)
         found: Callable[[DictConfig], int] = sys.modules[self.module].run
         return found
+
+    def follow(self) -> int:
+        """Take part in a run of which another process is the first; the exit code."""
+        from gapfc.cli.follow import follow
+
+        return follow()
+
+    def leave(self) -> None:
+        """Let go the processes that take part in this one's run."""
+        from gapfc.ranks.team import leave
+
+        leave()
 
     def after_sweep(self, output_root: str) -> None:
         """Write the mean over seeds of all groups below `output_root`, for TensorBoard.

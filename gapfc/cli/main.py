@@ -10,9 +10,10 @@ import os
 import sys
 
 from gapfc import __version__
-from gapfc.cli.registry import COMMANDS
+from gapfc.cli.registry import COMMANDS, SHARED, Command
 from gapfc.errors import UserError
 from gapfc.formatting import did_you_mean
+from gapfc.system.launched import follows, launched
 from gapfc.system.terminal import print_error
 
 
@@ -63,6 +64,8 @@ def dispatch(argv: list[str]) -> int:
         return completion.main(argv)
     name, arguments = argv[0], argv[1:]
     command = COMMANDS.get(name)
+    if follows():
+        return _follow(name)
     if command is None:
         raise UserError(unknown_command(name))
     if command.config is not None and {"-h", "--help"} & set(arguments):
@@ -72,6 +75,14 @@ def dispatch(argv: list[str]) -> int:
         return 0
     if not command.sweeps and {"-m", "--multirun"} & set(arguments):
         raise UserError(f"gapfc {name} makes its own sweeps: leave out -m")
+    try:
+        return _run(name, command, arguments)
+    finally:
+        if name in SHARED and launched():
+            _leave()
+
+
+def _run(name: str, command: Command, arguments: list[str]) -> int:
     if command.under_hydra:
         from gapfc.cli.launch import launch
 
@@ -79,6 +90,22 @@ def dispatch(argv: list[str]) -> int:
         return launch(name, command.config, command.module, arguments)
     run: int = importlib.import_module(command.module).main(arguments)
     return run
+
+
+def _follow(name: str) -> int:
+    """What a process does that torchrun has started beside the first one."""
+    if name not in SHARED:
+        return 0  # the first one does it
+    from gapfc.cli.follow import follow
+
+    return follow()
+
+
+def _leave() -> None:
+    """Let go the processes that torchrun has started beside this one."""
+    from gapfc.ranks.team import leave
+
+    leave()
 
 
 def overview() -> str:

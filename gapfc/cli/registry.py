@@ -105,3 +105,6 @@ COMMANDS = {
         module="gapfc.cli.commands.dashboard",
     ),
 }
+
+# Those at which several processes may be at work together.
+SHARED = ("train", "transfer", "claims", "inspect")

@@ -97,6 +97,7 @@ def execution_notes(runs: Sequence[Run]) -> list[str]:
         threads = run.results.get("threads")  # runs of before do not say
         if run.results.get("device") == "cpu" and threads is not None:
             facts["threads"][show(threads)] += 1
+        facts["world_size"][show(run.results.get("world_size") or 1)] += 1
         for leaf, value in settings[id(run.config)].items():
             facts[leaf][value] += 1
     return [

@@ -14,6 +14,7 @@ from gapfc.data.order import Order, epoch_generator
 from gapfc.data.reader import Chunk, Reader
 from gapfc.data.sizes import Size
 from gapfc.data.views import Views
+from gapfc.ranks.ranks import ALONE, Ranks
 
 Batch = tuple[Tensor, Tensor]
 
@@ -22,7 +23,8 @@ class TrainingBatches:
     """Shuffled, augmented, normalised training batches: a function of (seed, epoch) alone.
 
     steps: batches in an epoch. train_sizes: one (h, w) per epoch, in turn; () for the reader's own.
-    views: where there are only so many of each image; None: a new one in every epoch.
+    views: where there are only so many of each image; None: a new one in every epoch. ranks: among
+    whom each batch is divided; what it holds, and how that is augmented, does not depend on them.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class TrainingBatches:
         seed: int,
         device: torch.device,
         views: Views | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self._images = images
         self._order = order
@@ -44,14 +47,16 @@ class TrainingBatches:
         self._train_sizes = tuple(train_sizes)
         self._seed = seed
         self._device = device
+        self._ranks = ranks
         self.steps = order.steps
+        self.weight = ranks.weight(order.batch_size)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Batches start.. of `epoch` (counted from 0), on the device.
+        """Batches start.. of `epoch` (counted from 0), on the device; of each this rank's part.
 
         Each is (images: float32 [B, 3, h, w], labels: int64 [B]).
         """
-        for images, chunk in self._augmented(epoch, start):
+        for images, chunk in self._augmented(epoch, start, self._ranks):
             # All batches of the chunk at once: for small batches a call costs as much as its
             # pixels.
             yield from zip(
@@ -66,7 +71,7 @@ class TrainingBatches:
         Augmented, not normalised, on the CPU, all of one size.
         """
         found: list[Tensor] = []
-        for images, _ in self._augmented(0, 0, last=-(-count // self._order.batch_size)):
+        for images, _ in self._augmented(0, 0, ALONE, last=-(-count // self._order.batch_size)):
             if found and found[0].shape[1:] != images.shape[1:]:
                 break
             found.append(images)
@@ -74,7 +79,7 @@ class TrainingBatches:
         return images.expand(-1, 3, -1, -1).float().div(255).cpu()
 
     def _augmented(
-        self, epoch: int, start: int, last: int | None = None
+        self, epoch: int, start: int, ranks: Ranks, last: int | None = None
     ) -> Iterator[tuple[Tensor, Chunk]]:
         generator = epoch_generator(self._seed, epoch)
         batches = self._order.batches(generator)
@@ -84,6 +89,14 @@ class TrainingBatches:
         else:
             random = self._views.draw(order, generator)
         skipped = sum(len(batch) for batch in batches[:start])
+        if ranks.size > 1:
+            kept = [ranks.share(len(batch)) for batch in batches]
+            begins = torch.tensor([0, *map(len, batches)]).cumsum(0)
+            random = random[
+                torch.cat([own + begin for own, begin in zip(kept, begins[:-1], strict=True)])
+            ]
+            batches = [batch[own] for batch, own in zip(batches, kept, strict=True)]
+            skipped = sum(map(len, batches[:start]))
         random = random[skipped:].to(self._device)
         size = self._train_sizes[epoch % len(self._train_sizes)] if self._train_sizes else None
         for chunk in self._images.read(batches[start:last]):
@@ -103,7 +116,8 @@ def _shrink(images: Tensor, size: Size | None) -> Tensor:
 class EvaluationBatches:
     """Normalised images in a fixed order; may be iterated again and again.
 
-    check: called after each batch, and may raise to stop there.
+    check: called after each batch, and may raise to stop there. ranks: who have the batches in
+    turn; all of them check equally often.
     """
 
     def __init__(
@@ -112,24 +126,31 @@ class EvaluationBatches:
         batch_size: int,
         normalize: Normalize,
         check: Callable[[], None] = lambda: None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self._images = images
         self._batch_size = batch_size
         self._normalize = normalize
         self._check = check
-        self._places: list[Tensor] = []
+        self._ranks = ranks
+        self.parts: list[Tensor] = []
 
     @property
     def places(self) -> Tensor:
         """Of the images that the latest pass has given so far, in its order: int64 [N].
 
-        Each one's place among those that the source gave, whatever was left out since.
+        Each one's place among those that the source gave, whatever was left out since. They are the
+        `parts` of its batches in one.
         """
-        return torch.cat(self._places)
+        return torch.cat(self.parts)
 
     def __iter__(self) -> Iterator[Batch]:
-        self._places = []
-        for images, labels, places in self._images.in_order(self._batch_size):
-            self._places.append(places)
+        self.parts = []
+        for images, labels, places in self._images.in_order(self._batch_size, self._ranks.turns):
+            self.parts.append(places)
             yield self._normalize(images), labels
             self._check()
+        if self._ranks.size > 1:
+            batches = -(-len(self._images) // self._batch_size)
+            if len(self.parts) < -(-batches // self._ranks.size):
+                self._check()

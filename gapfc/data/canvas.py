@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import Tensor
 from torch.nn import functional
 
-from gapfc.data.reader import Chunk, Reader
+from gapfc.data.reader import ALL, Chunk, Reader
 from gapfc.data.sizes import Size
 
 
@@ -43,7 +43,9 @@ class OnCanvas:
         for chunk in self._images.read(batches):
             yield replace(chunk, images=set_into(chunk.images, self._canvas))
 
-    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def in_order(
+        self, batch_size: int, part: slice = ALL
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """See Reader."""
-        for images, labels, places in self._images.in_order(batch_size):
+        for images, labels, places in self._images.in_order(batch_size, part):
             yield set_into(images, self._canvas), labels, places

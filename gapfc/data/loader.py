@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -22,12 +22,14 @@ from gapfc.data.normalize import Normalize
 from gapfc.data.order import Order, choose_order
 from gapfc.data.raw_dataset import Split
 from gapfc.data.reader import Reader
-from gapfc.data.resident import make_resident
+from gapfc.data.resident import Resident, make_resident
 from gapfc.data.settings import LoaderSettings
+from gapfc.data.shared_images import taken
 from gapfc.data.sizes import Size
 from gapfc.data.stream import Stream, count_workers
 from gapfc.data.views import InView, Views
 from gapfc.errors import UserError
+from gapfc.ranks.ranks import ALONE, Ranks
 from gapfc.records.inputs import Inputs
 
 log = logging.getLogger(__name__)
@@ -39,7 +41,8 @@ CUDA_SHARE = 1 / 4  # of the free memory
 class Loader:
     """Reads the splits of `dataset` as `settings` say; each only once if it is kept resident.
 
-    check: called between batches of evaluation, and may raise to stop there.
+    check: called between batches of evaluation, and may raise to stop there. ranks: among whom each
+    batch of training is divided.
     """
 
     def __init__(
@@ -48,11 +51,14 @@ class Loader:
         settings: LoaderSettings,
         device: torch.device,
         check: Callable[[], None] = lambda: None,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.dataset = dataset
         self.settings = settings
         self.device = device
         self.check = check
+        self.shared: Mapping[str, str] = {}  # splits that another process has decoded: their files
         self._readers: dict[str, Reader] = {}
         self._residency: str | None = None
         self._said: str | None = None  # the choice that the log has already
@@ -77,6 +83,14 @@ class Loader:
         Either comes again if it is asked for. Python's exit would warn of processes.
         """
         self._readers.clear()
+
+    def decoded(self) -> dict[str, Resident]:
+        """The splits of photos that have been decoded and are kept."""
+        return {
+            split: reader
+            for split, reader in self._readers.items()
+            if isinstance(reader, Resident) and not isinstance(self.dataset.split(split), Arrays)
+        }
 
     @property
     def input_size(self) -> Size:
@@ -113,10 +127,16 @@ class Loader:
     def training(self) -> TrainingBatches:
         """The training images, shuffled and augmented.
 
-        Raises UserError for a bad `augment`, or a sampler that needs images of one size.
+        Raises UserError for a bad `augment`, and for a sampler, or several ranks, that need images
+        of one size.
         """
         settings = self.settings
         images = self.reader("train")
+        if images.sizes is not None and self.ranks.size > 1:
+            raise UserError(
+                "dataset.image_size=native needs trainer.devices=1: of rare sizes there are fewer "
+                "images than devices. Or set dataset.image_size=n|[h, w]"
+            )
         return TrainingBatches(
             images,
             self.order(images.labels, images.sizes),
@@ -126,6 +146,7 @@ class Loader:
             settings.seed,
             self.device,
             self.views(len(images)),
+            self.ranks,
         )
 
     def order(self, labels: Tensor, sizes: Sequence[Size] | None = None) -> Order:
@@ -152,14 +173,16 @@ class Loader:
         shown, size = InView(images, views, number), self.settings.eval_batch_size
         return EvaluationBatches(shown, size, self.normalize, self.check)
 
-    def evaluation(self, split: str, size: Size | None = None) -> EvaluationBatches:
+    def evaluation(
+        self, split: str, size: Size | None = None, ranks: Ranks = ALONE
+    ) -> EvaluationBatches:
         """A split ("train", "val" or "test") as it is, in batches of eval_batch_size.
 
-        size: (h, w) instead of input_size; a canvas is scaled together with the image on it.
-        ValueError if there is no such split.
+        size: (h, w) instead of input_size; a canvas is scaled together with the image on it. ranks:
+        who have the batches in turn. ValueError if there is no such split.
         """
-        images = self.reader(split, size)
-        return EvaluationBatches(images, self.settings.eval_batch_size, self.normalize, self.check)
+        images, each = self.reader(split, size), self.settings.eval_batch_size
+        return EvaluationBatches(images, each, self.normalize, self.check, ranks)
 
     @property
     def normalize(self) -> Normalize:
@@ -193,7 +216,9 @@ class Loader:
                 native = images.native_sizes(settings.max_size, settings.size_multiple)
                 reader: Reader = Stream(images, native, framing, self.device, workers)
             elif resident:
-                reader = make_resident(images, configured, framing, self.device)
+                there = self.shared.get(split)
+                found = None if there is None else taken(there, self.device)
+                reader = found or make_resident(images, configured, framing, self.device)
             else:
                 reader = Stream(images, configured, framing, self.device, workers)
             self._readers[split] = reader if canvas is None else OnCanvas(reader, canvas)

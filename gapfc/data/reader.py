@@ -10,6 +10,8 @@ from torch import Tensor
 
 from gapfc.data.sizes import Size
 
+ALL = slice(None)
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -40,8 +42,10 @@ class Reader(Protocol):
         Raises UserError naming a corrupt file when it is met, unless the split skips them.
         """
 
-    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Every image once, always in the same order.
+    def in_order(
+        self, batch_size: int, part: slice = ALL
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Every image once, always in the same order. part: of the batches, those to read.
 
         uint8 [B, c, h, w], labels int64 [B], and on the CPU the images' places among those that the
         source gave, int64 [B].

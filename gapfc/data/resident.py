@@ -15,7 +15,7 @@ from gapfc.data.files import Files, corrupt_message
 from gapfc.data.framing import Framing
 from gapfc.data.patience import followed
 from gapfc.data.raw_dataset import Split
-from gapfc.data.reader import Chunk
+from gapfc.data.reader import ALL, Chunk
 from gapfc.data.sizes import Size
 from gapfc.errors import UserError
 from gapfc.system.cores import usable_cores
@@ -57,14 +57,12 @@ class Resident:
             chosen = order[rows]
             yield Chunk(self.images.index_select(0, chosen), self.labels[chosen], rows, lengths)
 
-    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def in_order(
+        self, batch_size: int, part: slice = ALL
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Every image once, in batches: uint8 [B, c, h, w], labels and places int64 [B]."""
-        return zip(
-            self.images.split(batch_size),
-            self.labels.split(batch_size),
-            self.places.split(batch_size),
-            strict=True,
-        )
+        columns = (self.images, self.labels, self.places)
+        return zip(*(column.split(batch_size)[part] for column in columns), strict=True)
 
 
 # Kept for later, which a probe in inference mode may be the first to ask for; and threads, which

@@ -16,7 +16,7 @@ from gapfc.data.files import corrupt_message
 from gapfc.data.framing import Framing
 from gapfc.data.order import group_by_size
 from gapfc.data.raw_dataset import Split
-from gapfc.data.reader import Chunk
+from gapfc.data.reader import ALL, Chunk
 from gapfc.data.sizes import Size
 from gapfc.errors import UserError
 from gapfc.system.cores import usable_cores
@@ -133,11 +133,15 @@ class Stream:
                 [len(images)],
             )
 
-    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def in_order(
+        self, batch_size: int, part: slice = ALL
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Every image once, size by size: uint8 [B, c, h, w], labels and places int64 [B]."""
         every = [torch.arange(len(self))] if self.sizes is None else group_by_size(self.sizes)
-        batches = [batch for group in every for batch in group.split(batch_size)]
-        places = self._split.places[torch.cat(every)]
+        batches = [batch for group in every for batch in group.split(batch_size)][part]
+        if not batches:
+            return
+        places = self._split.places[torch.cat(batches)]
         for chunk in self.read(batches):
             rows = chunk.rows if isinstance(chunk.rows, slice) else chunk.rows.cpu()
             yield chunk.images, chunk.labels, places[rows]

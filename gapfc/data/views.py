@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from gapfc.data.augment import Augmentation
-from gapfc.data.reader import Chunk, Reader
+from gapfc.data.reader import ALL, Chunk, Reader
 from gapfc.data.sizes import Size
 
 
@@ -67,8 +67,11 @@ class InView:
             numbers = order[chunk.rows if isinstance(chunk.rows, slice) else chunk.rows.cpu()]
             yield replace(chunk, images=self._show(chunk.images, numbers))
 
-    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """See Reader."""
+    def in_order(
+        self, batch_size: int, part: slice = ALL
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """See Reader; only as a whole."""
+        assert part == ALL
         first = 0
         for images, labels, places in self._images.in_order(batch_size):
             numbers = torch.arange(first, first := first + len(labels))

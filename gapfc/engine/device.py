@@ -43,7 +43,9 @@ def choose_device(requested: str) -> torch.device:
         )
     if requested == "auto":
         requested = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(requested)
+    # Each rank of a run has the GPU that was made its current one.
+    number = torch.cuda.current_device() if requested == "cuda" else 0
+    return torch.device("cuda", number) if number else torch.device(requested)
 
 
 def choose_precision(requested: str, device: torch.device) -> Precision:

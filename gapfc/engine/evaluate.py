@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from gapfc.engine.device import Precision
-from gapfc.measure.meter import Measures, Meter
+from gapfc.measure.meter import WIDTH, Measures, Meter
+from gapfc.ranks.ranks import ALONE, Ranks
 
 
 def evaluate(
@@ -14,10 +15,12 @@ def evaluate(
     batches: Iterable[tuple[Tensor, Tensor]],
     num_classes: int,
     precision: Precision,
+    ranks: Ranks = ALONE,
 ) -> Measures:
     """Measure `model` in evaluation mode on (images `[B, 3, h, w]`, labels `[B]`) batches.
 
-    Anything that `batches` raises ends it. The model's mode is restored.
+    Anything that `batches` raises ends it. The model's mode is restored. Several ranks, which have
+    the batches in turn, all find the same: what one process finds of all of them.
     """
     was_training = model.training
     model.eval()
@@ -28,4 +31,5 @@ def evaluate(
                 meter.update(model(images), labels)
     finally:
         model.train(was_training)
+    meter.parts = ranks.interleaved(meter.parts, WIDTH)
     return meter.compute()

@@ -15,8 +15,11 @@ from gapfc.engine.losses import Losses
 from gapfc.engine.modes import has_modes, set_mode
 from gapfc.engine.objective import Forward, Objective
 from gapfc.engine.optimizer import set_learning_rate
+from gapfc.engine.replicas import Replicas
 from gapfc.engine.settings import Settings
 from gapfc.engine.training import Training
+from gapfc.ranks.ranks import ALONE, Ranks
+from gapfc.system.interruption import Interrupted
 
 # Gradient norms and the loss are recorded this many times an epoch, but not at closer steps: each
 # costs a pass over the gradients and, on a GPU, a wait.
@@ -31,9 +34,13 @@ class Batches(Protocol):
     """Training batches, as the data's loader gives them."""
 
     steps: int
+    weight: float  # of the mean over this rank's part of a batch, in the mean over the ranks
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches `start`, start + 1, ... of `epoch`: images `[B, 3, h, w]` and labels `[B]`."""
+        """Batches `start`, start + 1, ... of `epoch`: images `[B, 3, h, w]` and labels `[B]`.
+
+        Of each the part that is this rank's.
+        """
 
 
 class Listener(Protocol):
@@ -66,6 +73,8 @@ class Fit:
         clock: seconds, which may stand still where `check` waits.
         network: the inputs of `batches` to logits; None: they are images for the whole model.
         class_weights: of each class in the loss, `[K]` on the images' device; None: all alike.
+        ranks: the processes that train together, each with a replica of the model. All of them run
+            this, from the same state; then only rank 0 has something to tell or to save.
     """
 
     training: Training
@@ -78,6 +87,7 @@ class Fit:
     clock: Callable[[], float] = perf_counter
     network: nn.Module | None = None
     class_weights: Tensor | None = None
+    ranks: Ranks = ALONE
 
     def run(self) -> None:
         """Train until `settings.epochs` are done, or early stopping says so.
@@ -89,6 +99,8 @@ class Fit:
         """
         training, progress = self.training, self.training.progress
         network = training.model if self.network is None else self.network
+        self._replicas = Replicas(network, self.ranks)
+        network = self._replicas.network
         forward: Forward = torch.compile(network) if self.settings.compile else network
         objective = Objective(forward, self.settings, self.class_weights)
         while not self._ended():
@@ -114,9 +126,11 @@ class Fit:
         training, settings, batches = self.training, self.settings, self.batches
         progress, optimizer, scaler = training.progress, training.optimizer, training.scaler
         sample_every = max(CLOSEST, batches.steps // settings.accumulate // SAMPLES_PER_EPOCH)
-        losses = Losses()
+        losses = Losses(self.ranks)
         # From (seed, epoch) alone, as the batches: another head or a resumed run draws the same.
-        entropy = np.random.SeedSequence((settings.seed, progress.epoch))
+        # Each rank draws other numbers, as its images are others.
+        rank = (self.ranks.rank,) if self.ranks.rank else ()
+        entropy = np.random.SeedSequence((settings.seed, progress.epoch, *rank))
         draws: list[int] = entropy.generate_state(batches.steps, np.uint64).tolist()
         then = self.clock()
         source = batches.epoch(progress.epoch, progress.batch)
@@ -128,12 +142,14 @@ class Fit:
             for index, (images, labels) in enumerate(group):
                 key = (settings.seed, progress.epoch, progress.batch + index)
                 _seed(draws[progress.batch + index])
-                loss, output = objective(images, labels, key)
-                if len(group) > 1:
-                    loss = loss / len(group)
-                scaler.scale(loss).backward()
+                with self._replicas.exchanging(index == len(group) - 1):
+                    loss, output = objective(images, labels, key)
+                    if len(group) > 1:
+                        loss = loss / len(group)
+                    if batches.weight != 1:
+                        loss = loss * batches.weight
+                    scaler.scale(loss).backward()
                 losses.add(output, progress.step + 1, rate)
-                progress.images += len(labels)
             progress.batch += len(group)
             progress.step += 1
             last = progress.batch >= batches.steps
@@ -168,8 +184,10 @@ class Fit:
             self.listener.batch(progress.epoch, progress.batch, batches.steps)
             try:
                 self.check()
-            except BaseException:
-                losses.read(progress)
+            except BaseException as stop:
+                # All ranks are interrupted at the same step; whatever else may be one's own.
+                if self.ranks.size == 1 or isinstance(stop, Interrupted):
+                    losses.read(progress)
                 raise
 
     def _to_evaluated_weights(self, network: nn.Module) -> None:
@@ -179,6 +197,7 @@ class Fit:
         """
         training = self.training
         if not has_modes(training.optimizer):
+            self.ranks.agree(training.model, training.evaluated)
             return
 
         def inputs() -> Iterator[Tensor]:
@@ -189,6 +208,7 @@ class Fit:
         then = self.clock()
         set_mode(training.optimizer, stepping=False)
         recalibrate(network, inputs(), self.settings.precision)
+        self.ranks.agree(training.model)
         training.progress.seconds += self.clock() - then
 
     def _ended(self) -> bool:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gapfc.engine.training import Progress
+from gapfc.ranks.ranks import ALONE, Ranks
 
 
 class Diverged(Exception):
@@ -26,10 +27,11 @@ class Losses:
     """The outputs since they were last read.
 
     Reading at every step would make a GPU wait, and cost a small network on a CPU half a per cent
-    of its time, so it is done for many steps at once.
+    of its time, so it is done for many steps at once. Then, too, the ranks tell each other theirs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ranks: Ranks = ALONE) -> None:
+        self._ranks = ranks
         self._outputs: list[tuple[StepOutput, int, float]] = []
         self.last: float = nan
 
@@ -45,16 +47,24 @@ class Losses:
         """
         if not self._outputs:
             return
-        losses = torch.stack([output.loss for output, _, _ in self._outputs]).tolist()
-        for loss, (output, step, rate) in zip(losses, self._outputs, strict=True):
+        outputs = [output for output, _, _ in self._outputs]
+        own = torch.stack([output.loss for output in outputs]).double().cpu()
+        counts = torch.tensor([len(output.labels) for output in outputs], dtype=torch.float64)
+        predicted = torch.cat([output.predicted for output in outputs])
+        labels = torch.cat([output.labels for output in outputs])
+        right = (predicted == labels).sum().double().cpu()
+        totals, images = self._ranks.sum(torch.stack([own * counts, counts]))
+        for total, count, (_, step, rate) in zip(
+            totals.tolist(), images.tolist(), self._outputs, strict=True
+        ):
+            loss = total / count
             if not isfinite(loss):
                 raise Diverged(self._message(loss, step, rate, progress.epoch))
             self.last = loss
-            images = len(output.labels)
-            progress.add("loss", loss * images, images)
-        predicted = torch.cat([output.predicted for output, _, _ in self._outputs])
-        labels = torch.cat([output.labels for output, _, _ in self._outputs])
-        progress.add("accuracy", int((predicted == labels).sum()), len(labels))
+            progress.add("loss", total, int(count))
+        seen = int(images.sum())
+        progress.images += seen
+        progress.add("accuracy", int(self._ranks.sum(right)), seen)
         self._outputs.clear()
 
     def _message(self, loss: float, step: int, rate: float, epoch: int) -> str:

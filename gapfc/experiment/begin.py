@@ -9,6 +9,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gapfc.engine.device import choose_device
+from gapfc.engine.gather import gather
 from gapfc.engine.length import planned_epochs
 from gapfc.engine.out_of_memory import advice, is_out_of_memory
 from gapfc.errors import UserError
@@ -150,6 +151,7 @@ def resume(command: str, path: str, changes: list[str], build: Build, vouched: V
 
 def built(build: Build, config: DictConfig) -> Experiment:
     """The experiment; UserError with what to try if there is not enough memory for it."""
+    gather(config.trainer)
     try:
         return build(config)
     except Exception as error:

@@ -13,6 +13,7 @@ from gapfc.experiment.advice import advice
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.facts import facts
 from gapfc.experiment.results import parameter_counts
+from gapfc.experiment.sharing import say_who_shares
 from gapfc.experiment.uneven import say_what_is_balanced
 from gapfc.formatting import from_here, plural, times, wrapped
 from gapfc.records.identity import GROUPED_BY
@@ -62,6 +63,7 @@ def beginning(experiment: Experiment, folder: Path) -> None:
         experiment.precision.name,
         experiment.precision.reason,
     )
+    say_who_shares(experiment)
     say_what_is_balanced(experiment)
     for line in advice(experiment):
         log.info("%s", line)

@@ -17,6 +17,7 @@ from gapfc.experiment.journal import Journal
 from gapfc.experiment.logged import begin_log, log_results
 from gapfc.experiment.probing import probe
 from gapfc.experiment.results import results_of
+from gapfc.ranks import team
 from gapfc.records.faults import disk_fault
 from gapfc.records.predictions import write_predictions
 from gapfc.records.results import Status
@@ -90,9 +91,11 @@ def _carry_out(
                 journal.close()
                 console.measuring(experiment)
                 measured, predictions = scores.measure(experiment)
+                fields = scores.fields(experiment, measured)
+                experiment.part()
                 if experiment.probes:
                     probe(experiment, experiment.probes, directory.path, tensorboard)
-                fields = scores.fields(experiment, measured) | experiment.extra_results(measured)
+                fields |= experiment.extra_results(measured)
             # Before results.json: a run that says it is completed has all its files.
             if predictions is not None:
                 write_predictions(directory.path, predictions)
@@ -105,11 +108,14 @@ def _carry_out(
             message = str(error)
         except Exception as error:
             message = f"{type(error).__name__}: {error}"
-            fault = disk_fault(error, directory.path, asked.command)
+            fault = disk_fault(error, directory.path, asked.command) or _fault_elsewhere(error)
             if fault is None and not is_out_of_memory(error):
                 raise
             message = fault or advice(experiment.config, experiment.device.type)
         finally:
+            experiment.part()
+            if status == "failed":
+                team.dismiss()  # another rank may wait for this one, which has left
             journal.close()
             results = results_of(asked, status, message, experiment, found)
             try:
@@ -122,3 +128,9 @@ def _carry_out(
                 tensorboard.close()
             console.ending(results, directory.path)
     return code
+
+
+def _fault_elsewhere(error: Exception) -> str | None:
+    """What another rank of the run has met, if that is why this one fails."""
+    found = team.current()
+    return None if found is None else found.fault(error)

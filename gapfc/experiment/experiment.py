@@ -1,7 +1,7 @@
 """One run, from its config to its measurements: the parts joined."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +15,7 @@ from gapfc.data.batches import TrainingBatches
 from gapfc.data.dataset import Dataset, load
 from gapfc.data.loader import Loader
 from gapfc.data.settings import LoaderSettings
+from gapfc.data.shared_images import SharedImages
 from gapfc.data.sizes import Size
 from gapfc.engine import checkpoint
 from gapfc.engine.class_weights import class_weights
@@ -23,6 +24,7 @@ from gapfc.engine.evaluate import evaluate
 from gapfc.engine.fit import Fit, Listener
 from gapfc.engine.keeper import Keeper
 from gapfc.engine.optimizer import build_optimizer
+from gapfc.engine.replicas import with_synchronised_norms
 from gapfc.engine.settings import Settings
 from gapfc.engine.training import Training, averaged
 from gapfc.errors import UserError
@@ -37,6 +39,8 @@ from gapfc.measure.meter import Measures
 from gapfc.model.build import build, feature_shape
 from gapfc.model.classifier import Classifier
 from gapfc.probes.registry import check_images, known
+from gapfc.ranks import team
+from gapfc.ranks.ranks import ALONE
 from gapfc.records.identity import group_hash, settings_text
 from gapfc.records.metrics_csv import write_rows
 from gapfc.records.run_directory import RunDirectory
@@ -59,14 +63,23 @@ class Experiment:
     Args:
         config: the whole config of the command.
 
+    Attributes:
+        command: that it is the experiment of.
+        ranks: the processes that are at work on it together, now.
+
     Raises:
         UserError: if a setting is invalid, or the data are missing.
     """
+
+    command = "train"
 
     def __init__(self, config: DictConfig) -> None:
         trainer = config.trainer
         nodes = plain(config)
         self.config = config
+        self.ranks, found = ALONE, team.current()
+        self.team_ranks = ALONE if found is None else found.ranks
+        team.check_share(trainer.batch_size, self.team_ranks)
         self.device = choose_device(trainer.device)
         self.precision = choose_precision(trainer.precision, self.device)
         self.probes = known(trainer.get("probes") or (), "trainer.probes")
@@ -86,12 +99,19 @@ class Experiment:
         self.cores = usable_cores()
         computes_here = self.device.type == "cpu"
         self.turns = Turns(
-            torch.get_num_threads() if computes_here else 0,
+            # Rank 0 queues for all.
+            torch.get_num_threads() * self.team_ranks.size
+            if computes_here and self.team_ranks.rank == 0
+            else 0,
             self.cores,
-            self.interruption.check,
+            self._check_alone,
             log.info,
         )
-        self.loader = Loader(self.dataset, LoaderSettings.of(config), self.device, self.check)
+        self.loader = Loader(
+            self.dataset, LoaderSettings.of(config), self.device, self.check, self.team_ranks
+        )
+        if found is not None:
+            self.loader.shared = found.images
         self.input_size = self.loader.input_size
         self.model = self.build_model(nodes)
         check_sizes(config, self.loader.settings, self.model)
@@ -99,6 +119,7 @@ class Experiment:
         self.macs = macs(self.model.backbone, self.model.head, (3, *self.input_size))
         memory_format = torch.channels_last if trainer.channels_last else torch.contiguous_format
         self.model.to(self.device).to(memory_format=memory_format)
+        with_synchronised_norms(self.model, self.team_ranks)
         multipliers = {"head": nodes["head"].get("lr_multiplier", 1.0)}
         self.training = Training(
             self.model,
@@ -187,9 +208,17 @@ class Experiment:
         write_rows(directory.metrics, self.training.progress.history)
 
     def check(self) -> None:
-        """Called between steps: stop if asked to, and let other runs have their turn."""
-        self.interruption.check()
+        """Called between steps: stop if asked to, and let other runs have their turn.
+
+        If one rank is asked to stop, all do, at the same step.
+        """
+        self.interruption.check(self.ranks.most)
         self.turns.check()
+
+    def _check_alone(self) -> None:
+        """What one rank may do by itself: stop only where no other waits for it."""
+        if self.ranks.size == 1:
+            self.interruption.check()
 
     def fit(self, directory: RunDirectory, listener: Listener) -> None:
         """Train, from wherever `training` stands, saving to `directory` as it goes.
@@ -208,23 +237,53 @@ class Experiment:
             best = self.best_state() if chosen else None
             keeper.keep(self.last_state, best, at_once=final or progress.epoch == 1)
 
+        self._gather()
         try:
             self.check()
-            Fit(
-                self.training,
-                self.batches,
-                self.measure_epoch,
-                self.settings,
-                listener,
-                save=save,
-                check=self.check,
-                clock=self.turns.clock,
-                network=self.feed.network(self.model),
-                class_weights=self.class_weights,
-            ).run()
+            self.train(listener, save)
         except Interrupted:
             keeper.keep(self.last_state, at_once=True)
             raise
+
+    def train(self, listener: Listener, save: Callable[[bool, bool], None]) -> None:
+        """The training loop, in which all ranks take part; listener, save: as `Fit` has them."""
+        Fit(
+            self.training,
+            self.batches,
+            self.measure_epoch,
+            self.settings,
+            listener,
+            save=save,
+            check=self.check,
+            clock=self.turns.clock,
+            network=self.feed.network(self.model),
+            class_weights=self.class_weights,
+            ranks=self.ranks,
+        ).run()
+
+    def _gather(self) -> None:
+        """Have the other ranks build the same, and begin where this one is."""
+        found = team.current()
+        if found is None or self.team_ranks.size == 1:
+            return
+        config = OmegaConf.to_yaml(self.config, resolve=True)
+        images = SharedImages()
+        images.put(self.loader.decoded())
+        try:
+            found.order(command=self.command, config=config, images=images.files)
+            self.ranks = self.team_ranks
+            # They have built theirs when they take this.
+            begun = self.training.progress.step or self.training.progress.epoch
+            self.ranks.told(self.training.state_dict() if begun else {"model": self._weights()})
+        finally:
+            images.remove()
+
+    def _weights(self) -> dict[str, Any]:
+        return {name: value.cpu() for name, value in self.model.state_dict().items()}
+
+    def part(self) -> None:
+        """From here on this process works on the run alone."""
+        self.ranks = ALONE
 
     @property
     def weights_epoch(self) -> int:
@@ -253,6 +312,7 @@ class Experiment:
         """Load the weights that the run ends with into `model`."""
         weights = final_weights(directory.checkpoints, self.model, self.weights_epoch)
         self.model.load_state_dict(weights)
+        self.ranks.told(weights)
         self.feed.follow()
 
     def evaluate(
@@ -264,10 +324,12 @@ class Experiment:
         """
         if getattr(self.dataset, split) is None:
             return None
-        network, batches = self.feed.evaluation(split, model or self.model, size)
-        found = evaluate(network, batches, self.dataset.num_classes, self.precision)
+        ranks = self.ranks
+        network, batches = self.feed.evaluation(split, model or self.model, size, ranks)
+        found = evaluate(network, batches, self.dataset.num_classes, self.precision, ranks)
         if size is None:
-            self.places[split] = batches.places
+            places = ranks.interleaved([part[:, None] for part in batches.parts], 1)
+            self.places[split] = torch.cat(places)[:, 0].long()
         return found
 
     def model_nodes(self) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def _model(experiment: Experiment) -> dict[str, Any]:
         # The number of threads decides how sums are rounded.
         "threads": torch.get_num_threads(),
         "cores": len(experiment.cores),
+        "world_size": experiment.team_ranks.size,
         "torch": torch.__version__,
         "parameters": parameter_counts(experiment),
         "macs": experiment.macs,

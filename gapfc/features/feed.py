@@ -17,6 +17,7 @@ from gapfc.features.frozen import CannotKeep, Frozen
 from gapfc.features.maps import EvaluationMaps, TrainingMaps
 from gapfc.features.store import GIB, Store, cache_folder
 from gapfc.model.classifier import Classifier, Upper
+from gapfc.ranks.ranks import ALONE, Ranks
 from gapfc.system.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -78,20 +79,20 @@ class Feed:
         return model if self._frozen is None else Upper(cast(Classifier, model))
 
     def evaluation(
-        self, split: str, model: nn.Module, size: Size | None = None
+        self, split: str, model: nn.Module, size: Size | None = None, ranks: Ranks = ALONE
     ) -> tuple[nn.Module, EvaluationBatches | EvaluationMaps]:
         """A network that does what `model` does, and the batches of a split that it takes.
 
-        size: (h, w) of the images instead of the input size.
+        size: (h, w) of the images instead of the input size. ranks: who have the batches in turn.
         """
         if self._frozen is not None and size is None:
             try:
-                maps = self._frozen.evaluation(split)
+                maps = self._frozen.evaluation(split, ranks)
                 self._loader.forget()  # the images, if they were needed
                 return self.network(model), maps
             except CannotKeep as error:
                 log.warning("frozen features of the %s images cannot be kept: %s", split, error)
-        return model, self._loader.evaluation(split, size)
+        return model, self._loader.evaluation(split, size, ranks)
 
     def follow(self) -> None:
         """Choose anew where other weights have been loaded below: maps were of those before."""

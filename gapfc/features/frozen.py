@@ -22,6 +22,7 @@ from gapfc.features.store import GIB, Entry, Layout, Store, Writer
 from gapfc.formatting import from_here, plural, short_time
 from gapfc.measure.complexity import evaluating
 from gapfc.model.classifier import Classifier
+from gapfc.ranks.ranks import ALONE, Ranks
 
 log = logging.getLogger(__name__)
 
@@ -72,12 +73,13 @@ class Frozen:
             return loader.taking("train", some).training().preview(number)
 
         views = None if count is None else loader.views(len(labels))
-        return TrainingMaps(shown, order, views, seed, loader.device, preview)
+        return TrainingMaps(shown, order, views, seed, loader.device, preview, loader.ranks)
 
-    def evaluation(self, split: str) -> EvaluationMaps:
+    def evaluation(self, split: str, ranks: Ranks = ALONE) -> EvaluationMaps:
         """A split as it is, in batches of maps. Raises as `training`."""
-        size = self.loader.settings.eval_batch_size
-        return EvaluationMaps(self._maps(split), size, self.loader.device, self.loader.check)
+        loader = self.loader
+        size = loader.settings.eval_batch_size
+        return EvaluationMaps(self._maps(split), size, loader.device, loader.check, ranks)
 
     @property
     def said(self) -> str:

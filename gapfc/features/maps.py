@@ -14,6 +14,7 @@ from gapfc.data.batches import Batch
 from gapfc.data.order import Order, epoch_generator
 from gapfc.data.views import Views
 from gapfc.features.store import Entry
+from gapfc.ranks.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class TrainingMaps:
         seed: of the run.
         device: where the batches go.
         preview: n -> n training images, float32 [n, 3, h, w] in [0, 1].
+        ranks: among whom each batch is divided.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class TrainingMaps:
         seed: int,
         device: torch.device,
         preview: Callable[[int], Tensor],
+        ranks: Ranks = ALONE,
     ) -> None:
         self._maps = maps
         self._order = order
@@ -70,7 +73,9 @@ class TrainingMaps:
         self._seed = seed
         self._device = device
         self.preview = preview
+        self._ranks = ranks
         self.steps = order.steps
+        self.weight = ranks.weight(order.batch_size)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Batches start.. of `epoch` (counted from 0): maps [B, C, H, W] and labels int64 [B]."""
@@ -82,7 +87,8 @@ class TrainingMaps:
             shown = list(self._views.choose(count, generator).split(len(batches[0])))
         labels = self._maps[0].labels
         for batch, view in zip(batches[start:], shown[start:], strict=True):
-            yield self._take(batch, view), labels[batch].to(self._device)
+            own = self._ranks.share(len(batch))
+            yield self._take(batch[own], view[own]), labels[batch[own]].to(self._device)
 
     def _take(self, batch: Tensor, view: Tensor) -> Tensor:
         """The maps of images `batch`, each in its view; both int64 [B]."""
@@ -96,9 +102,15 @@ class EvaluationMaps:
     """Maps of a split in its order; may be iterated again and again, as `EvaluationBatches`."""
 
     def __init__(
-        self, maps: Maps, batch_size: int, device: torch.device, check: Callable[[], None]
+        self,
+        maps: Maps,
+        batch_size: int,
+        device: torch.device,
+        check: Callable[[], None],
+        ranks: Ranks = ALONE,
     ) -> None:
         self._maps = maps
+        self._ranks = ranks
         self._batch_size = batch_size
         self._device = device
         self._check = check
@@ -108,8 +120,17 @@ class EvaluationMaps:
         """See EvaluationBatches."""
         return self._maps.places
 
+    @property
+    def parts(self) -> list[Tensor]:
+        """See EvaluationBatches."""
+        return list(self._maps.places.split(self._batch_size)[self._ranks.turns])
+
     def __iter__(self) -> Iterator[Batch]:
-        maps, size = self._maps, self._batch_size
-        for rows, labels in zip(maps.rows.split(size), maps.labels.split(size), strict=True):
+        maps, size, turns = self._maps, self._batch_size, self._ranks.turns
+        own = [column.split(size)[turns] for column in (maps.rows, maps.labels)]
+        for rows, labels in zip(*own, strict=True):
             yield maps.laid(rows.to(self._device, non_blocking=True)), labels.to(self._device)
+            self._check()
+        batches = -(-len(maps.labels) // size)
+        if len(own[0]) < -(-batches // self._ranks.size):
             self._check()

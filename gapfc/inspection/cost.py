@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import torch
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from gapfc.data.dataset import load
@@ -13,22 +13,30 @@ from gapfc.data.loader import Loader
 from gapfc.data.settings import LoaderSettings
 from gapfc.data.sources.published_sets import classes_and_side
 from gapfc.engine.device import choose_device, choose_precision, set_determinism
+from gapfc.engine.gather import gather
 from gapfc.engine.modes import set_mode
 from gapfc.engine.optimizer import build_optimizer
 from gapfc.engine.out_of_memory import advice, is_out_of_memory
+from gapfc.engine.replicas import Replicas, with_synchronised_norms
 from gapfc.errors import UserError
 from gapfc.measure.complexity import count_parameters, macs
 from gapfc.measure.timing import median_time
 from gapfc.model.build import build, feature_shape
 from gapfc.model.classifier import Classifier
+from gapfc.ranks import team
+from gapfc.ranks.ranks import ALONE, Ranks
 from gapfc.settings.explain import explain_in_run
 from gapfc.settings.nodes import plain
+from gapfc.system.launched import follows
 from gapfc.validators import whole
 
 
 @dataclass
 class ModelCost:
-    """A model and its measures; `error` says why there are none. Seconds are of one batch."""
+    """A model and its measures; `error` says why there are none.
+
+    Seconds are of one batch, which `world_size` devices share.
+    """
 
     label: str
     backbone: str
@@ -38,6 +46,7 @@ class ModelCost:
     input: tuple[int, ...] = ()
     batch_size: int = 0
     device: str = ""
+    world_size: int = 1
     precision: str = ""
     feature_map: tuple[int, ...] = ()
     parameters: dict[str, int] = field(default_factory=dict)
@@ -48,11 +57,16 @@ class ModelCost:
 
 
 def measure_cost(config: DictConfig, label: str = "") -> ModelCost:
-    """Build what `config` describes and measure it; a failure to build is the row's error."""
+    """Build what `config` describes and measure it; a failure to build is the row's error.
+
+    A rank that is not the first measures too, for the others to exchange gradients with.
+    """
     row = ModelCost(
         label or config.head.name, config.backbone.name, config.head.name, config.dataset.name
     )
     try:
+        if not follows():
+            gather(config.trainer)
         _measure(config, row)
     except (UserError, InstantiationException) as error:
         message = explain_in_run(error)
@@ -71,7 +85,11 @@ def _measure(config: DictConfig, row: ModelCost) -> None:
     device = choose_device(config.trainer.device)
     precision = choose_precision(config.trainer.precision, device)
     set_determinism(config.trainer.deterministic)
+    found = team.current()
+    ranks = ALONE if found is None else found.ranks
+    team.check_share(config.trainer.batch_size, ranks)
     nodes = plain(config)
+    row.world_size = ranks.size
     row.device, row.precision = device.type, precision.name
     row.batch_size = config.trainer.batch_size
     row.classes, size = _classes_and_size(config, device)
@@ -87,7 +105,9 @@ def _measure(config: DictConfig, row: ModelCost) -> None:
         name: {part: counts[part] / max(1, counts["total"]) for part in ("backbone", "head")}
         for name, counts in (("parameters", row.parameters), ("macs", row.macs))
     }
-    row.seconds = _times(config, nodes, model, row, device)
+    if found is not None and ranks.rank == 0:
+        found.order(command="inspect", config=OmegaConf.to_yaml(config, resolve=True), images={})
+    row.seconds = _times(config, nodes, model, row, device, ranks)
 
 
 def _times(
@@ -96,20 +116,26 @@ def _times(
     model: Classifier,
     row: ModelCost,
     device: torch.device,
+    ranks: Ranks,
 ) -> dict[str, float]:
-    """Median seconds of a forward in inference mode, and of a training step, of one batch."""
+    """Median seconds of a forward in inference mode, and of a training step, of one batch.
+
+    Of the batch each rank has its share, and gradients are exchanged.
+    """
     precision = choose_precision(config.trainer.precision, device)
     layout = torch.channels_last if config.trainer.channels_last else torch.contiguous_format
     model.to(device).to(memory_format=layout)
     generator = torch.Generator().manual_seed(config.seed)
     images = torch.randn(row.batch_size, *row.input, generator=generator)
-    images = images.to(device).contiguous(memory_format=layout)
-    labels = torch.arange(row.batch_size, device=device) % row.classes
+    images = images[ranks.share(row.batch_size)].to(device).contiguous(memory_format=layout)
+    labels = torch.arange(len(images), device=device) % row.classes
+    with_synchronised_norms(model, ranks)
     multipliers = {"head": nodes["head"].get("lr_multiplier", 1.0)}
     layer_decay = nodes["backbone"].get("layer_decay", 1.0)
     optimizer = build_optimizer(model, nodes["optimizer"], multipliers, layer_decay)
     set_mode(optimizer, stepping=True)
     scaler = precision.scaler()
+    network = Replicas(model, ranks).network
 
     @torch.inference_mode()
     def forward() -> None:
@@ -118,7 +144,7 @@ def _times(
 
     def step() -> None:
         with precision.autocast():
-            loss = nn.functional.cross_entropy(model(images), labels)
+            loss = nn.functional.cross_entropy(network(images), labels)
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()

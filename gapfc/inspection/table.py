@@ -43,7 +43,11 @@ def table(rows: list[ModelCost]) -> str:
 def _common(rows: list[ModelCost]) -> list[str]:
     said = {
         f"{row.backbone} on {row.dataset} ({times(row.input)}, {row.classes} classes), "
-        f"{row.device}, {row.precision}, batch {row.batch_size}; share: of the head"
+        f"{row.device}{_shared(row)}, {row.precision}, batch {row.batch_size}; share: of the head"
         for row in rows
     }
     return [*sorted(said), ""] if said else []
+
+
+def _shared(row: ModelCost) -> str:
+    return f" ({row.world_size} processes)" if row.world_size > 1 else ""

@@ -44,22 +44,25 @@ class Measures(TypedDict):
     each: Each
 
 
-class Meter:
-    """Sums over batches, kept on the logits' device: only `compute` waits for it.
+WIDTH = 7  # numbers that a Meter keeps of each sample
 
-    Sums are float64 and use no operation that varies from run to run on CUDA. The softmax is
-    taken in float64 whatever the precision of the model. Of equal logits the lower class wins,
-    so a constant output scores as chance and not as certainty.
+
+class Meter:
+    """What each sample scored, kept on the logits' device: only `compute` waits for it.
+
+    Everything is float64, whatever the precision of the model, and summed at the end: so no
+    measure depends on how samples were divided into batches, or among processes. Of equal logits
+    the lower class wins, so a constant output scores as chance and not as certainty.
+
+    Attributes:
+        parts: of each batch, float64 [B, WIDTH]: label, prediction, the probabilities given to
+            both, the number of classes that scored better than the label's, nll and Brier score.
     """
 
     def __init__(self, num_classes: int) -> None:
         """Start with no samples; num_classes: K."""
         self.num_classes = num_classes
-        self._sums: Tensor | None = None
-        self._bins: Tensor | None = None
-        self._labels: list[Tensor] = []
-        self._seen: list[Tensor] = []
-        self._p: list[tuple[Tensor, Tensor]] = []
+        self.parts: list[Tensor] = []
 
     def update(self, logits: Tensor, labels: Tensor) -> None:
         """Add a batch. logits: [B, K] of any floating type; labels: int64 [B]."""
@@ -81,17 +84,10 @@ class Meter:
         own_log_p = log_p.gather(1, labels[:, None])[:, 0]
         own_p = own_log_p.exp()
         brier = p.square().sum(1) - 2 * own_p + 1
-        right = (rank == 0).double()
-        sums = torch.stack([right, (rank < 5).double(), -own_log_p, brier]).sum(1)
-        largest_p = p.amax(1)
-        bins = bin_sums(largest_p, right)
-        self._sums = sums if self._sums is None else self._sums + sums
-        self._bins = bins if self._bins is None else self._bins + bins
         largest, seen = logits.max(1)
-        # Kept and counted at the end: bincount and one_hot wait for the device at each call.
-        self._labels.append(labels)
-        self._seen.append(seen.masked_fill(largest.isnan(), -1))
-        self._p.append((own_p, largest_p))
+        seen = seen.masked_fill(largest.isnan(), -1)
+        values = (labels, seen, own_p, p.amax(1), rank, -own_log_p, brier)
+        self.parts.append(torch.stack([value.double() for value in values], 1))
 
     def compute(self) -> Measures:
         """Means over all samples so far.
@@ -105,11 +101,14 @@ class Meter:
         Macro F1: the mean over all K classes of 2·hits / (samples + predictions), 0 for a class
         with neither (scikit-learn's zero_division=0).
         """
-        if self._sums is None or self._bins is None or not sum(map(len, self._labels)):
+        if not sum(map(len, self.parts)):
             raise ValueError("no sample was measured")
-        label, seen = torch.cat(self._labels).cpu(), torch.cat(self._seen).cpu()
-        own_p, largest_p = (torch.cat(parts).float().cpu() for parts in zip(*self._p, strict=True))
-        accuracy, top5, nll, brier = (self._sums.cpu() / len(label)).tolist()
+        columns = torch.cat(self.parts).cpu().T.contiguous()
+        label, seen = columns[:2].long()
+        own_p, largest_p, rank, loss, square = columns[2:]
+        right = (rank == 0).double()
+        means = torch.stack([right, (rank < 5).double(), loss, square]).mean(1)
+        accuracy, top5, nll, brier = means.tolist()
         k = self.num_classes
         confusion = torch.bincount((label * k + seen)[seen >= 0], minlength=k**2).reshape(k, k)
         samples = torch.bincount(label, minlength=k).double()
@@ -119,7 +118,7 @@ class Meter:
             accuracy=accuracy,
             top5=top5 if k > 5 else None,
             nll=nll,
-            ece=expected_calibration_error(self._bins.cpu()),
+            ece=expected_calibration_error(bin_sums(largest_p, right)),
             brier=brier,
             balanced_accuracy=float(recall.nanmean()),
             macro_f1=float((2 * hits / (samples + predictions).clamp(min=1)).mean()),
@@ -127,7 +126,7 @@ class Meter:
             precision=_defined(precision),
             class_sizes=[int(count) for count in samples],
             confusion=confusion,
-            each=Each(label, seen, own_p, largest_p),
+            each=Each(label, seen, own_p.float(), largest_p.float()),
         )
 
 

@@ -33,6 +33,7 @@ REPORTED = ("trainer.targets", "trainer.probes")
 # What the machine offers. The numbers agree except for rounding.
 MACHINE = (
     "trainer.device",
+    "trainer.devices",
     "trainer.eval_batch_size",
     "trainer.cache_gib",
     "dataset.residency",

@@ -34,6 +34,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "precision": (str, _NULL),
     "threads": (int, _NULL),
     "cores": (int, _NULL),
+    "world_size": (int, _NULL),
     "gapfc": (str, _NULL),
     "torch": (str, _NULL),
     "git": (str, _NULL),
@@ -54,7 +55,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "convergence": (dict, _NULL),
 }
 # Of these, runs of before say nothing.
-ADDED = frozenset({"threads", "cores"})
+ADDED = frozenset({"threads", "cores", "world_size"})
 
 
 class ResultsError(UserError):

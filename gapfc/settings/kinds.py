@@ -46,6 +46,7 @@ _TRAINER: dict[str, Kind] = {
     "batch_size": BATCH,
     "eval_batch_size": BATCH,
     "device": words("auto", "cpu", "cuda"),
+    "devices": whole(1, 4096),
     "precision": words("auto", "fp32", "bf16", "fp16"),
     "channels_last": FLAG,
     "compile": FLAG,
@@ -270,7 +271,7 @@ ARGUMENTS: dict[str, Kind] = {
     f"{node}.{key}": kind for node, kinds in _ARGUMENTS.items() for key, kind in kinds.items()
 }
 # Which runs of before don't have; nor augment's policy and views.
-_NEWER = ("probes", "class_weights", "final_weights", "cache_gib")
+_NEWER = ("probes", "class_weights", "final_weights", "cache_gib", "devices")
 # What gapfc cannot do without; `gapfc transfer` takes backbone and head from the source.
 _NEEDED = (
     *(f"trainer.{key}" for key in _TRAINER if key not in _NEWER),

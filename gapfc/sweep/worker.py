@@ -20,6 +20,7 @@ from gapfc.settings.nodes import plain
 from gapfc.sweep.claim import Claim, claim_path
 from gapfc.sweep.outcomes import LEFT, Outcome, Outcomes, key
 from gapfc.sweep.share import Share
+from gapfc.system.launched import adopt_tasks, follows
 from gapfc.system.terminal import print_error
 
 STOPPED = 130  # exit code of a run that was not begun because the sweep is stopping
@@ -41,6 +42,12 @@ class Task(Protocol):
         self, config: DictConfig, show: Callable[[object], None]
     ) -> tuple[int, str | None]:
         """Run; the exit code, and the reason of a failure. `show` is given the user's errors."""
+
+    def follow(self) -> int:
+        """Take part in a run of which another process is the first; the exit code."""
+
+    def leave(self) -> None:
+        """Let go the processes that take part in this one's run."""
 
     def after_sweep(self, output_root: str) -> None:
         """Sum up the runs below `output_root`, once all of a sweep have ended. Never raises."""
@@ -68,14 +75,17 @@ class Worker:
 
     def __call__(self, config: DictConfig) -> int:
         """Run, record how it ended, return the exit code. Only a closed terminal raises."""
+        if Path(self.folder).is_dir():
+            os.chdir(self.folder)
+        in_tasks = adopt_tasks()
+        if follows():
+            return self.task.follow()
         assert self.outcomes is not None
         run = key(HydraConfig.get().overrides.task)
         if self.parent not in (None, os.getpid()):
             _end_with(self.parent)
         if self.outcomes.stopping or _orphaned.is_set():
             return STOPPED
-        if Path(self.folder).is_dir():
-            os.chdir(self.folder)
         try:
             claim = self._claim(config)
         except _Claimed as taken:
@@ -88,6 +98,8 @@ class Worker:
         finally:
             if claim is not None:
                 claim.release()
+            if in_tasks:
+                self.task.leave()
             if _orphaned.is_set():
                 os._exit(1)  # nobody is left to take the result, and joblib's worker would wait
 

@@ -3,6 +3,7 @@
 import signal
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
@@ -67,10 +68,14 @@ class Interruption(SignalContext):
     def __init__(self) -> None:
         self._received: int | None = None
 
-    def check(self) -> None:
-        """Raise Interrupted if a signal has come."""
-        if self._received is not None:
-            raise Interrupted(self._received)
+    def check(self, most: Callable[[int], int] = lambda number: number) -> None:
+        """Raise Interrupted if a signal has come.
+
+        most: what becomes of the signal's number, or 0, among other processes: their largest.
+        """
+        received = most(self._received or 0)
+        if received:
+            raise Interrupted(received)
 
     def on_signal(self, signum: int, frame: FrameType | None) -> None:
         """Note the first; a second SIGINT raises KeyboardInterrupt."""

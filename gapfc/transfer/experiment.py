@@ -46,6 +46,8 @@ class Transfer(Experiment):
         UserError: as `Experiment`, and if source, target and protocol don't fit.
     """
 
+    command = "transfer"
+
     def __init__(self, config: DictConfig, source: Source) -> None:
         self.source = source
         self.protocol = protocol_of(config.protocol)

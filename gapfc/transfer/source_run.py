@@ -34,7 +34,14 @@ from gapfc.transfer.source import (
 log = logging.getLogger(__name__)
 
 # Where and how a source is trained is up to the command; what is trained, to `source` alone.
-SHARED = ("data_root", "output_root", "trainer.device", "trainer.progress", "trainer.precision")
+SHARED = (
+    "data_root",
+    "output_root",
+    "trainer.device",
+    "trainer.devices",
+    "trainer.progress",
+    "trainer.precision",
+)
 
 
 def resolve_source(config: DictConfig, vouched: Vouched, weights: bool = True) -> Source:

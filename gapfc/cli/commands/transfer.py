@@ -1,5 +1,7 @@
 """`gapfc transfer`: one run on a target from a source's features, or the rest of such a run."""
 
+from functools import partial
+
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -19,15 +21,9 @@ def run(config: DictConfig) -> int:
     overrides = list(HydraConfig.get().overrides.task)
     vouched = Vouched.by(config)
 
-    def rebuild(stored: DictConfig) -> Transfer:
-        transfers = protocol_of(stored.protocol).transfers
-        if transfers and not isinstance(stored.source, str):
-            # gapfc writes where the source is; to train one is for the user to ask.
-            raise UserError(f"{config.resume}: config.yaml does not say which run the source is")
-        return Transfer(stored, resolve_source(stored, vouched, weights=transfers))
-
     if config.resume is not None:
-        return resume("transfer", config.resume, overrides, rebuild, vouched)
+        build = partial(rebuilt, vouched=vouched, where=config.resume)
+        return resume("transfer", config.resume, overrides, build, vouched)
     protocol = protocol_of(config.protocol)
     try:
         source = resolve_source(config, vouched, weights=protocol.transfers)
@@ -35,3 +31,12 @@ def run(config: DictConfig) -> int:
         return stop.exit_code
     asked = Invocation("transfer", complete(config, source), overrides)
     return begin(asked, lambda completed: Transfer(completed, source))
+
+
+def rebuilt(stored: DictConfig, vouched: Vouched, where: str) -> Transfer:
+    """What the config that `where` has describes; UserError if it names no run as the source."""
+    transfers = protocol_of(stored.protocol).transfers
+    if transfers and not isinstance(stored.source, str):
+        # gapfc writes where the source is; to train one is for the user to ask.
+        raise UserError(f"{where}: config.yaml does not say which run the source is")
+    return Transfer(stored, resolve_source(stored, vouched, weights=transfers))

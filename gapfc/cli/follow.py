@@ -1,0 +1,58 @@
+"""What a rank does that is not the first: what rank 0 orders, until it is gone."""
+
+import logging
+import os
+import sys
+
+from omegaconf import DictConfig, OmegaConf
+
+from gapfc.engine.device import choose_device
+from gapfc.engine.losses import Diverged
+from gapfc.experiment.experiment import Experiment
+from gapfc.experiment.take_part import take_part
+from gapfc.ranks import team
+from gapfc.settings.explain import explain_in_run
+from gapfc.settings.trust import Vouched
+from gapfc.system.allocator import keep_freed_memory
+from gapfc.system.interruption import Interrupted
+from gapfc.system.launched import DEVICE
+
+
+def follow() -> int:
+    """Take part in runs; returns 0, or 1 if this rank has met what rank 0 has not."""
+    logging.disable()  # rank 0 says it
+    keep_freed_memory()
+    # Rank 0 has admitted what it sends, by what its user vouches for.
+    vouched = Vouched(everything=True)
+    group = team.follow(choose_device(os.environ.get(DEVICE, "auto")).type == "cuda")
+    if group is None:
+        return 0
+    for order in group.orders():
+        group.images = order["images"]
+        config = OmegaConf.create(order["config"])
+        assert isinstance(config, DictConfig)
+        config.trainer.progress = False
+        try:
+            _carry_out(order["command"], config, vouched)
+        except (Interrupted, Diverged):
+            continue  # so has rank 0, which tells
+        except Exception as error:
+            if not team.is_loss(error):
+                group.say_last(explain_in_run(error) or f"{type(error).__name__}: {error}")
+            sys.stdout.flush()
+            os._exit(1)  # nobody is left with whom to end in order
+    return 0
+
+
+def _carry_out(command: str, config: DictConfig, vouched: Vouched) -> None:
+    """This rank's part of what `config`, which a command has completed, describes."""
+    if command == "inspect":
+        from gapfc.inspection.cost import measure_cost
+
+        measure_cost(config)
+    elif command == "train":
+        take_part(Experiment(config))
+    else:
+        from gapfc.cli.commands.transfer import rebuilt
+
+        take_part(rebuilt(config, vouched, where="rank 0"))

@@ -1,0 +1,65 @@
+"""Decoded photos in memory that the processes of one machine share, instead of a copy for each."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from gapfc.data.resident import Resident
+
+MEMORY = Path("/dev/shm")
+NAMES = ("images", "labels", "places")
+
+
+@dataclass
+class SharedImages:
+    """Splits that one process has put where others on this machine find them.
+
+    Attributes:
+        files: split -> file, for the others.
+    """
+
+    files: dict[str, str] = field(default_factory=dict)
+    _folder: Path | None = None
+
+    def put(self, splits: Mapping[str, Resident]) -> None:
+        """Share `splits`, which from now on use the shared memory too, if they are on the CPU.
+
+        Nothing is shared where there is no such memory, or not enough of it.
+        """
+        if not splits or not MEMORY.is_dir():
+            return
+        try:
+            self._folder = Path(tempfile.mkdtemp(prefix="gapfc-", dir=MEMORY))
+            for split, resident in splits.items():
+                path = self._folder / f"{split}.pt"
+                torch.save({name: getattr(resident, name).cpu() for name in NAMES}, path)
+                if resident.images.device.type == "cpu":
+                    resident.images = _read(path).images
+                self.files[split] = str(path)
+        except (OSError, RuntimeError):  # torch has one of its own for a full disk
+            self.remove()
+
+    def remove(self) -> None:
+        """Remove the files; what has read them keeps the memory."""
+        self.files.clear()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def taken(path: str, device: torch.device) -> Resident | None:
+    """What another process has put at `path`, on `device`; None if it is not on this machine."""
+    if not Path(path).is_file():
+        return None
+    found = _read(Path(path))
+    return Resident(found.images.to(device), found.labels.to(device), found.places)
+
+
+def _read(path: Path) -> Resident:
+    state = torch.load(path, mmap=True, weights_only=True)
+    return Resident(*(state[name] for name in NAMES))

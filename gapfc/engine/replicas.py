@@ -1,0 +1,52 @@
+"""A network trained by several processes, each on its part of every batch."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from gapfc.ranks.ranks import Ranks
+
+
+class Replicas:
+    """Makes each rank's gradients the mean over all ranks, as backward computes them.
+
+    That is torch's DistributedDataParallel (Li et al. 2020, arXiv:2006.15704); alone it is nothing.
+
+    Args:
+        model: this rank's, on its device. Weights and buffers become those of rank 0.
+        ranks: the processes.
+
+    Attributes:
+        network: what to call in its place.
+    """
+
+    network: nn.Module
+
+    def __init__(self, model: nn.Module, ranks: Ranks) -> None:
+        self.network = model
+        self._parallel: DistributedDataParallel | None = None
+        if ranks.size > 1:
+            device = next(model.parameters()).device
+            on = [torch.cuda.current_device()] if device.type == "cuda" else None
+            self._parallel = DistributedDataParallel(model, on, gradient_as_bucket_view=True)
+            self.network = self._parallel
+
+    def exchanging(self, now: bool) -> AbstractContextManager[None]:
+        """A context for forward and backward of a batch; not `now`: gradients stay where they are.
+
+        Of accumulated batches only the last needs to exchange their sum.
+        """
+        if self._parallel is None or now:
+            return nullcontext()
+        return self._parallel.no_sync()  # type: ignore[no-any-return]
+
+
+def with_synchronised_norms(model: nn.Module, ranks: Ranks) -> nn.Module:
+    """Batch norms over whole batches, not each rank's part of them. torch has them for CUDA alone.
+
+    The parameters and the names of the state stay what they are.
+    """
+    on_gpu = next(model.parameters()).device.type == "cuda"
+    return nn.SyncBatchNorm.convert_sync_batchnorm(model) if ranks.size > 1 and on_gpu else model

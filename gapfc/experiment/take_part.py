@@ -1,0 +1,41 @@
+"""What a rank that is not the first does of a run: its part of each batch, and of measuring."""
+
+from typing import Any
+
+from gapfc.experiment import scores
+from gapfc.experiment.experiment import Experiment
+
+
+class Silence:
+    """A `Listener` that nothing is told to: rank 0 has its own."""
+
+    def batch(self, epoch: int, done: int, total: int) -> None:
+        """See Listener."""
+
+    def sample(self, step: int, scalars: dict[str, float]) -> None:
+        """See Listener."""
+
+    def epoch(self, row: dict[str, Any], improved: bool) -> None:
+        """See Listener."""
+
+
+def take_part(experiment: Experiment) -> None:
+    """Do what rank 0 does in `Experiment.fit` and in measuring what comes of it.
+
+    Everything is exchanged in the same order there and here. Raises what rank 0 raises there at the
+    same time, as Interrupted, and what only this rank meets.
+    """
+    ranks = experiment.ranks = experiment.team_ranks
+    with experiment.interruption:
+        state = ranks.told(None)
+        if "progress" in state:
+            experiment.training.load_state_dict(state, experiment.batches.steps)
+        else:
+            experiment.model.load_state_dict(state["model"])
+        experiment.feed.follow()
+        experiment.check()
+        experiment.train(Silence(), lambda improved, final: None)
+        experiment.model.load_state_dict(ranks.told(None))
+        experiment.feed.follow()
+        measured, _ = scores.measure(experiment)
+        scores.fields(experiment, measured)

@@ -1,0 +1,1 @@
+"""Several processes of one run, each with a device of its own: ranks, as torch calls them."""

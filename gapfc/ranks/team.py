@@ -1,0 +1,243 @@
+"""How the ranks of a run come together: by torchrun or Slurm, or as processes started here.
+
+Rank 0 is the command that was typed. The others wait for its orders, which are JSON, and carry out
+their part of a run: see `gapfc.experiment.take_part`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from gapfc.errors import UserError
+from gapfc.ranks.ranks import Ranks
+from gapfc.system import launched
+
+PATIENCE = timedelta(minutes=10)  # until a rank that says nothing, and is not gone, is given up
+CALLED = "called"
+LOOK = 0.02  # seconds between two looks for orders
+LAST_WORDS = 5.0  # seconds in which a rank that failed can say why
+
+
+@dataclass
+class Team:
+    """The processes of one run, as this one sees them.
+
+    Attributes:
+        ranks: this one among them.
+        store: where orders and last words are put.
+        threads: that this process computed with before.
+        images: of a rank that is not the first: files of splits that rank 0 has decoded.
+    """
+
+    ranks: Ranks
+    store: dist.Store
+    threads: int
+    images: dict[str, str] = field(default_factory=dict)
+    _orders: int = 0
+
+    def order(self, **what: Any) -> None:
+        """Have the other ranks do something; nothing: end."""
+        self.store.set(f"order/{self._orders}", json.dumps(what))
+        self._orders += 1
+
+    def orders(self) -> Iterator[dict[str, Any]]:
+        """What rank 0 has the others do, one after another, until it is gone."""
+        while True:
+            key = f"order/{self._orders}"
+            try:
+                while not self.store.check([key]):
+                    time.sleep(LOOK)
+                what = json.loads(self.store.get(key))
+            except RuntimeError:
+                return
+            self._orders += 1
+            if not what:
+                return
+            yield what
+
+    def say_last(self, why: str) -> None:
+        """Leave word why this rank has failed."""
+        with contextlib.suppress(RuntimeError):
+            self.store.set(f"failed/{self.ranks.rank}", why)
+
+    def fault(self, error: BaseException) -> str | None:
+        """Why another rank has failed, if that may be what `error` comes from."""
+        if not is_loss(error):
+            return None
+        due = time.monotonic() + LAST_WORDS
+        while time.monotonic() < due:
+            for rank in range(self.ranks.size):
+                if rank != self.ranks.rank and (said := self._last_words(rank)):
+                    return f"rank {rank} of {self.ranks.size} {said}"
+            time.sleep(LOOK)
+        return f"another rank is gone, and left no word: {str(error).splitlines()[0][:200]}"
+
+    def _last_words(self, rank: int) -> str | None:
+        try:
+            if self.store.check([f"failed/{rank}"]):
+                return "failed: " + self.store.get(f"failed/{rank}").decode()
+        except RuntimeError:
+            return None
+        return launched.how_ended(rank)
+
+    def close(self) -> None:
+        """Let the other ranks go."""
+        with contextlib.suppress(RuntimeError):
+            self.order()
+        launched.end()
+        with contextlib.suppress(RuntimeError, ValueError):
+            dist.destroy_process_group()
+        if torch.get_num_threads() != self.threads:
+            torch.set_num_threads(self.threads)
+
+
+_team: Team | None = None
+_left = False  # whether a team has ended: processes that torchrun has started come only once
+
+
+def current() -> Team | None:
+    """The team that this process is in, if it is in one."""
+    return _team
+
+
+def lead(size: int, on_gpus: bool) -> None:
+    """Be rank 0 of `size` processes, which torchrun or `launched.start` has started.
+
+    A team stays for the runs after the first, until `leave`.
+    """
+    global _team
+    started = launched.launched()
+    size = started or size
+    if _team is not None and _team.ranks.size == size:
+        return
+    dismiss()
+    if size == 1:
+        return
+    if started and _left:
+        raise UserError("The other processes have ended after a failure: begin all of them anew.")
+    threads = torch.get_num_threads()
+    if started:
+        store = _meeting_place()
+    else:
+        store = dist.TCPStore("127.0.0.1", 0, size, is_master=True, wait_for_workers=False)
+        launched.tell(store.port)
+        _alone_here(size, on_gpus)
+    dist.PrefixStore("gapfc", store).set(CALLED, "")
+    _team = _joined(store, 0, size, on_gpus, threads)
+
+
+def leave() -> None:
+    """At the end of rank 0: let the others go, also those that it has never called."""
+    if _team is not None or not launched.launched():
+        dismiss()
+        return
+    with contextlib.suppress(RuntimeError):
+        store = dist.PrefixStore("gapfc", _meeting_place())
+        store.set("order/0", "{}")
+        left = [f"left/{rank}" for rank in range(1, launched.launched())]
+        store.wait(left, timedelta(seconds=LAST_WORDS))  # the store may be this process's own
+
+
+def follow(on_gpus: bool) -> Team | None:
+    """The team of a process that is not rank 0; None if that one has ended without calling."""
+    global _team
+    threads = torch.get_num_threads()
+    here = launched.PORT in os.environ
+    if here:
+        os.environ["MASTER_PORT"] = sys.stdin.readline().strip() or "0"
+        threading.Thread(target=_end_with_leader, daemon=True).start()
+    store = _meeting_place()
+    rank, size = int(os.environ["RANK"]), launched.launched()
+    if not _called(dist.PrefixStore("gapfc", store), rank):
+        return None
+    if here:
+        _alone_here(size, on_gpus)
+    _team = _joined(store, rank, size, on_gpus, threads)
+    return _team
+
+
+def dismiss() -> None:
+    """End the team, as after a failure: nobody has to wait for this process any more."""
+    global _team, _left
+    if _team is not None:
+        team, _team, _left = _team, None, True
+        team.close()
+
+
+def is_loss(error: BaseException) -> bool:
+    """Whether `error` comes from a collective operation that another rank has not completed."""
+    said = str(error).lower()
+    return isinstance(error, dist.DistError) or (
+        isinstance(error, RuntimeError) and any(word in said for word in ("gloo", "nccl"))
+    )
+
+
+def check_share(batch_size: int, ranks: Ranks) -> None:
+    """UserError if a batch is too small for so many ranks."""
+    least = 2 * ranks.size
+    if ranks.size > 1 and batch_size < least:
+        raise UserError(
+            f"trainer.batch_size={batch_size} on {ranks.size} devices: each needs 2 images of a "
+            f"batch, so {least} or more"
+        )
+
+
+def _meeting_place() -> dist.Store:
+    """Where torchrun's variables say that the processes meet."""
+    store, _, _ = next(dist.rendezvous("env://", timeout=PATIENCE))
+    return store
+
+
+def _called(store: dist.Store, rank: int) -> bool:
+    """Wait until rank 0 begins; whether it does."""
+    with contextlib.suppress(RuntimeError):
+        while not store.check([CALLED]):
+            if store.check(["order/0"]):
+                store.set(f"left/{rank}", "")
+                return False
+            time.sleep(LOOK)
+        return True
+    return False
+
+
+def _alone_here(size: int, on_gpus: bool) -> None:
+    """Of ranks that all are on this machine: how they meet, and share its cores."""
+    names = {name for _, name in socket.if_nameindex()}
+    loopback = next((name for name in ("lo", "lo0") if name in names), None)
+    if loopback is not None:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
+    if not on_gpus:
+        torch.set_num_threads(max(1, torch.get_num_threads() // size))
+
+
+def _joined(store: dist.Store, rank: int, size: int, on_gpus: bool, threads: int) -> Team:
+    if on_gpus:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if on_gpus else "gloo",
+        store=dist.PrefixStore("torch", store),
+        rank=rank,
+        world_size=size,
+        timeout=PATIENCE,
+    )
+    return Team(Ranks(rank, size), dist.PrefixStore("gapfc", store), threads)
+
+
+def _end_with_leader() -> None:
+    """Standard input ends when rank 0 does, however it ends."""
+    sys.stdin.read()
+    time.sleep(LAST_WORDS)  # it may have let this process go, which then ends by itself
+    os._exit(1)
