@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from gapfc.settings.nodes import plain
 from gapfc.sweep.claim import Claim, claim_path
 from gapfc.sweep.outcomes import LEFT, Outcome, Outcomes, key
 from gapfc.sweep.share import Share
-from gapfc.system.launched import adopt_tasks, follows
+from gapfc.system.launched import adopt_tasks, follows, launched
 from gapfc.system.terminal import print_error
 
 STOPPED = 130  # exit code of a run that was not begun because the sweep is stopping
@@ -78,6 +78,12 @@ class Worker:
         if Path(self.folder).is_dir():
             os.chdir(self.folder)
         in_tasks = adopt_tasks()
+        if in_tasks and self.share is not None:
+            # Of one run: each of its processes takes its GPU by its number among them.
+            self.share = replace(
+                self.share, threads=max(1, self.share.threads // launched()), gpus=()
+            )
+            self.share.take(Path(self.folder))
         if follows():
             return self.task.follow()
         assert self.outcomes is not None
