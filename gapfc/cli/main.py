@@ -13,7 +13,7 @@ from gapfc import __version__
 from gapfc.cli.registry import COMMANDS, SHARED, Command
 from gapfc.errors import UserError
 from gapfc.formatting import did_you_mean
-from gapfc.system.launched import follows, launched
+from gapfc.system.launched import end, follows, launched
 from gapfc.system.terminal import print_error
 
 
@@ -78,8 +78,8 @@ def dispatch(argv: list[str]) -> int:
     try:
         return _run(name, command, arguments)
     finally:
-        if name in SHARED and launched():
-            _leave()
+        if name in SHARED:
+            _let_others_go()
 
 
 def _run(name: str, command: Command, arguments: list[str]) -> int:
@@ -101,11 +101,13 @@ def _follow(name: str) -> int:
     return follow()
 
 
-def _leave() -> None:
-    """Let go the processes that torchrun has started beside this one."""
-    from gapfc.ranks.team import leave
+def _let_others_go() -> None:
+    """End the processes that were started beside this one, whether or not they were needed."""
+    if launched() or "gapfc.ranks.team" in sys.modules:
+        from gapfc.ranks.team import leave
 
-    leave()
+        leave()
+    end()
 
 
 def overview() -> str:

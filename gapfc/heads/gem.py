@@ -42,5 +42,6 @@ class GeM(PooledHead):
         # float32 even under autocast: bf16 has 3 digits, and powers spend them. Through logarithms
         # no power overflows, and a step takes a third of the time that `pow` does.
         logs = features.float().clamp(min=self.eps).log()
-        places = logs.new_ones(()) * logs.shape[2] * logs.shape[3]  # an export has symbols for these
+        # A tensor: in an export the sides are symbols.
+        places = logs.new_ones(()) * logs.shape[2] * logs.shape[3]
         return (((self.p * logs).logsumexp((2, 3)) - places.log()) / self.p).exp()

@@ -33,7 +33,8 @@ class Ranks:
         All ranks have the same number of them, or one pair more. The first and the last image of a
         batch stay together, and so on to its middle: they are the pairs that `Mixing` mixes.
         """
-        pairs = torch.arange((count + 1) // 2).tensor_split(self.size)[self.rank]
+        # From the middle on, which may be one image: the first ranks have one pair more.
+        pairs = torch.arange((count + 1) // 2).flip(0).tensor_split(self.size)[self.rank]
         return torch.cat([pairs, count - 1 - pairs]).unique()
 
     def weight(self, count: int) -> float:

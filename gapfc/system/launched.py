@@ -5,7 +5,6 @@ Nothing here imports torch, so that processes that are started here load it at t
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
 import subprocess
@@ -85,7 +84,6 @@ def start(size: int, device: str) -> None:
             # Ctrl-C is for rank 0, which has them stop after the same step.
             start_new_session=True,
         )
-    atexit.register(end)
 
 
 def tell(port: int) -> None:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gapfc.engine.checkpoint import BEST
 from gapfc.errors import UserError
+from gapfc.experiment.begin import built
 from gapfc.experiment.execute import execute
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
@@ -126,7 +127,7 @@ def _train(config: DictConfig, overrides: list[str]) -> Path:
     log.info("source: %s under %s, trained first", config.dataset.name, config.head.name)
     asked = Invocation("train", config, overrides)
     with holding() as held:
-        experiment = Experiment(config)
+        experiment = built(Experiment, config)
     directory = asked.new_directory()
     code = execute(asked, experiment, directory, held)
     if code > 128:

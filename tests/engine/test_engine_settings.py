@@ -55,6 +55,7 @@ def test_every_key_of_the_trainer_is_a_setting_or_is_read_elsewhere():
         "batch_size",
         "eval_batch_size",
         "device",
+        "devices",
         "channels_last",
         "probes",
         "cache_gib",

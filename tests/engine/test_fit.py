@@ -28,6 +28,7 @@ class Batches:
     """Six batches of eight noisy images, in an order that depends on the epoch."""
 
     steps = 6
+    weight = 1.0
 
     def __init__(self):
         generator = torch.Generator().manual_seed(0)

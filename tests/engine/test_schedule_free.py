@@ -33,6 +33,7 @@ class Batches:
     """Five batches of eight noisy images."""
 
     steps = 5
+    weight = 1.0
 
     def __init__(self):
         generator = torch.Generator().manual_seed(0)
