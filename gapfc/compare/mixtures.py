@@ -85,8 +85,9 @@ def execution_notes(runs: Sequence[Run]) -> list[str]:
         id(config): {
             leaf: show(value)
             for leaf, value in flatten(config).items()
-            # For these two, results.json holds the resolved values.
-            if is_execution(leaf) and leaf not in ("trainer.device", "trainer.precision")
+            # For these, results.json holds the resolved values.
+            if is_execution(leaf)
+            and leaf not in ("trainer.device", "trainer.devices", "trainer.precision")
         }
         for config in distinct_configs(runs)
     }

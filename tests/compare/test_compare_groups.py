@@ -146,6 +146,18 @@ def test_threads_are_noted_where_runs_on_the_cpu_say_other_ones(sweep, capsys):
     assert "threads differs: 2 (1 runs), 1 (1 runs)" in capsys.readouterr().out
 
 
+def test_runs_that_several_processes_shared_are_noted(sweep, capsys):
+    """Those of before say nothing, and had one."""
+    write_run(sweep, "gap", 7, results={"world_size": 1})
+    assert main([str(sweep)]) == 0
+    assert "world_size" not in capsys.readouterr().out
+    write_run(sweep, "gap", 8, results={"world_size": 2}, config={"trainer.devices": 2})
+    assert main([str(sweep)]) == 0
+    told = capsys.readouterr().out
+    assert "world_size differs: 1 (13 runs), 2 (1 runs)" in told
+    assert "trainer.devices" not in told
+
+
 def test_a_setting_that_is_off_and_one_not_there_yet_are_the_same(tmp_path, capsys):
     write_run(tmp_path, "gap", 0)
     write_run(tmp_path, "gap", 1, config={"trainer.clip_norm": None})

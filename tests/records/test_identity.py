@@ -46,6 +46,7 @@ def changed(path, value):
         ("trainer.progress", False),
         ("trainer.eval_batch_size", 8),
         ("trainer.device", "cuda"),
+        ("trainer.devices", 4),
         ("trainer.targets", [0.5]),
         ("dataset.residency", "stream"),
     ],
