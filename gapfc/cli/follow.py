@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import traceback
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -21,6 +22,7 @@ from gapfc.system.launched import DEVICE
 def follow() -> int:
     """Take part in runs; returns 0, or 1 if this rank has met what rank 0 has not."""
     logging.disable()  # rank 0 says it
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for the life of the process)
     keep_freed_memory()
     # Rank 0 has admitted what it sends, by what its user vouches for.
     vouched = Vouched(everything=True)
@@ -38,8 +40,10 @@ def follow() -> int:
             continue  # so has rank 0, which tells
         except Exception as error:
             if not team.is_loss(error):
-                group.say_last(explain_in_run(error) or f"{type(error).__name__}: {error}")
-            sys.stdout.flush()
+                reason = explain_in_run(error)
+                group.say_last(reason or f"{type(error).__name__}: {error}")
+                if reason is None:  # a bug of ours
+                    traceback.print_exc(file=sys.__stderr__)
             os._exit(1)  # nobody is left with whom to end in order
     return 0
 

@@ -273,13 +273,9 @@ class Experiment:
             found.order(command=self.command, config=config, images=images.files)
             self.ranks = self.team_ranks
             # They have built theirs when they take this.
-            begun = self.training.progress.step or self.training.progress.epoch
-            self.ranks.told(self.training.state_dict() if begun else {"model": self._weights()})
+            self.ranks.told(self.training.state_dict())
         finally:
             images.remove()
-
-    def _weights(self) -> dict[str, Any]:
-        return {name: value.cpu() for name, value in self.model.state_dict().items()}
 
     def part(self) -> None:
         """From here on this process works on the run alone."""

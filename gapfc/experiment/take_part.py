@@ -27,11 +27,7 @@ def take_part(experiment: Experiment) -> None:
     """
     ranks = experiment.ranks = experiment.team_ranks
     with experiment.interruption:
-        state = ranks.told(None)
-        if "progress" in state:
-            experiment.training.load_state_dict(state, experiment.batches.steps)
-        else:
-            experiment.model.load_state_dict(state["model"])
+        experiment.training.load_state_dict(ranks.told(None), experiment.batches.steps)
         experiment.feed.follow()
         experiment.check()
         experiment.train(Silence(), lambda improved, final: None)
