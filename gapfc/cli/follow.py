@@ -7,8 +7,8 @@ import traceback
 
 from omegaconf import DictConfig, OmegaConf
 
-from gapfc.engine.device import choose_device
 from gapfc.engine.losses import Diverged
+from gapfc.errors import UserError
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.take_part import take_part
 from gapfc.ranks import team
@@ -16,19 +16,22 @@ from gapfc.settings.explain import explain_in_run
 from gapfc.settings.trust import Vouched
 from gapfc.system.allocator import keep_freed_memory
 from gapfc.system.interruption import Interrupted
-from gapfc.system.launched import DEVICE
 
 
 def follow() -> int:
     """Take part in runs; returns 0, or 1 if this rank has met what rank 0 has not."""
     logging.disable()  # rank 0 says it
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for the life of the process)
+    try:
+        group = team.follow()
+    except UserError as error:
+        print(f"gapfc: error: rank {os.environ['RANK']}: {error}", file=sys.__stderr__)
+        return 1
+    if group is None:
+        return 0
     keep_freed_memory()
     # Rank 0 has admitted what it sends, by what its user vouches for.
     vouched = Vouched(everything=True)
-    group = team.follow(choose_device(os.environ.get(DEVICE, "auto")).type == "cuda")
-    if group is None:
-        return 0
     for order in group.orders():
         group.images = order["images"]
         config = OmegaConf.create(order["config"])

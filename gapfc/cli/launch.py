@@ -93,7 +93,7 @@ def _start_ranks(config: DictConfig) -> None:
             f"set it to {together}"
         )
     if is_whole(wanted) and wanted > 1 and not together:
-        start(wanted, str(config.trainer.device))
+        start(wanted)
 
 
 @dataclass

@@ -68,13 +68,6 @@ def dispatch(argv: list[str]) -> int:
         return _follow(name)
     if command is None:
         raise UserError(unknown_command(name))
-    if command.config is not None and {"-h", "--help"} & set(arguments):
-        from gapfc.cli.help import help_text
-
-        print(help_text(name, arguments))
-        return 0
-    if not command.sweeps and {"-m", "--multirun"} & set(arguments):
-        raise UserError(f"gapfc {name} makes its own sweeps: leave out -m")
     try:
         return _run(name, command, arguments)
     finally:
@@ -83,6 +76,13 @@ def dispatch(argv: list[str]) -> int:
 
 
 def _run(name: str, command: Command, arguments: list[str]) -> int:
+    if command.config is not None and {"-h", "--help"} & set(arguments):
+        from gapfc.cli.help import help_text
+
+        print(help_text(name, arguments))
+        return 0
+    if not command.sweeps and {"-m", "--multirun"} & set(arguments):
+        raise UserError(f"gapfc {name} makes its own sweeps: leave out -m")
     if command.under_hydra:
         from gapfc.cli.launch import launch
 

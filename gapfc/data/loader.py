@@ -43,6 +43,8 @@ class Loader:
 
     check: called between batches of evaluation, and may raise to stop there. ranks: among whom each
     batch of training is divided.
+
+    check_together: the same where several ranks evaluate, all of them equally often.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Loader:
         self.settings = settings
         self.device = device
         self.check = check
+        self.check_together = check
         self.shared: Mapping[str, str] = {}  # splits that another process has decoded: their files
         self._readers: dict[str, Reader] = {}
         self._residency: str | None = None
@@ -182,7 +185,8 @@ class Loader:
         who have the batches in turn. ValueError if there is no such split.
         """
         images, each = self.reader(split, size), self.settings.eval_batch_size
-        return EvaluationBatches(images, each, self.normalize, self.check, ranks)
+        check = self.check if ranks.size == 1 else self.check_together
+        return EvaluationBatches(images, each, self.normalize, check, ranks)
 
     @property
     def normalize(self) -> Normalize:
@@ -223,6 +227,11 @@ class Loader:
                 reader = Stream(images, configured, framing, self.device, workers)
             self._readers[split] = reader if canvas is None else OnCanvas(reader, canvas)
         return self._readers[split]
+
+    @property
+    def residency(self) -> str:
+        """`device` or `stream`: what dataset.residency comes to. Raises as `_keeps`."""
+        return "device" if self._keeps() else "stream"
 
     def _keeps(self) -> bool:
         """Whether images stay on the device; for residency=auto whether they fit.

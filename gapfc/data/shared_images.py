@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -35,7 +37,8 @@ class SharedImages:
         if not splits or not MEMORY.is_dir():
             return
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix="gapfc-", dir=MEMORY))
+            _remove_left_over()
+            self._folder = Path(tempfile.mkdtemp(prefix=f"gapfc-{os.getpid()}-", dir=MEMORY))
             for split, resident in splits.items():
                 path = self._folder / f"{split}.pt"
                 torch.save({name: getattr(resident, name).cpu() for name in NAMES}, path)
@@ -50,6 +53,16 @@ class SharedImages:
         self.files.clear()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _remove_left_over() -> None:
+    """Folders of processes of this user that were killed."""
+    for folder in MEMORY.glob("gapfc-*-*"):
+        number = folder.name.split("-")[1]
+        with contextlib.suppress(OSError):
+            own = folder.stat().st_uid == os.getuid()
+            if own and number.isdigit() and not Path("/proc", number).exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def taken(path: str, device: torch.device) -> Resident | None:

@@ -150,6 +150,7 @@ class Fit:
                         loss = loss * batches.weight
                     scaler.scale(loss).backward()
                 losses.add(output, progress.step + 1, rate)
+            self.ranks.meet()
             progress.batch += len(group)
             progress.step += 1
             last = progress.batch >= batches.steps

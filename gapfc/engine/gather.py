@@ -24,5 +24,5 @@ def gather(trainer: Any) -> None:
     if on_gpus and wanted > (there := torch.cuda.device_count()):
         raise UserError(f"trainer.devices={wanted}, but torch sees {there} GPUs here")
     if wanted > 1:
-        launched.start(wanted, trainer.device)
+        launched.start(wanted)
     team.lead(wanted, on_gpus)

@@ -1,5 +1,6 @@
 """A network trained by several processes, each on its part of every batch."""
 
+import sys
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -15,7 +16,7 @@ class Replicas:
     That is torch's DistributedDataParallel (Li et al. 2020, arXiv:2006.15704); alone it is nothing.
 
     Args:
-        model: this rank's, on its device. Weights and buffers become those of rank 0.
+        model: this rank's, on its device. Its weights become those of rank 0.
         ranks: the processes.
 
     Attributes:
@@ -30,7 +31,10 @@ class Replicas:
         if ranks.size > 1:
             device = next(model.parameters()).device
             on = [torch.cuda.current_device()] if device.type == "cuda" else None
-            self._parallel = DistributedDataParallel(model, on, gradient_as_bucket_view=True)
+            # Buffers are agreed upon at the end of an epoch: until then nothing reads them.
+            self._parallel = DistributedDataParallel(
+                model, on, broadcast_buffers=False, gradient_as_bucket_view=True
+            )
             self.network = self._parallel
 
     def exchanging(self, now: bool) -> AbstractContextManager[None]:
@@ -48,5 +52,10 @@ def with_synchronised_norms(model: nn.Module, ranks: Ranks) -> nn.Module:
 
     The parameters and the names of the state stay what they are.
     """
-    on_gpu = next(model.parameters()).device.type == "cuda"
-    return nn.SyncBatchNorm.convert_sync_batchnorm(model) if ranks.size > 1 and on_gpu else model
+    if ranks.size == 1 or next(model.parameters()).device.type != "cuda":
+        return model
+    if "timm" in sys.modules:  # whose norms may hold an activation, which torch's would drop
+        from timm.layers import convert_sync_batchnorm
+
+        return convert_sync_batchnorm(model)  # type: ignore[no-any-return]
+    return nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-any-return]

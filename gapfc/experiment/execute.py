@@ -74,6 +74,7 @@ def _carry_out(
     journal = Journal(directory, tensorboard, settings.epochs, bar, settings.chosen_by)
     status: Status = "failed"
     message, code = None, 1
+    lost = False  # whether this rank has left what others are at
     found: dict[str, Any] = {}
     with (
         experiment.interruption,
@@ -104,17 +105,20 @@ def _carry_out(
             status, message, code = "interrupted", str(stop), stop.exit_code
         except KeyboardInterrupt:
             status, message, code = "interrupted", "stopped at once, in the middle of a step", 130
-        except (UserError, Diverged) as error:
+            lost = True
+        except Diverged as error:
             message = str(error)
+        except UserError as error:
+            message, lost = str(error), True
         except Exception as error:
-            message = f"{type(error).__name__}: {error}"
+            message, lost = f"{type(error).__name__}: {error}", True
             fault = disk_fault(error, directory.path, asked.command) or _fault_elsewhere(error)
             if fault is None and not is_out_of_memory(error):
                 raise
             message = fault or advice(experiment.config, experiment.device.type)
         finally:
             experiment.part()
-            if status == "failed":
+            if lost:
                 team.dismiss()  # another rank may wait for this one, which has left
             journal.close()
             results = results_of(asked, status, message, experiment, found)
@@ -133,4 +137,11 @@ def _carry_out(
 def _fault_elsewhere(error: Exception) -> str | None:
     """What another rank of the run has met, if that is why this one fails."""
     found = team.current()
-    return None if found is None else found.fault(error)
+    if found is None:
+        return None
+    if "Expected to have finished reduction" in str(error):
+        return (
+            "backbone or head has parameters that no loss reaches: its steps cannot be shared. "
+            "Take trainer.devices=1"
+        )
+    return found.fault(error)

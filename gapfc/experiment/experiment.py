@@ -78,8 +78,7 @@ class Experiment:
         nodes = plain(config)
         self.config = config
         self.ranks, found = ALONE, team.current()
-        self.team_ranks = ALONE if found is None else found.ranks
-        team.check_share(trainer.batch_size, self.team_ranks)
+        self.team_ranks = ALONE if found is None or not self.trains else found.ranks
         self.device = choose_device(trainer.device)
         self.precision = choose_precision(trainer.precision, self.device)
         self.probes = known(trainer.get("probes") or (), "trainer.probes")
@@ -87,6 +86,7 @@ class Experiment:
         images = len(self.dataset.train), len(self.dataset.val)
         self.settings = Settings.of(nodes, self.precision, *images)
         set_determinism(self.settings.deterministic, self.settings.compile)
+        team.check_share(min(trainer.batch_size, images[0]), self.team_ranks)
         check_warm_up(nodes["schedule"], self.settings.epochs)
         if self.dataset.num_classes < 2:
             raise UserError("A classifier needs two classes or more; these data have one.")
@@ -104,12 +104,13 @@ class Experiment:
             if computes_here and self.team_ranks.rank == 0
             else 0,
             self.cores,
-            self._check_alone,
+            self._may_stop,
             log.info,
         )
         self.loader = Loader(
-            self.dataset, LoaderSettings.of(config), self.device, self.check, self.team_ranks
+            self.dataset, LoaderSettings.of(config), self.device, self.check_alone, self.team_ranks
         )
+        self.loader.check_together = self.check
         if found is not None:
             self.loader.shared = found.images
         self.input_size = self.loader.input_size
@@ -179,6 +180,11 @@ class Experiment:
         return plain(self.config)
 
     @property
+    def trains(self) -> bool:
+        """Whether there are steps of training, which several ranks can share."""
+        return True
+
+    @property
     def takes_epochs(self) -> bool:
         """Whether a complete run can be trained further, by raising `trainer.epochs`."""
         return True
@@ -215,8 +221,13 @@ class Experiment:
         self.interruption.check(self.ranks.most)
         self.turns.check()
 
-    def _check_alone(self) -> None:
-        """What one rank may do by itself: stop only where no other waits for it."""
+    def check_alone(self) -> None:
+        """The same between things that each rank does by itself."""
+        self._may_stop()
+        self.turns.check()
+
+    def _may_stop(self) -> None:
+        """Stop if asked to, unless other ranks would wait for this one: then `check` does it."""
         if self.ranks.size == 1:
             self.interruption.check()
 
@@ -266,16 +277,25 @@ class Experiment:
         found = team.current()
         if found is None or self.team_ranks.size == 1:
             return
-        config = OmegaConf.to_yaml(self.config, resolve=True)
+        self.have_ready()
+        config = OmegaConf.create(self.config)
+        config.dataset.residency = self.loader.residency
         images = SharedImages()
-        images.put(self.loader.decoded())
         try:
-            found.order(command=self.command, config=config, images=images.files)
+            images.put(self.loader.decoded())
+            yaml = OmegaConf.to_yaml(config, resolve=True)
+            found.order(command=self.command, config=yaml, images=images.files)
             self.ranks = self.team_ranks
             # They have built theirs when they take this.
             self.ranks.told(self.training.state_dict())
         finally:
             images.remove()
+
+    def have_ready(self) -> None:
+        """Read and compute now what each rank does by itself, of all splits."""
+        for split in ("train", "val", "test"):
+            if getattr(self.dataset, split) is not None:
+                self.feed.evaluation(split, self.model)
 
     def part(self) -> None:
         """From here on this process works on the run alone."""

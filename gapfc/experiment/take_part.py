@@ -1,5 +1,7 @@
 """What a rank that is not the first does of a run: its part of each batch, and of measuring."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from gapfc.experiment import scores
@@ -19,16 +21,27 @@ class Silence:
         """See Listener."""
 
 
+@contextmanager
+def closing(experiment: Experiment) -> Iterator[None]:
+    """At the end give up the images, and the processes that read them."""
+    try:
+        yield
+    finally:
+        experiment.loader.forget()
+
+
 def take_part(experiment: Experiment) -> None:
     """Do what rank 0 does in `Experiment.fit` and in measuring what comes of it.
 
     Everything is exchanged in the same order there and here. Raises what rank 0 raises there at the
     same time, as Interrupted, and what only this rank meets.
     """
-    ranks = experiment.ranks = experiment.team_ranks
-    with experiment.interruption:
+    ranks = experiment.team_ranks
+    with experiment.interruption, closing(experiment):
         experiment.training.load_state_dict(ranks.told(None), experiment.batches.steps)
         experiment.feed.follow()
+        experiment.have_ready()
+        experiment.ranks = ranks
         experiment.check()
         experiment.train(Silence(), lambda improved, final: None)
         experiment.model.load_state_dict(ranks.told(None))

@@ -79,7 +79,8 @@ class Frozen:
         """A split as it is, in batches of maps. Raises as `training`."""
         loader = self.loader
         size = loader.settings.eval_batch_size
-        return EvaluationMaps(self._maps(split), size, loader.device, loader.check, ranks)
+        check = loader.check if ranks.size == 1 else loader.check_together
+        return EvaluationMaps(self._maps(split), size, loader.device, check, ranks)
 
     @property
     def said(self) -> str:

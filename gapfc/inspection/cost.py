@@ -30,6 +30,8 @@ from gapfc.settings.nodes import plain
 from gapfc.system.launched import follows
 from gapfc.validators import whole
 
+_TOLD = (UserError, InstantiationException, MemoryError, RuntimeError)
+
 
 @dataclass
 class ModelCost:
@@ -68,16 +70,34 @@ def measure_cost(config: DictConfig, label: str = "") -> ModelCost:
         if not follows():
             gather(config.trainer)
         _measure(config, row)
-    except (UserError, InstantiationException) as error:
-        message = explain_in_run(error)
-        if message is None:
+    except Exception as error:
+        if follows():
             raise
-        row.error = " ".join(message.split())
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
+        elsewhere = _elsewhere(error)
+        if elsewhere is None and not isinstance(error, _TOLD):
             raise
-        row.error = advice(config, row.device)
+        row.error = elsewhere or _told(error, config, row)
     return row
+
+
+def _told(error: Exception, config: DictConfig, row: ModelCost) -> str:
+    """Why a model could not be measured; raises `error` if it is a bug."""
+    if isinstance(error, (MemoryError, RuntimeError)) and is_out_of_memory(error):
+        return advice(config, row.device)
+    message = explain_in_run(error)
+    if message is None:
+        raise error
+    return " ".join(message.split())
+
+
+def _elsewhere(error: Exception) -> str | None:
+    """What another rank has met, if that is why this one fails. They part: one is left waiting."""
+    found = team.current()
+    if found is None or isinstance(error, UserError):  # which comes before anything is exchanged
+        return None
+    said = found.fault(error)
+    team.dismiss()
+    return said
 
 
 def _measure(config: DictConfig, row: ModelCost) -> None:

@@ -61,6 +61,10 @@ class Ranks:
         dist.all_reduce(found, dist.ReduceOp.MAX)
         return int(found)
 
+    def meet(self) -> None:
+        """Wait for all ranks. Raises RuntimeError if one is gone, also where a GPU would wait."""
+        self.most(0)
+
     def interleaved(self, parts: Sequence[Tensor], width: int) -> list[Tensor]:
         """The parts of all ranks in turn: rank 0's first, rank 1's first, ..., rank 0's second.
 
@@ -113,9 +117,8 @@ class Ranks:
         """Take over rank 0's buffers: each rank has normalised batches by itself."""
         if self.size == 1:
             return
-        for module in modules:
-            for buffer in module.buffers():
-                dist.broadcast(buffer, 0)
+        for buffer in {id(b): b for module in modules for b in module.buffers()}.values():
+            dist.broadcast(buffer, 0)
 
 
 ALONE = Ranks()

@@ -11,7 +11,6 @@ import json
 import os
 import socket
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from gapfc.errors import UserError
 from gapfc.ranks.ranks import Ranks
 from gapfc.system import launched
 
-PATIENCE = timedelta(minutes=10)  # until a rank that says nothing, and is not gone, is given up
+PATIENCE = timedelta(minutes=30)  # until a rank that says nothing, and is not gone, is given up
 CALLED = "called"
 LOOK = 0.02  # seconds between two looks for orders
 LAST_WORDS = 5.0  # seconds in which a rank that failed can say why
@@ -35,14 +34,19 @@ LAST_WORDS = 5.0  # seconds in which a rank that failed can say why
 class Team:
     """The processes of one run, as this one sees them.
 
+    Orders go by the standard input of processes that rank 0 has started, so that nobody else can
+    give any; by the store where torchrun has started them.
+
     Attributes:
         ranks: this one among them.
-        store: where orders and last words are put.
+        on_gpus: whether each has a GPU.
+        store: where they meet, and leave their last words.
         threads: that this process computed with before.
         images: of a rank that is not the first: files of splits that rank 0 has decoded.
     """
 
     ranks: Ranks
+    on_gpus: bool
     store: dist.Store
     threads: int
     images: dict[str, str] = field(default_factory=dict)
@@ -50,23 +54,27 @@ class Team:
 
     def order(self, **what: Any) -> None:
         """Have the other ranks do something; nothing: end."""
-        self.store.set(f"order/{self._orders}", json.dumps(what))
-        self._orders += 1
+        if launched.started():
+            launched.tell(json.dumps(what))
+        else:
+            self.store.set(f"order/{self._orders}", json.dumps(what))
+            self._orders += 1
 
     def orders(self) -> Iterator[dict[str, Any]]:
         """What rank 0 has the others do, one after another, until it is gone."""
-        while True:
-            key = f"order/{self._orders}"
-            try:
-                while not self.store.check([key]):
-                    time.sleep(LOOK)
-                what = json.loads(self.store.get(key))
-            except RuntimeError:
-                return
-            self._orders += 1
-            if not what:
-                return
+        while what := json.loads(self._next() or "{}"):
             yield what
+
+    def _next(self) -> str:
+        if launched.PORT in os.environ:
+            return sys.stdin.readline()
+        key = f"order/{self._orders}"
+        self._orders += 1
+        with contextlib.suppress(RuntimeError):
+            while not self.store.check([key]):
+                time.sleep(LOOK)
+            return self.store.get(key).decode()
+        return ""
 
     def say_last(self, why: str) -> None:
         """Leave word why this rank has failed."""
@@ -116,53 +124,68 @@ def current() -> Team | None:
 def lead(size: int, on_gpus: bool) -> None:
     """Be rank 0 of `size` processes, which torchrun or `launched.start` has started.
 
-    A team stays for the runs after the first, until `leave`.
+    A team stays for the runs after the first, until `leave`. Raises UserError if one of them has
+    ended before it came.
     """
     global _team
-    started = launched.launched()
-    size = started or size
-    if _team is not None and _team.ranks.size == size:
+    together = launched.launched()
+    size = together or size
+    if _team is not None and (_team.ranks.size, _team.on_gpus) == (size, on_gpus):
         return
-    dismiss()
     if size == 1:
+        dismiss()
         return
-    if started and _left:
-        raise UserError("The other processes have ended after a failure: begin all of them anew.")
+    if _team is not None and not together:
+        dismiss()
+        launched.start(size)
+    if together and (_left or _team is not None):
+        raise UserError(
+            "The other processes have ended after a failure, or compute elsewhere: begin all anew."
+        )
     threads = torch.get_num_threads()
-    if started:
+    if together:
         store = _meeting_place()
     else:
-        store = dist.TCPStore("127.0.0.1", 0, size, is_master=True, wait_for_workers=False)
-        launched.tell(store.port)
+        store = _local_store(size)
+        launched.tell(str(store.port))
         _alone_here(size, on_gpus)
-    dist.PrefixStore("gapfc", store).set(CALLED, "")
+    own = dist.PrefixStore("gapfc", store)
+    own.set(CALLED, "cuda" if on_gpus else "cpu")
+    _await_others(own, size)
     _team = _joined(store, 0, size, on_gpus, threads)
 
 
 def leave() -> None:
     """At the end of rank 0: let the others go, also those that it has never called."""
-    if _team is not None or not launched.launched():
+    if _team is not None or _left or not launched.launched():
         dismiss()
         return
     with contextlib.suppress(RuntimeError):
         store = dist.PrefixStore("gapfc", _meeting_place())
-        store.set("order/0", "{}")
-        left = [f"left/{rank}" for rank in range(1, launched.launched())]
+        store.set(CALLED, "")
+        left = [_here(rank) for rank in range(1, launched.launched())]
         store.wait(left, timedelta(seconds=LAST_WORDS))  # the store may be this process's own
 
 
-def follow(on_gpus: bool) -> Team | None:
+def follow() -> Team | None:
     """The team of a process that is not rank 0; None if that one has ended without calling."""
     global _team
     threads = torch.get_num_threads()
     here = launched.PORT in os.environ
     if here:
-        os.environ["MASTER_PORT"] = sys.stdin.readline().strip() or "0"
-        threading.Thread(target=_end_with_leader, daemon=True).start()
+        port = sys.stdin.readline().strip()
+        if not port:
+            return None
+        os.environ["MASTER_PORT"] = port
     store = _meeting_place()
     rank, size = int(os.environ["RANK"]), launched.launched()
-    if not _called(dist.PrefixStore("gapfc", store), rank):
+    own = dist.PrefixStore("gapfc", store)
+    called = _called(own)
+    with contextlib.suppress(RuntimeError):
+        own.set(_here(rank), "")
+    if not called:
         return None
+    on_gpus = called == "cuda"
     if here:
         _alone_here(size, on_gpus)
     _team = _joined(store, rank, size, on_gpus, threads)
@@ -175,6 +198,9 @@ def dismiss() -> None:
     if _team is not None:
         team, _team, _left = _team, None, True
         team.close()
+
+
+launched.leaving.append(dismiss)
 
 
 def is_loss(error: BaseException) -> bool:
@@ -201,16 +227,43 @@ def _meeting_place() -> dist.Store:
     return store
 
 
-def _called(store: dist.Store, rank: int) -> bool:
-    """Wait until rank 0 begins; whether it does."""
+def _local_store(size: int) -> dist.TCPStore:
+    """Kept by this process, for others on this machine alone."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    return dist.TCPStore(
+        "127.0.0.1",
+        port,
+        size,
+        is_master=True,
+        wait_for_workers=False,
+        master_listen_fd=listening.detach(),
+    )
+
+
+def _here(rank: int) -> str:
+    return f"here/{rank}"
+
+
+def _await_others(store: dist.Store, size: int) -> None:
+    """Until all have come; in Python, where Ctrl-C ends it."""
+    due = time.monotonic() + PATIENCE.total_seconds()
+    while not store.check([_here(rank) for rank in range(1, size)]):
+        for rank in range(1, size):
+            if said := launched.how_ended(rank):
+                raise UserError(f"rank {rank} of {size} {said} before it began")
+        if time.monotonic() > due:
+            raise UserError(f"of {size} processes not all have come")
+        time.sleep(LOOK)
+
+
+def _called(store: dist.Store) -> str:
+    """Wait until rank 0 begins: the kind of device, or nothing if it has ended."""
     with contextlib.suppress(RuntimeError):
         while not store.check([CALLED]):
-            if store.check(["order/0"]):
-                store.set(f"left/{rank}", "")
-                return False
             time.sleep(LOOK)
-        return True
-    return False
+        return store.get(CALLED).decode()
+    return ""
 
 
 def _alone_here(size: int, on_gpus: bool) -> None:
@@ -225,7 +278,10 @@ def _alone_here(size: int, on_gpus: bool) -> None:
 
 def _joined(store: dist.Store, rank: int, size: int, on_gpus: bool, threads: int) -> Team:
     if on_gpus:
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+        number, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+        if number >= there:
+            raise UserError(f"there are more processes than the {there} GPUs of this machine")
+        torch.cuda.set_device(number)
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if on_gpus else "gloo",
         store=dist.PrefixStore("torch", store),
@@ -233,11 +289,4 @@ def _joined(store: dist.Store, rank: int, size: int, on_gpus: bool, threads: int
         world_size=size,
         timeout=PATIENCE,
     )
-    return Team(Ranks(rank, size), dist.PrefixStore("gapfc", store), threads)
-
-
-def _end_with_leader() -> None:
-    """Standard input ends when rank 0 does, however it ends."""
-    sys.stdin.read()
-    time.sleep(LAST_WORDS)  # it may have let this process go, which then ends by itself
-    os._exit(1)
+    return Team(Ranks(rank, size), on_gpus, dist.PrefixStore("gapfc", store), threads)

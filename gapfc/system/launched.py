@@ -9,19 +9,24 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 from gapfc.errors import UserError
 from gapfc.formatting import plural
 from gapfc.system.cores import usable_cores
 
-# Of a process that was started here:
-PORT = "GAPFC_PORT"  # is set; the port to meet at is the first line of standard input
-DEVICE = "GAPFC_DEVICE"  # trainer.device
+PORT = "GAPFC_PORT"  # set for a process that was started here, whose orders come by standard input
 
+# Not `-m gapfc`, which would look for modules in the working folder first: it may be a stranger's.
+_PROGRAM = (
+    "import sys; sys.path[:] = [path for path in sys.path if path]; "
+    "from gapfc.cli.main import main; main()"
+)
 _GRACE = 2.0  # seconds in which such a process may end by itself
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
+leaving: list[Callable[[], None]] = []  # called before processes that were started are replaced
 
 
 def launched() -> int:
@@ -48,11 +53,11 @@ def adopt_tasks() -> bool:
     if JobEnvironment().num_tasks == 1:
         return False
     # Each takes its GPU by its local rank; the others stay visible, as under torchrun.
-    TorchDistributedEnvironment().export(set_cuda_visible_devices=False)
+    TorchDistributedEnvironment().export(overwrite=True, set_cuda_visible_devices=False)
     return True
 
 
-def start(size: int, device: str) -> None:
+def start(size: int) -> None:
     """Start ranks 1 to `size` - 1 beside this process, which is rank 0; nothing if they are there.
 
     They end when it does, however it ends: their standard input does. Raises UserError for more
@@ -66,6 +71,8 @@ def start(size: int, device: str) -> None:
         )
     if len(_children) == size - 1 and all(child.poll() is None for child in _children.values()):
         return
+    for leave in leaving:
+        leave()
     end()
     for rank in range(1, size):
         variables = {
@@ -75,10 +82,9 @@ def start(size: int, device: str) -> None:
             "LOCAL_WORLD_SIZE": str(size),
             "MASTER_ADDR": "127.0.0.1",
             PORT: "stdin",
-            DEVICE: device,
         }
         _children[rank] = subprocess.Popen(
-            [sys.executable, "-m", "gapfc", "train"],
+            [sys.executable, "-c", _PROGRAM, "train"],
             stdin=subprocess.PIPE,
             env=os.environ | variables,
             # Ctrl-C is for rank 0, which has them stop after the same step.
@@ -86,12 +92,17 @@ def start(size: int, device: str) -> None:
         )
 
 
-def tell(port: int) -> None:
-    """Have the processes that were started meet at `port`."""
+def started() -> bool:
+    """Whether this process has started others, which are there."""
+    return bool(_children)
+
+
+def tell(line: str) -> None:
+    """Write a line to the standard input of the processes that were started."""
     for child in _children.values():
         assert child.stdin is not None
         with suppress(BrokenPipeError):  # it is gone: whoever waits for it will say so
-            child.stdin.write(f"{port}\n".encode())
+            child.stdin.write(f"{line}\n".encode())
             child.stdin.flush()
 
 

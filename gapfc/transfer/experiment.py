@@ -92,6 +92,11 @@ class Transfer(Experiment):
         return self.protocol.trains
 
     @property
+    def trains(self) -> bool:
+        """Whether there are steps of training: a probe is solved without."""
+        return self.protocol.trains
+
+    @property
     def takes_epochs(self) -> bool:
         """Whether a complete run can be trained further: a probe is solved only once."""
         return self.protocol.trains

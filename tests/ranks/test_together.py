@@ -100,6 +100,8 @@ def test_two_do_what_one_does(alone, tmp_path):
 )
 def test_options_mean_the_same(tmp_path, settings):
     one, two = tmp_path / "one", tmp_path / "two"
+    # Each computes frozen features by itself.
+    settings = [*settings, "cache_root=cache"]
     for folder, more in ((one, []), (two, ["trainer.devices=2"])):
         folder.mkdir()
         carried_out(folder, *PLAIN, *settings, *more)
@@ -129,6 +131,7 @@ def test_a_transfer_and_its_source_are_shared(tmp_path):
 def test_a_sweep_keeps_its_processes(tmp_path):
     told = carried_out(tmp_path, "-m", "seed=0,1", *PLAIN, "trainer.epochs=1", "trainer.devices=2")
     assert "2 runs in" in told
+    assert told.count("shared    2 processes") == 2
     found = [json.loads(file.read_text()) for file in tmp_path.rglob("results.json")]
     assert {(each["status"], each["world_size"]) for each in found} == {("completed", 2)}
     assert not still_there(tmp_path)
@@ -156,6 +159,35 @@ def test_inspect_times_a_step_that_two_share(tmp_path):
     )
     assert "cpu (2 processes)" in told
     assert not still_there(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_sweep_over_numbers_of_processes(tmp_path):
+    carried_out(
+        tmp_path, "-m", "trainer.devices=2,1", "seed=0,1", *PLAIN, "trainer.epochs=1", "rerun=true"
+    )
+    found = [json.loads(file.read_text()) for file in tmp_path.rglob("results.json")]
+    assert sorted(each["world_size"] for each in found) == [1, 1, 2, 2]
+    assert not still_there(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_that_diverges_leaves_its_processes_to_the_next(tmp_path):
+    told = carried_out(
+        tmp_path, "-m", "optimizer.lr=1e20,0.003", *PLAIN, "trainer.epochs=1",
+        "trainer.devices=2", "optimizer=sgd", code=1,
+    )  # fmt: skip
+    found = [json.loads(file.read_text()) for file in tmp_path.rglob("results.json")]
+    assert sorted(each["status"] for each in found) == ["completed", "failed"], told
+    assert "The loss became" in told
+
+
+@pytest.mark.slow
+def test_a_strangers_module_in_the_working_folder_is_not_imported(tmp_path):
+    (tmp_path / "torch.py").write_text("open('imported', 'w')")
+    (tmp_path / "omegaconf.py").write_text("open('imported', 'w')")
+    carried_out(tmp_path, *PLAIN, "trainer.epochs=1", "trainer.devices=2")
+    assert not (tmp_path / "imported").exists()
 
 
 def begun(folder, *settings, epochs=200):
