@@ -16,7 +16,7 @@ class Replicas:
     That is torch's DistributedDataParallel (Li et al. 2020, arXiv:2006.15704); alone it is nothing.
 
     Args:
-        model: this rank's, on its device. Its weights become those of rank 0.
+        model: this rank's, on its device. Weights and buffers become those of rank 0.
         ranks: the processes.
 
     Attributes:
@@ -31,10 +31,7 @@ class Replicas:
         if ranks.size > 1:
             device = next(model.parameters()).device
             on = [torch.cuda.current_device()] if device.type == "cuda" else None
-            # Buffers are agreed upon at the end of an epoch: until then nothing reads them.
-            self._parallel = DistributedDataParallel(
-                model, on, broadcast_buffers=False, gradient_as_bucket_view=True
-            )
+            self._parallel = DistributedDataParallel(model, on, gradient_as_bucket_view=True)
             self.network = self._parallel
 
     def exchanging(self, now: bool) -> AbstractContextManager[None]:

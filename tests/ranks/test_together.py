@@ -174,7 +174,7 @@ def test_a_sweep_over_numbers_of_processes(tmp_path):
 @pytest.mark.slow
 def test_a_run_that_diverges_leaves_its_processes_to_the_next(tmp_path):
     told = carried_out(
-        tmp_path, "-m", "optimizer.lr=1e20,0.003", *PLAIN, "trainer.epochs=1",
+        tmp_path, "-m", *PLAIN, "optimizer.lr=1e20,0.003", "trainer.epochs=1",
         "trainer.devices=2", "optimizer=sgd", code=1,
     )  # fmt: skip
     found = [json.loads(file.read_text()) for file in tmp_path.rglob("results.json")]
