@@ -60,6 +60,6 @@ def _carry_out(command: str, config: DictConfig, vouched: Vouched) -> None:
     elif command == "train":
         take_part(Experiment(config))
     else:
-        from gapfc.cli.commands.transfer import rebuilt
+        from gapfc.transfer.rebuilt import rebuilt
 
         take_part(rebuilt(config, vouched, where="rank 0"))

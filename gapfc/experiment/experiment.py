@@ -15,7 +15,6 @@ from gapfc.data.batches import TrainingBatches
 from gapfc.data.dataset import Dataset, load
 from gapfc.data.loader import Loader
 from gapfc.data.settings import LoaderSettings
-from gapfc.data.shared_images import SharedImages
 from gapfc.data.sizes import Size
 from gapfc.engine import checkpoint
 from gapfc.engine.class_weights import class_weights
@@ -29,6 +28,7 @@ from gapfc.engine.settings import Settings
 from gapfc.engine.training import Training, averaged
 from gapfc.errors import UserError
 from gapfc.experiment.best_weights import check_best, final_weights, naming
+from gapfc.experiment.calling import call_others
 from gapfc.experiment.same_settings import check_same_settings
 from gapfc.experiment.sizes import check_sizes
 from gapfc.features.feed import Feed
@@ -248,7 +248,7 @@ class Experiment:
             best = self.best_state() if chosen else None
             keeper.keep(self.last_state, best, at_once=final or progress.epoch == 1)
 
-        self._gather()
+        call_others(self)
         try:
             self.check()
             self.train(listener, save)
@@ -271,31 +271,6 @@ class Experiment:
             class_weights=self.class_weights,
             ranks=self.ranks,
         ).run()
-
-    def _gather(self) -> None:
-        """Have the other ranks build the same, and begin where this one is."""
-        found = team.current()
-        if found is None or self.team_ranks.size == 1:
-            return
-        self.have_ready()
-        config = OmegaConf.create(self.config)
-        config.dataset.residency = self.loader.residency
-        images = SharedImages()
-        try:
-            images.put(self.loader.decoded())
-            yaml = OmegaConf.to_yaml(config, resolve=True)
-            found.order(command=self.command, config=yaml, images=images.files)
-            self.ranks = self.team_ranks
-            # They have built theirs when they take this.
-            self.ranks.told(self.training.state_dict())
-        finally:
-            images.remove()
-
-    def have_ready(self) -> None:
-        """Read and compute now what each rank does by itself, of all splits."""
-        for split in ("train", "val", "test"):
-            if getattr(self.dataset, split) is not None:
-                self.feed.evaluation(split, self.model)
 
     def part(self) -> None:
         """From here on this process works on the run alone."""

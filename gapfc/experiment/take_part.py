@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gapfc.experiment import scores
+from gapfc.experiment.calling import have_ready
 from gapfc.experiment.experiment import Experiment
 
 
@@ -40,7 +41,7 @@ def take_part(experiment: Experiment) -> None:
     with experiment.interruption, closing(experiment):
         experiment.training.load_state_dict(ranks.told(None), experiment.batches.steps)
         experiment.feed.follow()
-        experiment.have_ready()
+        have_ready(experiment)
         experiment.ranks = ranks
         experiment.check()
         experiment.train(Silence(), lambda improved, final: None)

@@ -5,13 +5,13 @@ from functools import partial
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from gapfc.errors import UserError
 from gapfc.experiment.begin import begin, resume
 from gapfc.experiment.invocation import Invocation
 from gapfc.settings.trust import Vouched
 from gapfc.system.interruption import Interrupted
 from gapfc.transfer.experiment import Transfer
 from gapfc.transfer.protocols import protocol_of
+from gapfc.transfer.rebuilt import rebuilt
 from gapfc.transfer.source import complete
 from gapfc.transfer.source_run import resolve_source
 
@@ -31,12 +31,3 @@ def run(config: DictConfig) -> int:
         return stop.exit_code
     asked = Invocation("transfer", complete(config, source), overrides)
     return begin(asked, lambda completed: Transfer(completed, source))
-
-
-def rebuilt(stored: DictConfig, vouched: Vouched, where: str) -> Transfer:
-    """What the config that `where` has describes; UserError if it names no run as the source."""
-    transfers = protocol_of(stored.protocol).transfers
-    if transfers and not isinstance(stored.source, str):
-        # gapfc writes where the source is; to train one is for the user to ask.
-        raise UserError(f"{where}: config.yaml does not say which run the source is")
-    return Transfer(stored, resolve_source(stored, vouched, weights=transfers))
