@@ -70,12 +70,12 @@ class InView:
     def in_order(
         self, batch_size: int, part: slice = ALL
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """See Reader; only as a whole."""
-        assert part == ALL
-        first = 0
-        for images, labels, places in self._images.in_order(batch_size):
-            numbers = torch.arange(first, first := first + len(labels))
-            yield self._show(images, numbers), labels, places
+        """See Reader."""
+        every = torch.arange(len(self)).split(batch_size)[part]
+        batches = self._images.in_order(batch_size, part)
+        for numbers, (images, labels, places) in zip(every, batches, strict=True):
+            # Of a streamed set damaged images may be missing.
+            yield self._show(images, numbers[: len(labels)]), labels, places
 
     def _show(self, images: Tensor, numbers: Tensor) -> Tensor:
         return self._augmentation(images, self._random[numbers].to(images.device))

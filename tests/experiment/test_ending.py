@@ -208,7 +208,7 @@ def test_the_weights_of_the_last_epoch_are_kept_when_interrupted_in_the_next(tmp
     directory = RunDirectory.create("train", plain(made.config))
     progress = made.training.progress
 
-    def interrupted():
+    def interrupted(most=None):
         if (progress.epoch, progress.batch) == (3, 1):
             raise Interrupted(2)
 

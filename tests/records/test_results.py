@@ -36,14 +36,18 @@ def test_what_is_absent_is_null():
 
 def test_every_key_of_the_design_is_there():
     keys = """schema status error command seed group dataset backbone head device precision threads
-        cores gapfc torch git parameters macs feature_map input epochs steps train_seconds
-        images_per_second peak_memory_bytes train val test best_epoch generalization_gap
+        cores world_size gapfc torch git parameters macs feature_map input epochs steps
+        train_seconds images_per_second peak_memory_bytes train val test best_epoch generalization_gap
         convergence"""
     assert set(FIELDS) == set(keys.split())
 
 
 def test_runs_of_before_do_not_say_how_many_threads_they_had():
-    before = {k: v for k, v in build_results(**REQUIRED).items() if k not in ("threads", "cores")}
+    before = {
+        k: v
+        for k, v in build_results(**REQUIRED).items()
+        if k not in ("threads", "cores", "world_size")
+    }
     validate_results(before)
     for wrong in ("2", True, 1.5):
         with pytest.raises(ValueError, match=r"'threads' is .* and should be int or null"):
