@@ -37,8 +37,8 @@ def test_what_is_absent_is_null():
 def test_every_key_of_the_design_is_there():
     keys = """schema status error command seed group dataset backbone head device precision threads
         cores world_size gapfc torch git parameters macs feature_map input epochs steps
-        train_seconds images_per_second peak_memory_bytes train val test best_epoch generalization_gap
-        convergence"""
+        train_seconds images_per_second peak_memory_bytes train val test best_epoch
+        generalization_gap convergence"""
     assert set(FIELDS) == set(keys.split())
 
 
