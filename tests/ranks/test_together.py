@@ -294,10 +294,14 @@ def test_resumed_with_as_many_it_is_the_same_to_the_bit_with_others_to_rounding(
     ("settings", "words"),
     [
         (["trainer.devices=0"], "trainer.devices"),
-        (["trainer.devices=2", "trainer.batch_size=3"], "each needs 2 images of a batch"),
         (["trainer.devices=4000"], "each device needs one"),
-        (["trainer.devices=2", "head=unknown"], "unknown"),
-        (
+        pytest.param(
+            ["trainer.devices=2", "trainer.batch_size=3"],
+            "each needs 2 images of a batch",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(["trainer.devices=2", "head=unknown"], "unknown", marks=pytest.mark.slow),
+        pytest.param(
             [
                 "trainer.devices=2",
                 "dataset=folder",
@@ -305,6 +309,7 @@ def test_resumed_with_as_many_it_is_the_same_to_the_bit_with_others_to_rounding(
                 "dataset.train_dir=photos",
             ],
             "dataset.image_size=native needs trainer.devices=1",
+            marks=pytest.mark.slow,
         ),
     ],
 )
