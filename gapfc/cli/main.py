@@ -13,7 +13,7 @@ from gapfc import __version__
 from gapfc.cli.registry import COMMANDS, SHARED, Command
 from gapfc.errors import UserError
 from gapfc.formatting import did_you_mean
-from gapfc.system.launched import end, follows, launched
+from gapfc.system.launched import end, follows, launched, start
 from gapfc.system.terminal import print_error
 
 
@@ -83,6 +83,8 @@ def _run(name: str, command: Command, arguments: list[str]) -> int:
         return 0
     if not command.sweeps and {"-m", "--multirun"} & set(arguments):
         raise UserError(f"gapfc {name} makes its own sweeps: leave out -m")
+    if name in SHARED:
+        _start_ranks(arguments)
     if command.under_hydra:
         from gapfc.cli.launch import launch
 
@@ -90,6 +92,13 @@ def _run(name: str, command: Command, arguments: list[str]) -> int:
         return launch(name, command.config, command.module, arguments)
     run: int = importlib.import_module(command.module).main(arguments)
     return run
+
+
+def _start_ranks(arguments: list[str]) -> None:
+    """Start the other processes that are typed for: they load torch while this one composes."""
+    typed = [word.partition("=")[2] for word in arguments if word.startswith("trainer.devices=")]
+    if typed and typed[-1].isdecimal() and int(typed[-1]) > 1 and not launched():
+        start(int(typed[-1]))
 
 
 def _follow(name: str) -> int:
@@ -107,7 +116,7 @@ def _let_others_go() -> None:
         from gapfc.ranks.team import leave
 
         leave()
-    end()
+    end(wait=False)
 
 
 def overview() -> str:

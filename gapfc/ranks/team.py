@@ -101,11 +101,11 @@ class Team:
             return None
         return launched.how_ended(rank)
 
-    def close(self) -> None:
-        """Let the other ranks go."""
+    def close(self, wait: bool = True) -> None:
+        """Let the other ranks go; wait: until they have."""
         with contextlib.suppress(RuntimeError):
             self.order()
-        launched.end()
+        launched.end(wait)
         with contextlib.suppress(RuntimeError, ValueError):
             dist.destroy_process_group()
         if torch.get_num_threads() != self.threads:
@@ -158,7 +158,7 @@ def lead(size: int, on_gpus: bool) -> None:
 def leave() -> None:
     """At the end of rank 0: let the others go, also those that it has never called."""
     if _team is not None or _left or not launched.launched():
-        dismiss()
+        dismiss(wait=False)
         return
     with contextlib.suppress(RuntimeError):
         store = dist.PrefixStore("gapfc", _meeting_place())
@@ -192,12 +192,12 @@ def follow() -> Team | None:
     return _team
 
 
-def dismiss() -> None:
+def dismiss(wait: bool = True) -> None:
     """End the team, as after a failure: nobody has to wait for this process any more."""
     global _team, _left
     if _team is not None:
         team, _team, _left = _team, None, True
-        team.close()
+        team.close(wait)
 
 
 launched.leaving.append(dismiss)

@@ -117,13 +117,16 @@ def how_ended(rank: int) -> str | None:
     return f"ended with exit code {code}"
 
 
-def end() -> None:
-    """End the processes that were started here, if any are left."""
+def end(wait: bool = True) -> None:
+    """End the processes that were started here, if any are left.
+
+    wait: until they have; otherwise they end by themselves, as soon as nobody orders any more.
+    """
     for child in _children.values():
         if child.stdin is not None:
             with suppress(BrokenPipeError):
                 child.stdin.close()
-    for child in _children.values():
+    for child in _children.values() if wait else ():
         try:
             child.wait(_GRACE)
         except subprocess.TimeoutExpired:

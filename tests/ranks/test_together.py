@@ -47,8 +47,15 @@ def predicted(folder):
     return np.load(only(folder, "predictions.npz"))
 
 
-def still_there(folder):
-    """Processes that have `folder` as their own."""
+def still_there(folder, seconds=0):
+    """Processes that have `folder` as their own, after so long if any have until then."""
+    due = time.monotonic() + seconds
+    while (found := _there(folder)) and time.monotonic() < due:
+        time.sleep(0.1)
+    return found
+
+
+def _there(folder):
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -82,7 +89,7 @@ def test_two_do_what_one_does(alone, tmp_path):
     assert one["group"] == two["group"]
     assert two["test"]["nll"] == pytest.approx(one["test"]["nll"], rel=1e-4)
     assert two["threads"] == max(1, one["threads"] // 2)
-    assert not still_there(tmp_path)
+    assert not still_there(tmp_path, 20)
 
 
 @pytest.mark.slow
@@ -134,7 +141,7 @@ def test_a_sweep_keeps_its_processes(tmp_path):
     assert told.count("shared    2 processes") == 2
     found = [json.loads(file.read_text()) for file in tmp_path.rglob("results.json")]
     assert {(each["status"], each["world_size"]) for each in found} == {("completed", 2)}
-    assert not still_there(tmp_path)
+    assert not still_there(tmp_path, 20)
 
 
 @pytest.mark.slow
@@ -158,7 +165,7 @@ def test_inspect_times_a_step_that_two_share(tmp_path):
         tmp_path, "head=gap,fc", *options, "trainer.devices=2", "repeats=2", command="inspect"
     )
     assert "cpu (2 processes)" in told
-    assert not still_there(tmp_path)
+    assert not still_there(tmp_path, 20)
 
 
 @pytest.mark.slow
@@ -168,7 +175,7 @@ def test_a_sweep_over_numbers_of_processes(tmp_path):
     )
     found = [json.loads(file.read_text()) for file in tmp_path.rglob("results.json")]
     assert sorted(each["world_size"] for each in found) == [1, 1, 2, 2]
-    assert not still_there(tmp_path)
+    assert not still_there(tmp_path, 20)
 
 
 @pytest.mark.slow
@@ -215,7 +222,7 @@ def test_a_signal_to_either_stops_both_after_the_same_step(tmp_path, to, number)
     assert results(tmp_path)["status"] == "interrupted"
     state = torch.load(only(tmp_path, "last.pt"), weights_only=True)
     assert state["progress"]["step"] == results(tmp_path)["steps"]
-    assert not still_there(tmp_path)
+    assert not still_there(tmp_path, 20)
 
 
 @pytest.mark.slow
@@ -239,10 +246,7 @@ def test_the_others_end_with_the_first(tmp_path):
     running, _ = begun(tmp_path)
     os.kill(running.process.pid, signal.SIGKILL)
     running.wait()
-    due = time.monotonic() + 60
-    while still_there(tmp_path):
-        assert time.monotonic() < due
-        time.sleep(0.1)
+    assert not still_there(tmp_path, 60)
 
 
 @pytest.mark.slow
@@ -319,7 +323,7 @@ def test_what_cannot_be_shared_is_refused_before_anything_starts(tmp_path, setti
     assert " ".join(words.split()) in " ".join(told.split())
     assert "Traceback" not in told
     assert not list(tmp_path.rglob("results.json"))
-    assert not still_there(tmp_path)
+    assert not still_there(tmp_path, 20)
 
 
 def torchrun(folder, *arguments):
