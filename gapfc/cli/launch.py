@@ -23,9 +23,8 @@ from gapfc.settings.kinds import check_settings
 from gapfc.settings.paths import SEARCH_PATH
 from gapfc.system.allocator import keep_freed_memory
 from gapfc.system.garbage import loading
-from gapfc.system.launched import launched, start
+from gapfc.system.launched import launched
 from gapfc.system.terminal import die_with_reader, print_error
-from gapfc.validators import is_whole
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 # Hydra's options that print settings and run nothing.
@@ -83,8 +82,8 @@ def _check_resumed(overrides: list[str]) -> None:
             check_changeable(key)
 
 
-def _start_ranks(config: DictConfig) -> None:
-    """Start the processes that `config` asks for beside this one, before anyone imports torch."""
+def _check_devices(config: DictConfig) -> None:
+    """UserError if `config` asks for other processes than torchrun has started."""
     wanted = (config.get("trainer") or {}).get("devices", 1)
     together = launched()
     if together and wanted not in (1, together):
@@ -92,8 +91,6 @@ def _start_ranks(config: DictConfig) -> None:
             f"trainer.devices={wanted}, but {together} processes were started: leave it out, or "
             f"set it to {together}"
         )
-    if is_whole(wanted) and wanted > 1 and not together:
-        start(wanted)
 
 
 @dataclass
@@ -120,7 +117,7 @@ class CommandTask:
         """
         try:
             keep_freed_memory()
-            _start_ranks(config)
+            _check_devices(config)
             run = self._run()
             check_settings(config)  # again: of a sweep, only what its runs share was known before
             self.code, reason = run(config), None

@@ -95,9 +95,14 @@ def _run(name: str, command: Command, arguments: list[str]) -> int:
 
 
 def _start_ranks(arguments: list[str]) -> None:
-    """Start the other processes that are typed for: they load torch while this one composes."""
+    """Start the other processes that are typed for: they load torch while this one composes.
+
+    `gather` would do it later. Where a launcher sends runs elsewhere, they start there.
+    """
+    if launched() or any(word.startswith("hydra/launcher=") for word in arguments):
+        return
     typed = [word.partition("=")[2] for word in arguments if word.startswith("trainer.devices=")]
-    if typed and typed[-1].isdecimal() and int(typed[-1]) > 1 and not launched():
+    if typed and typed[-1].isdecimal() and int(typed[-1]) > 1:
         start(int(typed[-1]))
 
 

@@ -88,15 +88,12 @@ class TrainingBatches:
             random = self._augmentation.draw(len(order), generator)
         else:
             random = self._views.draw(order, generator)
-        skipped = sum(len(batch) for batch in batches[:start])
         if ranks.size > 1:
             kept = [ranks.share(len(batch)) for batch in batches]
-            begins = torch.tensor([0, *map(len, batches)]).cumsum(0)
-            random = random[
-                torch.cat([own + begin for own, begin in zip(kept, begins[:-1], strict=True)])
-            ]
+            places = torch.arange(len(order)).split([len(batch) for batch in batches])
+            random = random[torch.cat([each[own] for each, own in zip(places, kept, strict=True)])]
             batches = [batch[own] for batch, own in zip(batches, kept, strict=True)]
-            skipped = sum(map(len, batches[:start]))
+        skipped = sum(map(len, batches[:start]))
         random = random[skipped:].to(self._device)
         size = self._train_sizes[epoch % len(self._train_sizes)] if self._train_sizes else None
         for chunk in self._images.read(batches[start:last]):

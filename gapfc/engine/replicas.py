@@ -41,18 +41,18 @@ class Replicas:
         """
         if self._parallel is None or now:
             return nullcontext()
-        return self._parallel.no_sync()  # type: ignore[no-any-return]
+        apart: AbstractContextManager[None] = self._parallel.no_sync()
+        return apart
 
 
-def with_synchronised_norms(model: nn.Module, ranks: Ranks) -> nn.Module:
-    """Batch norms over whole batches, not each rank's part of them. torch has them for CUDA alone.
+def synchronise_norms(model: nn.Module, ranks: Ranks) -> None:
+    """Have batch norms see whole batches, not each rank's part of them; torch has that for CUDA.
 
-    The parameters and the names of the state stay what they are.
+    They are replaced in `model`; the parameters and the names of the state stay what they are.
     """
     if ranks.size == 1 or next(model.parameters()).device.type != "cuda":
-        return model
+        return
+    convert = nn.SyncBatchNorm.convert_sync_batchnorm
     if "timm" in sys.modules:  # whose norms may hold an activation, which torch's would drop
-        from timm.layers import convert_sync_batchnorm
-
-        return convert_sync_batchnorm(model)  # type: ignore[no-any-return]
-    return nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-any-return]
+        from timm.layers import convert_sync_batchnorm as convert
+    convert(model)

@@ -23,7 +23,7 @@ from gapfc.engine.evaluate import evaluate
 from gapfc.engine.fit import Fit, Listener
 from gapfc.engine.keeper import Keeper
 from gapfc.engine.optimizer import build_optimizer
-from gapfc.engine.replicas import with_synchronised_norms
+from gapfc.engine.replicas import synchronise_norms
 from gapfc.engine.settings import Settings
 from gapfc.engine.training import Training, averaged
 from gapfc.errors import UserError
@@ -120,7 +120,7 @@ class Experiment:
         self.macs = macs(self.model.backbone, self.model.head, (3, *self.input_size))
         memory_format = torch.channels_last if trainer.channels_last else torch.contiguous_format
         self.model.to(self.device).to(memory_format=memory_format)
-        with_synchronised_norms(self.model, self.team_ranks)
+        synchronise_norms(self.model, self.team_ranks)
         multipliers = {"head": nodes["head"].get("lr_multiplier", 1.0)}
         self.training = Training(
             self.model,

@@ -17,7 +17,7 @@ from gapfc.engine.gather import gather
 from gapfc.engine.modes import set_mode
 from gapfc.engine.optimizer import build_optimizer
 from gapfc.engine.out_of_memory import advice, is_out_of_memory
-from gapfc.engine.replicas import Replicas, with_synchronised_norms
+from gapfc.engine.replicas import Replicas, synchronise_norms
 from gapfc.errors import UserError
 from gapfc.measure.complexity import count_parameters, macs
 from gapfc.measure.timing import median_time
@@ -149,7 +149,7 @@ def _times(
     images = torch.randn(row.batch_size, *row.input, generator=generator)
     images = images[ranks.share(row.batch_size)].to(device).contiguous(memory_format=layout)
     labels = torch.arange(len(images), device=device) % row.classes
-    with_synchronised_norms(model, ranks)
+    synchronise_norms(model, ranks)
     multipliers = {"head": nodes["head"].get("lr_multiplier", 1.0)}
     layer_decay = nodes["backbone"].get("layer_decay", 1.0)
     optimizer = build_optimizer(model, nodes["optimizer"], multipliers, layer_decay)
