@@ -36,6 +36,7 @@ def test_every_key_has_a_comment(path):
         assert line.startswith("#") or key in ("name", "_target_", "pool") or " # " in line, line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     # Transformers take multiples of their patches; tests/backbones/test_timm.py has them.

@@ -148,6 +148,7 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
+@pytest.mark.slow
 def test_the_page_holds_everything_and_asks_for_nothing(tested):
     text = html_text(tested, "quick", TYPED)
     page = Page(text)
@@ -172,6 +173,7 @@ def test_the_page_holds_everything_and_asks_for_nothing(tested):
         assert wanted in words, wanted
 
 
+@pytest.mark.slow
 def test_the_page_takes_no_name_for_markup(evil):
     text = html_text(evil, "<b>quick</b>", ["preset=<i>x</i>"])
     page = Page(text)

@@ -197,6 +197,7 @@ def test_comments_of_a_yaml_file():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["train", "inspect"])
 def test_hydras_own_options_answer_and_leave_nothing_behind(gapfc, command):
     done = gapfc(command, "--cfg", "job", "head=spp", "--resolve", "-p", "head")
@@ -341,6 +342,7 @@ def test_freed_memory_is_kept_on_glibc():
     assert keep_freed_memory() is glibc
 
 
+@pytest.mark.slow
 def test_a_head_in_the_folder_one_works_in_is_found(gapfc):
     """As the README has it, without PYTHONPATH."""
     (gapfc.folder / "settings" / "head").mkdir(parents=True)

@@ -13,6 +13,7 @@ NOT_FOR_A_RUN_OF_DIGITS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_run_imports_only_what_it_needs(gapfc):
     done = gapfc(
         "train", "head=gap", "trainer.epochs=1", "dataset.train_limit=64",

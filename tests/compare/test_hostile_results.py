@@ -108,7 +108,7 @@ def test_all_nonsense_everywhere_in_a_run_never_stops_compare(runs, capsys):
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_pictures_are_drawn_of_what_is_left(runs, data):
     places = [place for place in runs.places if place[0] == "results.json"]

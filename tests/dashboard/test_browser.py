@@ -186,8 +186,11 @@ def test_images_are_there_to_be_looked_at(driver, served):
         assert sum(run in card.splitlines() for card in cards) == len(titles)
     for title in titles:
         assert sum(title in card.splitlines()[0] for card in cards) == len(RUNS)
-    # Maps: right and wrong predictions, four in a row. Training images: 16 in a square.
-    assert {(640, 850), (262, 262)} <= set(map(tuple, sizes()))
+    # Training images: 16 in a square. Maps: four in a row; the number of rows is that of right and
+    # wrong predictions, which is chance.
+    found = {tuple(size) for size in sizes()}
+    assert (262, 262) in found
+    assert any(width == 640 and height >= 500 for width, height in found)
 
 
 def test_custom_scalars_lay_heads_over_each_other(driver, served):

@@ -186,6 +186,7 @@ def test_neither_torch_nor_matplotlib_is_imported():
     assert (done.returncode, done.stdout, done.stderr) == (0, "set()\n", "")
 
 
+@pytest.mark.slow
 def test_it_serves_prints_its_address_and_ends_on_ctrl_c(tmp_path):
     outputs, temporary = tmp_path / "outputs", tmp_path / "tmp"
     temporary.mkdir()

@@ -116,6 +116,7 @@ def test_seed_and_epoch_both_change_the_order():
     assert len(drawn) == 16
 
 
+@pytest.mark.slow
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -87,6 +87,7 @@ def test_what_cannot_be_is_refused(config, options, message):
         LoaderSettings.of(config("dataset.image_size=[12,10]", *options))
 
 
+@pytest.mark.slow
 def test_a_run_has_the_canvas_as_its_input(gapfc):
     settings = ("dataset.image_size=8", "dataset.canvas=12", "backbone.widths=[4,4]",
                 "backbone.pool_after=[1,2]")  # fmt: skip

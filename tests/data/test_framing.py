@@ -49,7 +49,8 @@ def test_any_share_is_torchvisions(height, width, kept, more):
     share = kept / (kept + more)
     if share >= 0.1:
         ours = Framing("crop", share)(image, (kept, kept))
-        assert off(ours, torchvision(image, kept + more, kept)) <= 1
+        # Each of two passes rounds its weights and its bytes; Pillow 13 has finer weights than 12.
+        assert off(ours, torchvision(image, kept + more, kept)) <= 2
 
 
 @settings(max_examples=100, deadline=None)

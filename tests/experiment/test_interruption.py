@@ -80,6 +80,7 @@ def carry_out(asked, build, stop_at=None, number=signal.SIGTERM):
     return code, directory.path, len(passed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("protocol", "stop_at", "number"),
     [

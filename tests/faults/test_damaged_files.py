@@ -55,19 +55,19 @@ def check_refused(path, *words, changes=()):
     assert files(path) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [
         pytest.param(lambda whole: whole[: len(whole) // 2], id="cut"),
         pytest.param(lambda whole: b"\xff\xfe" + whole, id="binary"),
         pytest.param(None, id="gone"),
-        pytest.param(lambda whole: b"", id="emptied", marks=pytest.mark.slow),
-        pytest.param(lambda whole: b"\0" * 300, id="zeroed", marks=pytest.mark.slow),
-        pytest.param(lambda whole: whole + b"\0" * 100, id="NUL tail", marks=pytest.mark.slow),
+        pytest.param(lambda whole: b"", id="emptied"),
+        pytest.param(lambda whole: b"\0" * 300, id="zeroed"),
+        pytest.param(lambda whole: whole + b"\0" * 100, id="NUL tail"),
         pytest.param(
             lambda whole: whole + whole.splitlines(True)[-1] * 2,
             id="duplicated",
-            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -98,6 +98,7 @@ def test_an_edited_config_is_refused_with_the_key(old, new, words, copy):
     check_refused(copy, words, "put config.yaml back as it was; for other settings, start a new")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_from_before_settings_were_recorded_is_accepted(copy):
     """Until 0.2.0."""
     last = copy / "checkpoints/last.pt"
@@ -124,6 +125,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("entry", "value", "words"),
     # Each is a process of its own: a few by default.
@@ -144,6 +146,7 @@ def test_a_wrong_entry_is_refused_with_its_name(entry, value, words, copy):
     check_refused(copy, "last.pt", words)
 
 
+@pytest.mark.slow
 def test_a_damaged_best_checkpoint_is_said_when_resuming(copy):
     best = copy / "checkpoints/best.pt"
     content = bytearray(best.read_bytes())
@@ -155,6 +158,7 @@ def test_a_damaged_best_checkpoint_is_said_when_resuming(copy):
     check_refused(copy, r"There is no checkpoint .*best.pt", words)
 
 
+@pytest.mark.slow
 def test_a_bit_of_the_last_checkpoint_costs_one_epoch(copy):
     last = copy / "checkpoints/last.pt"
     content = bytearray(last.read_bytes())
@@ -166,6 +170,7 @@ def test_a_bit_of_the_last_checkpoint_costs_one_epoch(copy):
     assert [row["epoch"] for row in checkpoint.load(last)["progress"]["history"]] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_what_was_trained_is_never_trained_over(copy, whole):
     shutil.rmtree(copy / "checkpoints")
     (copy / "checkpoints").mkdir()
@@ -178,6 +183,7 @@ def test_what_was_trained_is_never_trained_over(copy, whole):
     check_refused(copy, "nothing tells how far the run had come")
 
 
+@pytest.mark.slow
 def test_an_older_checkpoint_does_not_replace_results(copy, whole):
     shutil.copy(whole / "results.json", copy)
     last = copy / "checkpoints/last.pt"

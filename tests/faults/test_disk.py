@@ -46,6 +46,7 @@ def the_run(folder: Path) -> Path:
     return config.parent
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_in_a_line_and_resume_completes(small_disk):
     disk = small_disk(100)
     command = start("train", *TINY, "trainer.epochs=12", folder=disk)

@@ -108,6 +108,7 @@ def scores(folder: Path):
     return results, rows, (file.parent / "predictions.npz").read_bytes()
 
 
+@pytest.mark.slow
 def test_whole_runs_agree_and_a_second_one_finds_what_the_first_computed(gapfc):
     common = ["train", *TINY, "head=fc", "backbone.trainable=none", "augment=none"]
     found = {}
@@ -126,6 +127,7 @@ def test_whole_runs_agree_and_a_second_one_finds_what_the_first_computed(gapfc):
     assert found["first"][0]["group"] == found["without"][0]["group"]
 
 
+@pytest.mark.slow
 def test_another_weight_size_or_picture_is_computed_anew(build, tmp_path):
     def kept(*options):
         build("backbone.trainable=none", "augment=none", *options)

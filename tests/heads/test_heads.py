@@ -359,6 +359,7 @@ def test_gradients_repeat_on_cuda_under_deterministic_algorithms(name):
         set_determinism(False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", ["max", "avg"])
 def test_an_export_for_any_size_has_the_same_bins(pool):
     """Where sizes are symbols, bins are masks; levels above the map's size overlap there, too."""

@@ -87,6 +87,7 @@ def test_finds_the_minimum_that_sklearn_finds(monkeypatch, width, largest, bias,
     assert (found.bias is None) == (not bias)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [64, 512])
 def test_accuracy_is_within_half_a_point_of_the_best_sklearn_and_not_slower(width):
     train, val, test = digits(width)

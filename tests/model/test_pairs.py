@@ -31,7 +31,7 @@ PATCHES = {
     "dinov3_vits16": ((96, 96), (96, 128)),
 }
 OF_TIMM = {"timm", *PATCHES}
-FAST = {"convnet", "nin", "resnet_cifar", "resnet18", "squeezenet1_1"}
+FAST = {"convnet", "resnet_cifar", "squeezenet1_1"}
 OPTIONS = {"convnet": ["backbone.widths=[8,8,8,12]"]}
 
 

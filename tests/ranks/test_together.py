@@ -73,6 +73,7 @@ def alone(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_two_do_what_one_does(alone, tmp_path):
     told = carried_out(tmp_path, *PLAIN, "trainer.devices=2")
     assert "shared    2 processes, 25 of each batch's 50 images to one" in told

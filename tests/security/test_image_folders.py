@@ -313,6 +313,7 @@ def test_damaged_metadata_leave_a_photo_readable(tmp_path):
     assert readable > 30
 
 
+@pytest.mark.slow
 def test_pillows_warnings_stay_off_the_terminal(tmp_path):
     """In a process of its own: pytest has its own filters of warnings."""
     Image.new("RGB", (10, 12)).save(tmp_path / "x.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x09")

@@ -200,7 +200,9 @@ def test_a_page_holds_words_only(comparison):
 
 
 def test_folders_of_groups_are_folders_below_and_none_is_shared(tmp_path):
-    groups = [*NAMES, "a/b", "a:b", "A:B", ".", "..", "", "-rf", "ö" * 300]
+    # Each file holds all names, and its checksums are computed in Python: a few hundred letters.
+    short = [name[:500] for name in NAMES]
+    groups = [*short, "a/b", "a:b", "A:B", ".", "..", "", "-rf", "ö" * 300]
     margins = [Margin(g, g, "accuracy", "mean", [1], [0.5], [0.5], [0.5]) for g in groups]
     folders = write_margins(margins, tmp_path)
     assert len({str(folder).casefold() for folder in folders}) == len(groups)

@@ -245,6 +245,7 @@ def test_even_then_an_interpolation_is_refused(stranger):
         admit(stranger.config | {"seed": "${oc.env:HOME}"}, "here", Vouched(everything=True))
 
 
+@pytest.mark.slow
 def test_the_command_line_refuses_and_trusts(template, stranger, gapfc):
     """By --config-dir, by trust=true; a run's own words (`trust: true` in it) count for nothing."""
     own = "from gapfc.heads import GAP\nclass Mine(GAP):\n    pass\n"

@@ -170,6 +170,6 @@ def test_any_value_of_any_setting_ends_in_a_result_or_in_a_few_words(folder, wor
 
 @pytest.mark.slow
 @given(words=arguments())
-@settings(FUZZ, max_examples=500)
-def test_any_value_of_any_setting_ends_in_a_result_or_in_a_few_words_500(folder, words):
+@settings(FUZZ, max_examples=200)
+def test_any_value_of_any_setting_ends_in_a_result_or_in_a_few_words_200(folder, words):
     check(words)

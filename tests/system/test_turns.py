@@ -102,6 +102,7 @@ def at_once(workers):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [pytest.param(2, marks=SLOW), 3])
 def test_alternate_and_are_never_at_work_at_once(start, runs):
     workers = [start(f"{n}", seconds=2.5) for n in range(runs)]
@@ -129,6 +130,7 @@ def test_go_side_by_side_where_there_are_cores_for_all(start, threads, runs):
     assert at_once(workers)
 
 
+@pytest.mark.slow
 def test_one_of_more_threads_than_are_left_waits_for_all(start):
     small = [start(f"small{n}", 1, 2, 1.5) for n in range(2)]
     large = start("large", 2, 2, 1.5)
@@ -154,6 +156,7 @@ def test_one_that_is_gone_is_not_waited_for(start, number):
     assert PASSED not in second.lines
 
 
+@pytest.mark.slow
 def test_one_that_is_stopped_is_passed_over_and_comes_back_in_turn(start):
     stopped = start("stopped", seconds=60, patience=0.8)
     stopped.until(lambda w: w.steps)
@@ -183,6 +186,7 @@ def is_locked(file, byte):
     return False
 
 
+@pytest.mark.slow
 def test_one_that_is_stopped_in_the_queue_is_passed_over(start, tmp_path):
     first = start("first", seconds=60, patience=0.8)
     first.until(lambda w: w.steps)

@@ -64,6 +64,7 @@ def test_photos_of_several_sizes(photos_run, photos, opened):
     assert [picture.size for picture in pictures] == sizes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -97,6 +98,7 @@ def test_what_a_run_records(digits_run):
         assert record["input_transform"]["mean"] == pytest.approx([0.306] * 3, abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_transfer_that_keeps_classes_names_all_of_them(tmp_path):
     limits = ("dataset.image_size=8", "dataset.train_limit=60")
     source = train(tmp_path, *limits, "dataset.classes=[3,5,8]")

@@ -164,6 +164,7 @@ def test_a_mistake_in_a_claim_is_found_before_the_first_run(gapfc, mine, change,
     assert not (gapfc.folder / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written(gapfc, mine):
     typed = mine()
     (gapfc.folder / "out").write_text("a file")
@@ -188,6 +189,7 @@ def test_another_data_set_takes_the_place_of_the_pictures(gapfc, mine):
     assert "claim 42 on digits: supported" in done.stdout
 
 
+@pytest.mark.slow
 def test_help_and_completion_offer_what_the_command_takes(gapfc):
     told = gapfc("claims", "--help").stdout
     assert "  preset=     full  quick*\n" in told

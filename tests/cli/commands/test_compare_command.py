@@ -153,6 +153,7 @@ def test_a_wrong_option_is_said_in_a_line_and_where_to_look(sweep, options, word
         main([])
 
 
+@pytest.mark.slow
 def test_in_a_fresh_folder_without_torch(sweep, tmp_path):
     code = (
         "import sys; sys.modules['torch'] = None\n"
@@ -211,6 +212,7 @@ def test_hundreds_of_runs_take_seconds(tmp_path, heads, rates, limit):
     assert took < limit
 
 
+@pytest.mark.slow
 def test_nothing_is_written_over_a_run_s_own_files(gapfc, tmp_path):
     runs = [write_run(tmp_path, head) for head in ("fc", "gap")]
     before = (runs[0] / "results.json").read_bytes()

@@ -61,6 +61,7 @@ def changed(directory, change):
     path.write_text(f"# gapfc train\n{yaml.safe_dump(config)}")
 
 
+@pytest.mark.slow
 def test_a_folder_of_runs(folder):
     code, out, err = evaluate(folder, "outputs", "--probe", "shift,size,calibration")
     assert code == 0, err
@@ -103,6 +104,7 @@ def test_a_folder_of_runs(folder):
     assert "shift.zero.1.accuracy" in read_probes(of(folder, "fc")).yes
 
 
+@pytest.mark.slow
 def test_runs_share_their_images_and_the_order_does_not_matter(folder):
     paths = [of(folder, "gap"), of(folder, "fc")]
     together = evaluate_runs(paths, ["corruption"], Vouched())
@@ -212,6 +214,7 @@ class Mine(GAP):
 """
 
 
+@pytest.mark.slow
 def test_a_head_of_the_users_own(tmp_path):
     (tmp_path / "my_heads.py").write_text(MINE)
     (tmp_path / "conf" / "head").mkdir(parents=True)
@@ -327,6 +330,7 @@ def test_two_at_once(folder):
         assert read_probes(of(folder, head)).values.keys() == {"clean", "shift"}
 
 
+@pytest.mark.slow
 def test_probes_at_the_end_of_training_and_added_to_what_is_there(tmp_path):
     training = ("train", "-m", "head=gap", "seed=0,1", *SMALL)
     code, _, err = run(*training, "trainer.probes=[size]", folder=tmp_path)

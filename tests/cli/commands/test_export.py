@@ -19,6 +19,7 @@ def export(tmp_path):
     return lambda *arguments: run("export", *map(str, arguments), folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_program_of_a_run(export, digits_run, tmp_path):
     code, out, err = export(digits_run, "gap.pt2")
     assert (code, err) == (0, "")

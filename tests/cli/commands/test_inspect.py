@@ -59,6 +59,7 @@ def test_sets_that_are_not_there_need_not_be(gapfc):
     assert list(gapfc.folder.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plus", ["", "+"])
 def test_a_sweeps_file_is_a_table_without_its_seeds(gapfc, plus):
     done = gapfc("inspect", f"{plus}sweep=ladder", "head=gap,fc", *TINY)

@@ -185,6 +185,7 @@ def test_images_of_one_name_get_two_maps(photos_run, photos, tmp_path):
     assert names == ["01.jpg-2.cam.png", "01.jpg.cam.png"]
 
 
+@pytest.mark.slow
 def test_a_map_of_a_single_place_is_refused_before_anything_runs(tmp_path):
     from whole_runs import train
 
@@ -226,6 +227,7 @@ def test_errors_are_for_people(photos_run, tmp_path, arguments, said):
     assert (tmp_path / "a.png").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_whole_rows(photos_run, tmp_path):
     Image.new("RGB", (2000, 1500)).save(tmp_path / "0.png")
     for number in range(1, 2000):

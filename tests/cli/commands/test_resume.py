@@ -94,6 +94,7 @@ def test_a_signal_ends_the_step_and_resume_goes_on_exactly(number, code, word, w
     check_equal(directory, whole)
 
 
+@pytest.mark.slow
 def test_a_run_stopped_twice_is_the_same(whole, tmp_path):
     for epochs in (1, 4):
         if epochs == 1:
@@ -107,6 +108,7 @@ def test_a_run_stopped_twice_is_the_same(whole, tmp_path):
     check_equal(directory, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_a_killed_run_is_continued_from_its_last_epoch(epochs, whole, tmp_path):
     command, directory = begin(tmp_path, epochs)
@@ -118,6 +120,7 @@ def test_a_killed_run_is_continued_from_its_last_epoch(epochs, whole, tmp_path):
     check_equal(directory, whole)
 
 
+@pytest.mark.slow
 def test_a_second_process_is_refused_while_the_first_one_writes(tmp_path):
     # Long enough for the second to have come and gone before the first ends.
     endless = [*LONG, "trainer.epochs=1000", "trainer.early_stopping=null"]
@@ -160,6 +163,7 @@ def test_a_complete_run_is_left_alone_also_when_its_last_checkpoint_is_damaged(c
     assert metrics(copy) == rows
 
 
+@pytest.mark.slow
 def test_a_run_that_early_stopping_ended_is_complete(tmp_path):
     # At rate 0 nothing improves after the first epoch.
     options = [*TINY, "trainer.epochs=9", "trainer.early_stopping=2", "optimizer.lr=0"]
@@ -182,6 +186,7 @@ def test_other_settings_cannot_change(copy):
         assert "Traceback" not in out + err
 
 
+@pytest.mark.slow
 def test_epochs_can_grow_and_it_is_the_run_that_was_longer_from_the_start(tmp_path):
     """Under a schedule that does not look at the end."""
     options = [*TINY, "schedule=constant", "head.dropout=0.3"]
@@ -201,6 +206,7 @@ def test_epochs_can_grow_and_it_is_the_run_that_was_longer_from_the_start(tmp_pa
     assert "trainer.epochs takes a whole number" in err
 
 
+@pytest.mark.slow
 def test_a_run_from_before_its_data_set_moved_is_continued_and_taken_as_a_source(copy):
     """Until 0.2.0: see records/renamed_targets.py."""
     config = copy / "config.yaml"
@@ -233,6 +239,7 @@ def unfinished(copy, keep):
         (copy / "checkpoints" / name).unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["truncated", "empty", "foreign", "gone"])
 def test_without_a_readable_last_checkpoint_the_one_before_is_used(damage, copy, whole):
     unfinished(copy, ["last.pt", "previous.pt", "best.pt"])
@@ -261,6 +268,7 @@ def test_a_run_without_a_readable_checkpoint_is_refused_with_words(copy):
     assert "Traceback" not in out + err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left", [[], ["best.pt", ".last.pt.123.tmp"]])
 def test_a_run_killed_before_its_first_checkpoint_begins_again(left, copy, whole):
     unfinished(copy, [])
@@ -273,6 +281,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again(left, copy, whole
     check_equal(copy, whole)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_model_is_refused_with_words(copy, tmp_path):
     assert run(*TINY, "head=nin", "trainer.epochs=1", folder=tmp_path)[0] == 0
     other = next(d for d in directories(tmp_path) if d.parent.name == "nin")

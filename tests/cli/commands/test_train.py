@@ -292,6 +292,7 @@ def test_the_log_of_a_run_that_broke_has_the_traceback(tmp_path):
     assert "KeyError: 'a bug of mine'" in log
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_share_nothing_and_repeat_bit_for_bit(done):
     folder, _, directory = done
     options = [*TINY, "trainer.epochs=6", "trainer.targets=[0.2,0.3,1.0]", "seed=3"]
@@ -308,6 +309,7 @@ def test_two_runs_at_once_share_nothing_and_repeat_bit_for_bit(done):
             assert read_results(again)[split] == read_results(directory)[split]
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_run_of_the_same_group(done, tmp_path):
     _, _, directory = done
     options = ["trainer.epochs=6", "trainer.targets=[0.2,0.3,1.0]", "seed=4"]
@@ -336,6 +338,7 @@ def test_two_heads_see_the_same_batches_from_the_same_weights(extra):
         assert count == one.batches.steps == 12
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_past_a_failing_head_and_says_so(tmp_path):
     options = [*TINY, "dataset.image_size=8", "trainer.epochs=1", "-m"]
     code, out, err = run(*options, "head=fc,spp_fixed,gap", folder=tmp_path)
@@ -374,6 +377,7 @@ def test_a_bar_is_drawn_when_asked_for(tmp_path):
     assert len(re.findall(r"^ +\d/2 ", out + err, re.MULTILINE)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
 def test_a_terminal_gets_a_bar_of_its_own_accord(tmp_path):
     import fcntl
@@ -504,12 +508,11 @@ def test_the_accuracy_at_other_sizes(tmp_path):
     assert at_size["12x20"]["nll"] != at_size["12x12"]["nll"]
 
 
-OTHERS = ("attn", "lse", "gmp", "gapgmp", "gem", "nin", "sppf", "spp_fixed")
+ANY_SIZE = ["gap", "spp", "attn", "lse", "gmp", "gapgmp", "gem", "nin", "sppf", "spp_fixed"]
 
 
-@pytest.mark.parametrize(
-    "head", ["gap", "spp", *(pytest.param(head, marks=pytest.mark.slow) for head in OTHERS)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ANY_SIZE)
 def test_photos_of_many_sizes_one_of_them_corrupt(head, tmp_path):
     """Native sizes from a folder, and scores at another size; there are no test images."""
     draw = np.random.default_rng(0)

@@ -88,6 +88,7 @@ def test_a_probe_changes_no_bit_of_the_features(folder, head):
     assert results["val"]["accuracy"] == pytest.approx(probe["val_accuracy"], abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("head", "width"), [("gap", 16), ("fc", 16 * 3 * 3)])
 def test_the_head_chooses_what_a_probe_reads_whatever_the_sources_was(folder, head, width):
     """The channels' means under gap, the whole map under fc: source head × readout."""
@@ -100,6 +101,7 @@ def test_the_head_chooses_what_a_probe_reads_whatever_the_sources_was(folder, he
     assert results["parameters"]["head"] == (width + 1) * 5
 
 
+@pytest.mark.slow
 def test_last_block_changes_the_last_stage_alone_under_weight_decay(folder):
     directory = transfer(folder, "protocol=last_block", "optimizer.weight_decay=0.1")
     before, after = weights(source_of(folder, "gap"), "best.pt"), weights(directory, "best.pt")
@@ -112,6 +114,7 @@ def test_last_block_changes_the_last_stage_alone_under_weight_decay(folder):
     assert found["drift"]["stage1.conv"] == 0 < found["drift"]["stage3.conv"]
 
 
+@pytest.mark.slow
 def test_fine_tuning_begins_at_the_source_and_drift_says_how_far_it_went(folder):
     directory = transfer(folder, "protocol=finetune")
     before, after = weights(source_of(folder, "gap"), "best.pt"), weights(directory, "best.pt")
@@ -139,6 +142,7 @@ def test_fine_tuning_begins_at_the_source_and_drift_says_how_far_it_went(folder)
     assert "visual/how far the features moved" in events.Tags()["images"]
 
 
+@pytest.mark.slow
 def test_head_kept_begins_with_the_sources_hidden_layers(folder):
     still = ["optimizer.lr=1e-12", "optimizer.weight_decay=0"]
     kept = weights(transfer(folder, "protocol=head_kept", *still, head="fc"), "best.pt")
@@ -151,6 +155,7 @@ def test_head_kept_begins_with_the_sources_hidden_layers(folder):
     assert not torch.allclose(kept[last], source[last], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_classes_that_extend_the_sources_and_what_is_left_of_those(folder):
     still = ["optimizer.lr=1e-12", "optimizer.weight_decay=0"]
     directory = transfer(folder, "keep_classes=true", *still)
@@ -194,6 +199,7 @@ def test_a_seed_has_a_source_of_its_own_and_the_group_of_the_others(folder):
         assert read_predictions(newest(folder)).right.mean() == results["test"]["accuracy"]
 
 
+@pytest.mark.slow
 def test_a_probe_that_is_done_says_so_and_does_not_speak_of_epochs(folder):
     probe = transfer(folder, "protocol=linear_probe")
     for changes in ([], ["trainer.epochs=9"]):
@@ -203,6 +209,7 @@ def test_a_probe_that_is_done_says_so_and_does_not_speak_of_epochs(folder):
         assert "early stopping" not in err
 
 
+@pytest.mark.slow
 def test_a_sweep_picks_up_what_is_there_scratch_too(folder):
     settings = [*SOURCE, *TARGET, NEW, "source.head=gap", "protocol=scratch,linear_probe"]
     before = directories(folder)
@@ -212,6 +219,7 @@ def test_a_sweep_picks_up_what_is_there_scratch_too(folder):
     assert directories(folder) == before
 
 
+@pytest.mark.slow
 def test_an_interrupted_fine_tuning_after_a_probe_continues_to_the_same_end(folder):
     settings = ["protocol=lp_ft", "trainer.epochs=6", "dataset.train_limit=null"]
     whole = transfer(folder, *settings)

@@ -75,6 +75,7 @@ def test_the_best_epoch_is_that_of_the_best_balanced_accuracy(weighted):
     assert results["val"]["balanced_accuracy"] == pytest.approx(max(scores)[0], rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_balanced_run_repeats_and_warns_of_both_at_once(photos, tmp_path):
     settings = asked(photos, "dataset.sampler=balanced", "trainer.class_weights=[1,4]")
     code, out, err = run("train", *BACKBONE, *SMALL, *settings, folder=tmp_path)
@@ -87,6 +88,7 @@ def test_a_balanced_run_repeats_and_warns_of_both_at_once(photos, tmp_path):
     assert first == again
 
 
+@pytest.mark.slow
 def test_compare_has_a_column_for_it_and_takes_it_as_metric(photos, weighted, tmp_path):
     for seed in (0, 1):
         train(tmp_path, *asked(photos, f"seed={seed}"))
@@ -116,6 +118,7 @@ def test_compare_has_a_column_for_it_and_takes_it_as_metric(photos, weighted, tm
     assert code == 0, out + err
 
 
+@pytest.mark.slow
 def test_weights_and_a_sampler_that_cannot_be(photos, tmp_path):
     settings = asked(photos, "dataset.sampler=balanced", "dataset.image_size=native",
                      "trainer.class_weights=[1,2,3]")  # fmt: skip
@@ -127,6 +130,7 @@ def test_weights_and_a_sampler_that_cannot_be(photos, tmp_path):
     assert "dataset.sampler=balanced needs images of one size" in err
 
 
+@pytest.mark.slow
 def test_a_linear_probe_weighs_classes(photos, weighted, tmp_path):
     _, source = weighted
     said = {}

@@ -54,6 +54,7 @@ def words(text):
     return " ".join("".join(page.text).split())
 
 
+@pytest.mark.slow
 def test_the_page_is_whole_and_asks_for_nothing(whole):
     text, page = whole, Page()
     page.feed(text)

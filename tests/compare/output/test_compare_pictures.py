@@ -36,6 +36,7 @@ def boxes(figure, texts):
     return [text.get_window_extent(canvas.get_renderer()) for text in texts if text.get_text()]
 
 
+@pytest.mark.slow
 def test_every_picture_is_written_as_png_and_svg(found, tmp_path):
     written = save_all(draw(found), tmp_path)
     names = {"differences", "learning_curves", "accuracy_over_seconds", "convergence",

@@ -120,6 +120,7 @@ def test_a_reliability_diagram_for_each_head(found):
     assert tuple(at) == pytest.approx((98, 80))  # of three seeds of equal weight
 
 
+@pytest.mark.slow
 def test_they_are_on_the_page_only_if_there_is_something(found, sweep, monkeypatch):
     shown = {name: plots.PICTURES[name] for name in ("shift", "size", "corruption", "reliability")}
     monkeypatch.setattr(plots, "PICTURES", shown)

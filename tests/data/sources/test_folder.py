@@ -247,6 +247,7 @@ def test_a_cut_file_is_named_when_it_is_met(config, broken, residency, workers):
     assert "Traceback" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("residency", ["device", "stream"])
 def test_corrupt_files_are_skipped_with_their_labels(config, broken, residency, caplog):
     composed = config(

@@ -124,6 +124,7 @@ def test_onnx_takes_pixels_of_any_batch_and_image_size(tmp_path):
     assert str(Path(gapfc.__file__).parent).encode() not in done.path.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["GAP", "SPP"])
 def test_a_program_takes_pixels_of_any_batch_and_image_size(tmp_path, head):
     model = trained(head)
