@@ -2,13 +2,16 @@
 """Which rates a recipe should have: as many are tried for every head, on several sets of photos.
 
     python scripts/recipe_rates.py frozen|finetune photos others[:SPLIT] ...
-        [--heads gap,nin] [--seeds 0] [--json FILE] [--out FOLDER] -- backbone=squeezenet1_1
-        backbone.weights=DEFAULT
+        [--heads gap,nin] [--seeds 0] [--try trainer.ema=0.95] [--json FILE] [--out FOLDER]
+        -- backbone=squeezenet1_1 backbone.weights=DEFAULT
 
 Each folder holds a folder per class; `:SPLIT` sets `dataset.split_seed`. A third of each is for
 validation, by which the rates are judged; nothing is held out for testing. Stopped and started
 again, it does what is left. Printed are, for each head and pair of rates, validation accuracy and
 loss on each set, best mean accuracy first; of equal ones, the lower loss.
+
+With --try, any number of times, not rates but other settings are tried: the recipe as it is, and
+with each of them, under every head. Then the mean over heads says which is best for all.
 """
 
 import argparse
@@ -39,7 +42,7 @@ def rates(recipe: str, head: str) -> list[list[str]]:
 def measured(out: Path, recipe: str, head: str, folder: str, split: str, own: list[str],
              more: list[str], seeds: str) -> tuple[float, float]:  # fmt: skip
     """Mean validation accuracy and loss of a candidate on one set."""
-    name = "_".join(word.split("=")[1] for word in own)
+    name = "_".join(own) or "as_it_is"
     root = out / recipe / head / f"{Path(folder).resolve().name}-{split}" / name
     settings = [
         "train", "-m", f"seed={seeds}", f"head={head}", f"recipe={recipe}", *own,
@@ -62,6 +65,7 @@ def main() -> None:
     parser.add_argument("folders", nargs="+")
     parser.add_argument("--heads", default=",".join(HEAD))
     parser.add_argument("--seeds", default="0")
+    parser.add_argument("--try", action="append", dest="tried", metavar="SETTING", default=[])
     parser.add_argument("--out", type=Path, default=Path("outputs/recipe_rates"))
     parser.add_argument("--json", type=Path)
     words = sys.argv[1:]
@@ -69,10 +73,11 @@ def main() -> None:
     more = [word for word in words[cut + 1 :] if not word.startswith("--")]
     asked = parser.parse_args(words[:cut])
     sets = [(name, split or "0") for name, _, split in (f.partition(":") for f in asked.folders)]
+    others = [[], *([setting] for setting in asked.tried)] if asked.tried else []
     table = []
     for head in asked.heads.split(","):
         rows = []
-        for own in rates(asked.recipe, head):
+        for own in others or rates(asked.recipe, head):
             scores = [
                 measured(asked.out, asked.recipe, head, folder, split, own, more, asked.seeds)
                 for folder, split in sets
@@ -83,8 +88,12 @@ def main() -> None:
             print(head, *own, *(f"{a:.2%} ({n:.3f})" for a, n in scores), flush=True)
         rows.sort(key=lambda row: (-statistics.mean(row["accuracy"]), statistics.mean(row["loss"])))
         best = rows[0]
-        print(f"-> {head}: {' '.join(best['settings'])}, {statistics.mean(best['accuracy']):.2%}\n")
+        words = " ".join(best["settings"]) or "as it is"
+        print(f"-> {head}: {words}, {statistics.mean(best['accuracy']):.2%}\n")
         table += rows
+    for own in others:
+        found = [statistics.mean(r["accuracy"]) for r in table if r["settings"] == own]
+        print(f"{' '.join(own) or 'as it is'}: {statistics.mean(found):.2%} over heads and sets")
     if asked.json:
         names = [f"{Path(folder).name}:{split}" for folder, split in sets]
         asked.json.write_text(

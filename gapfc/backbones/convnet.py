@@ -10,11 +10,12 @@ from gapfc.backbones.initialisation import he_initialisation
 from gapfc.backbones.padding import Padding, check_padding
 from gapfc.backbones.pooling import Crop, build_pool
 from gapfc.backbones.stages import Stages
+from gapfc.errors import UserError
 from gapfc.validators import is_count, list_of
 
 
 class ConvNet(Stages):
-    """Stages of 3x3 convolution (padding 1), batch norm, ReLU and, after some of them, a pool.
+    """Stages of convolution that keeps the size, batch norm, ReLU and, after some of them, a pool.
 
     images: `[B, 3, h, w]` -> features: `[B, widths[-1], H, W]`; by default 32 x 32 images give
     `[B, 512, 4, 4]`. Convolutions start from He's normal initialisation (arXiv:1502.01852, eq. 10),
@@ -28,6 +29,7 @@ class ConvNet(Stages):
         pool_after: Sequence[int] = (1, 2, 3),
         pool: Mapping[str, Any] | None = None,
         padding: Padding = "zeros",
+        kernel_size: int = 3,
     ) -> None:
         """Build the stages.
 
@@ -39,6 +41,7 @@ class ConvNet(Stages):
                 convolution has the pool's stride instead (Springenberg et al. 2015,
                 arXiv:1412.6806, sec. 2): the same map sizes and the same number of parameters.
             padding: zeros, or circular: beyond the border lies the opposite side.
+            kernel_size: side of the convolutions' windows, an odd number.
 
         Raises:
             UserError: for a value out of range; in `forward`, for images too small to pool.
@@ -53,6 +56,10 @@ class ConvNet(Stages):
             empty=True,
         )
         check_padding(padding)
+        if not is_count(kernel_size) or kernel_size % 2 == 0:
+            raise UserError(
+                f"backbone.kernel_size takes an odd number, such as 5; got {kernel_size!r}"
+            )
         build_pool(pool or {})  # a wrong option is an error even where no stage pools
         stages: dict[str, nn.Module] = {}
         previous = 3
@@ -65,9 +72,9 @@ class ConvNet(Stages):
             layers["conv"] = nn.Conv2d(
                 previous,
                 width,
-                3,
+                kernel_size,
                 stride,
-                padding=1,
+                padding=kernel_size // 2,
                 bias=not batch_norm,
                 padding_mode=padding,
             )

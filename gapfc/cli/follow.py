@@ -1,5 +1,6 @@
 """What a rank does that is not the first: what rank 0 orders, until it is gone."""
 
+import importlib
 import logging
 import os
 import sys
@@ -30,6 +31,8 @@ def follow() -> int:
     if group is None:
         return 0
     keep_freed_memory()
+    # DistributedDataParallel needs it, over a second: now, while rank 0 reads images.
+    importlib.import_module("torch._dynamo")
     # Rank 0 has admitted what it sends, by what its user vouches for.
     vouched = Vouched(everything=True)
     for order in group.orders():

@@ -46,6 +46,7 @@ ARITHMETIC = ("trainer.precision", "trainer.compile", "trainer.channels_last", "
 # Settings that runs of before did not have yet, and what a run without them is a run with.
 ADDED = {
     "backbone.layer_decay": 1.0,
+    "backbone.kernel_size": 3,
     "backbone.padding": "zeros",
     "dataset.holdout_quadrants": [],
     "dataset.seamless": False,

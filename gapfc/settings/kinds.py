@@ -173,6 +173,10 @@ _ARGUMENTS: dict[str, dict[str, Kind]] = {
         "batch_norm": FLAG,
         "pool_after": several(whole(1, 1000), "a list of stages counted from 1, or []"),
         "pool": NODE,
+        "kernel_size": Kind(
+            "an odd number from 1 to 99",
+            lambda value: is_whole(value) and 1 <= value <= 99 and value % 2 == 1,
+        ),
         "padding": words("zeros", "circular"),
         "pool.kind": words("max", "avg", "none"),
         "pool.kernel_size": SIZE,

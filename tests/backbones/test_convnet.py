@@ -9,14 +9,17 @@ from gapfc.errors import UserError
 from gapfc.measure.complexity import macs
 
 
-@pytest.mark.parametrize("batch_norm", [True, False])
-def test_equals_the_same_network_in_functions(batch_norm):
+@pytest.mark.parametrize(("batch_norm", "kernel_size"), [(True, 3), (False, 3), (True, 5)])
+def test_equals_the_same_network_in_functions(batch_norm, kernel_size):
     pool = {"kind": "avg", "kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}
-    net = ConvNet(widths=[5, 7], batch_norm=batch_norm, pool_after=[2], pool=pool)
+    options = {"widths": [5, 7], "batch_norm": batch_norm, "kernel_size": kernel_size}
+    net = ConvNet(**options, pool_after=[2], pool=pool)
+    assert net.stage2.conv.weight.shape == (7, 5, kernel_size, kernel_size)
     images = torch.randn(4, 3, 9, 14)
     expected = images
     for number, stage in enumerate((net.stage1, net.stage2), start=1):
-        expected = functional.conv2d(expected, stage.conv.weight, stage.conv.bias, padding=1)
+        weight, bias = stage.conv.weight, stage.conv.bias
+        expected = functional.conv2d(expected, weight, bias, padding=kernel_size // 2)
         if batch_norm:
             mean = expected.mean((0, 2, 3), keepdim=True)
             variance = expected.var((0, 2, 3), unbiased=False, keepdim=True)
@@ -130,6 +133,7 @@ def test_other_errors_keep_their_words():
         ({"pool_after": [0]}, r"pool_after takes stages from 1 to 4.*; got \[0\]"),
         ({"pool_after": [5]}, r"pool_after takes .*; got \[5\]"),
         ({"pool_after": [1, 1]}, "each once"),
+        ({"kernel_size": 4}, "kernel_size takes an odd number, such as 5; got 4"),
         ({"widths": []}, r"widths takes .*; got \[\]"),
         ({"widths": [8, 0], "pool_after": []}, r"widths takes .*; got \[8, 0\]"),
         (

@@ -35,6 +35,7 @@ OWN = ("only", "preset", "output_root", "trust", "dataset")
 # What claims settle for each run, and what to type instead.
 SETTLED = {
     "seed": "type preset.seeds=[0,1,2]",
+    "head": "the arms of a claim have theirs (docs/claims.md says how to write one of your own)",
     "optimizer.lr": "type preset.rates=[0.001,0.003,0.01]",
     "resume": "the same command goes on where it was stopped",
     "rerun": "give another output_root",
@@ -48,6 +49,7 @@ def run(config: DictConfig) -> int:
     claims = _chosen(read_claims(Composer(folders)), config.only)
     preset = Preset.of(plain(config.preset))
     settings = _typed(words)
+    _refuse_without_effect(settings, claims)
     dataset = next((word.partition("=")[2] for word in words if word.startswith("dataset=")), None)
     if dataset is not None:
         preset = preset.on(dataset)
@@ -108,6 +110,16 @@ def _typed(words: Sequence[str]) -> Settings:
         # None would take the preset's value out; the word is given on as it was typed.
         settings[key] = "null" if override.value() is None else override.value()
     return settings
+
+
+def _refuse_without_effect(settings: Settings, claims: Sequence[Claim]) -> None:
+    arms = [arm for claim in claims for arm in claim.arms.values()]
+    for key, value in settings.items():
+        if all(key.lstrip("+") in arm.settings for arm in arms):
+            raise UserError(
+                f"{key}={value}: each arm of these claims has a {key.lstrip('+')} of its own; "
+                "docs/claims.md says how to write a claim of your own"
+            )
 
 
 def _show(tested: Sequence[Tested], preset: str, words: Sequence[str], folder: Path) -> None:

@@ -52,7 +52,7 @@ def find_or_download(
             shutil.rmtree(workplace, ignore_errors=True)
         return read(data_root, False)
     except BROKEN as error:
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        reason = str(error).strip().split("\n")[0].rstrip(" :") or type(error).__name__
         raise UserError(
             f"dataset={name} is missing or incomplete in {target.absolute()}, and downloading it "
             f"failed ({reason}).\nPut torchvision's {folder}/ folder there, or set data_root=<the "

@@ -124,6 +124,11 @@ MORE_TYPED = [
     (["preset.beyond=1"], "preset.beyond takes a number above 1; got 1"),
     (["dataset=nonesuch"], "dataset=nonesuch: no such dataset"),
     (["optimizer.lr=1"], "optimizer.lr=1: claims settle that for each run; type preset.rates="),
+    (["head=fc"], "head=fc: claims settle that for each run; the arms of a claim have theirs"),
+    (
+        ["only=1", "trainer.epochs=2"],
+        "trainer.epochs=2: each arm of these claims has a trainer.epochs of its own",
+    ),
     (["resume=out"], "resume=out: claims settle that for each run; the same command goes on"),
     (["trainer.epochs=0"], "trainer.epochs takes a whole number from 1 to 1000000, or auto; got 0"),
     (["trainer.epoch=3"], "no setting 'trainer.epoch'"),
