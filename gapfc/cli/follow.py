@@ -4,6 +4,8 @@ import importlib
 import logging
 import os
 import sys
+import threading
+import time
 import traceback
 
 from omegaconf import DictConfig, OmegaConf
@@ -15,8 +17,11 @@ from gapfc.experiment.take_part import take_part
 from gapfc.ranks import team
 from gapfc.settings.explain import explain_in_run
 from gapfc.settings.trust import Vouched
+from gapfc.system import launched
 from gapfc.system.allocator import keep_freed_memory
 from gapfc.system.interruption import Interrupted
+
+_NOTICES = 10  # seconds in which a rank notices by itself that rank 0 is gone
 
 
 def follow() -> int:
@@ -25,11 +30,12 @@ def follow() -> int:
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for the life of the process)
     try:
         group = team.follow()
-    except UserError as error:
+    except (UserError, RuntimeError) as error:  # RuntimeError: torch's own
         print(f"gapfc: error: rank {os.environ['RANK']}: {error}", file=sys.__stderr__)
         return 1
     if group is None:
         return 0
+    _end_with_the_first()
     keep_freed_memory()
     # DistributedDataParallel needs it, over a second: now, while rank 0 reads images.
     importlib.import_module("torch._dynamo")
@@ -45,13 +51,30 @@ def follow() -> int:
         except (Interrupted, Diverged):
             continue  # so has rank 0, which tells
         except Exception as error:
-            if not team.is_loss(error):
-                reason = explain_in_run(error)
-                group.say_last(reason or f"{type(error).__name__}: {error}")
-                if reason is None:  # a bug of ours
-                    traceback.print_exc(file=sys.__stderr__)
+            if team.is_loss(error):
+                os._exit(launched.LOST)
+            reason = explain_in_run(error)
+            group.say_last(reason or f"{type(error).__name__}: {error}")
+            if reason is None:  # a bug of ours
+                traceback.print_exc(file=sys.__stderr__)
             os._exit(1)  # nobody is left with whom to end in order
+    group.close()
     return 0
+
+
+def _end_with_the_first() -> None:
+    """End this process when rank 0 is gone that has started it: on a GPU it may never notice."""
+    if launched.PORT not in os.environ:
+        return  # torchrun ends all
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        time.sleep(_NOTICES)
+        os._exit(launched.LOST)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _carry_out(command: str, config: DictConfig, vouched: Vouched) -> None:

@@ -36,6 +36,10 @@ class SharedImages:
         """
         if not splits or not MEMORY.is_dir():
             return
+        tensors = [getattr(resident, name) for resident in splits.values() for name in NAMES]
+        # torch's workers and NCCL need some of it, too.
+        if sum(tensor.nbytes for tensor in tensors) > shutil.disk_usage(MEMORY).free / 2:
+            return
         try:
             _remove_left_over()
             self._folder = Path(tempfile.mkdtemp(prefix=f"gapfc-{os.getpid()}-", dir=MEMORY))
@@ -67,10 +71,12 @@ def _remove_left_over() -> None:
 
 def taken(path: str, device: torch.device) -> Resident | None:
     """What another process has put at `path`, on `device`; None if it is not on this machine."""
-    if not Path(path).is_file():
+    try:
+        found = _read(Path(path))
+    except FileNotFoundError:
         return None
-    found = _read(Path(path))
-    return Resident(found.images.to(device), found.labels.to(device), found.places)
+    # The places too would keep the whole file in memory where the images are on a GPU.
+    return Resident(found.images.to(device), found.labels.to(device), found.places.clone())
 
 
 def _read(path: Path) -> Resident:

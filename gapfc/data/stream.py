@@ -20,6 +20,7 @@ from gapfc.data.reader import ALL, Chunk
 from gapfc.data.sizes import Size
 from gapfc.errors import UserError
 from gapfc.system.cores import usable_cores
+from gapfc.system.launched import launched_here
 
 log = logging.getLogger(__name__)
 
@@ -157,9 +158,12 @@ class Stream:
 
 
 def count_workers(setting: int | Literal["auto"], split: Split) -> int:
-    """`dataset.workers` as a number; auto: one per usable processor for files, none for arrays."""
+    """`dataset.workers` as a number; auto: one per usable processor for files, none for arrays.
+
+    Of several ranks on one machine each has its part of the processors.
+    """
     if setting != "auto":
         return setting
     if isinstance(split, Arrays):
         return 0
-    return min(len(usable_cores()), MOST_WORKERS)
+    return min(max(len(usable_cores()) // launched_here(), 1), MOST_WORKERS)

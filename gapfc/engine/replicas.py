@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from gapfc.ranks.ranks import Ranks
@@ -48,11 +49,15 @@ class Replicas:
 def synchronise_norms(model: nn.Module, ranks: Ranks) -> None:
     """Have batch norms see whole batches, not each rank's part of them; torch has that for CUDA.
 
-    They are replaced in `model`; the parameters and the names of the state stay what they are.
+    They are replaced in `model`, which is in training, but for frozen ones, which are not; the
+    parameters and the names of the state stay what they are.
     """
     if ranks.size == 1 or next(model.parameters()).device.type != "cuda":
         return
     convert = nn.SyncBatchNorm.convert_sync_batchnorm
     if "timm" in sys.modules:  # whose norms may hold an activation, which torch's would drop
         from timm.layers import convert_sync_batchnorm as convert
-    convert(model)
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, _BatchNorm) and child.training:
+                setattr(parent, name, convert(child))

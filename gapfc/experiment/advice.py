@@ -20,14 +20,7 @@ def advice(experiment: Experiment) -> list[str]:
     if config["trainer"].get("final_weights") == "auto":
         images = f"{len(experiment.dataset.val):,} validation images"
         lines.append(f"  weights   of the {settings.final_weights} epoch, for {images}")
-    if config.get("recipe") and config["backbone"].get("weights") is None:
-        lines.append("  advice    a recipe is for pretrained features, and these are random:")
-        lines.append("            backbone.weights=DEFAULT, or a file")
-    recipe = better_recipe(config)
-    if recipe is not None:
-        lines.append(
-            f"  advice    pretrained, at the rate of training from scratch: recipe={recipe}"
-        )
+    lines += _of_recipes(config)
     views = config["augment"].get("views")
     if views is not None and not experiment.loader.augmentation.operations:
         lines.append(f"  advice    augment.views={views} does nothing: augment draws nothing")
@@ -37,6 +30,30 @@ def advice(experiment: Experiment) -> list[str]:
             f"  advice    {type(optimizer).__name__} needs no falling rate: schedule=constant"
         )
     return lines
+
+
+def _of_recipes(config: Mapping[str, Any]) -> list[str]:
+    backbone, usual = config["backbone"], config["optimizer"].get("name") == "adamw"
+    lines = []
+    if config.get("recipe"):
+        if _is_random(backbone):
+            lines.append("  advice    a recipe is for pretrained features, and these are random:")
+            more = "" if "weights" in backbone else "backbone=resnet18 "
+            lines.append(f"            {more}backbone.weights=DEFAULT, or a file")
+        if not usual:
+            lines.append("  advice    the rates of a recipe are for optimizer=adamw")
+    elif (recipe := better_recipe(config)) is not None:
+        more = "" if usual else " optimizer=adamw"
+        lines.append("  advice    pretrained, at the rate of training from scratch:")
+        lines.append(f"            recipe={recipe}{more}")
+    return lines
+
+
+def _is_random(backbone: Mapping[str, Any]) -> bool:
+    """Whether a backbone begins with random weights, as far as its settings say."""
+    if "weights" not in backbone:
+        return str(backbone.get("_target_", "")).startswith("gapfc.")
+    return backbone["weights"] is None
 
 
 def better_recipe(config: Mapping[str, Any]) -> str | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from gapfc.data.dataset import Dataset
 from gapfc.data.loader import Loader
 from gapfc.data.shared_images import SharedImages
+from gapfc.engine.device import Precision
 from gapfc.engine.training import Training
 from gapfc.features.feed import Feed
 from gapfc.model.classifier import Classifier
@@ -20,6 +22,8 @@ class Shared(Protocol):
     """What an `Experiment` is to this."""
 
     command: str
+    device: torch.device
+    precision: Precision
     config: DictConfig
     dataset: Dataset
     loader: Loader
@@ -40,7 +44,10 @@ def call_others(experiment: Shared) -> None:
         return
     have_ready(experiment)
     config = experiment.config.copy()
-    config.dataset.residency = experiment.loader.residency  # which may depend on free memory
+    # What `auto` may mean elsewhere: free memory, other processors.
+    config.dataset.residency = experiment.loader.residency
+    config.trainer.device = experiment.device.type
+    config.trainer.precision = experiment.precision.name
     images = SharedImages()
     try:
         images.put(experiment.loader.decoded())
@@ -50,8 +57,8 @@ def call_others(experiment: Shared) -> None:
             images=images.files,
         )
         experiment.ranks = experiment.team_ranks
-        # They have built theirs when they take this.
         experiment.ranks.told(experiment.training.state_dict())
+        experiment.ranks.meet()  # each has built its own, and read the images
     finally:
         images.remove()
 

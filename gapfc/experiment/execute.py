@@ -118,8 +118,6 @@ def _carry_out(
             message = fault or advice(experiment.config, experiment.device.type)
         finally:
             experiment.part()
-            if lost:
-                team.dismiss()  # another rank may wait for this one, which has left
             journal.close()
             results = results_of(asked, status, message, experiment, found)
             try:
@@ -130,6 +128,8 @@ def _carry_out(
                 tensorboard.end(status)
             finally:
                 tensorboard.close()
+                if lost:
+                    team.dismiss(lost=True)  # another rank may wait for this one, which has left
             console.ending(results, directory.path)
     return code
 

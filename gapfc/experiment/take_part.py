@@ -40,6 +40,7 @@ def take_part(experiment: Experiment) -> None:
     ranks = experiment.team_ranks
     with experiment.interruption, closing(experiment):
         experiment.training.load_state_dict(ranks.told(None), experiment.batches.steps)
+        ranks.meet()
         experiment.feed.follow()
         have_ready(experiment)
         experiment.ranks = ranks

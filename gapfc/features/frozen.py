@@ -126,13 +126,14 @@ class Frozen:
     def _entry(self, split: str, view: int | None) -> Entry:
         loader = self.loader
         of = of_maps(self.model, loader, split, view, self._network, self._arithmetic)
-        found = self.store.find(of)
-        if found is not None:
-            if left_out := len(loader.dataset.split(split)) - len(found.places):
-                # Their names were told as the maps were computed.
-                log.warning("Skipped %s of %s", plural(left_out, "unreadable image file"), split)
-            return found
         try:
+            found = self.store.find(of)
+            if found is not None:
+                if left_out := len(loader.dataset.split(split)) - len(found.places):
+                    # Their names were told as the maps were computed.
+                    files = plural(left_out, "unreadable image file")
+                    log.warning("Skipped %s of %s", files, split)
+                return found
             with self.store.alone(self._wait, self.stop):
                 # Whoever was waited for may have made it.
                 return self.store.find(of) or self._compute(of, split, view)

@@ -9,13 +9,18 @@ import os
 import platform
 import sys
 from collections.abc import Iterable
+from dataclasses import is_dataclass
+from enum import Enum
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import PIL
 import torch
 from torch import nn
 
-import gapfc
+import gapfc.data
 from gapfc.data.arrays import Arrays
 from gapfc.data.files import Files
 from gapfc.data.loader import Loader
@@ -84,10 +89,19 @@ def arithmetic(device: torch.device, precision: Precision, channels_last: bool) 
         else f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
         f"{' AMX' if torch.cpu._is_amx_tile_supported() else ''}",
         # Images are decoded, brought to size and augmented by these.
-        "gapfc": gapfc.__version__,
+        "gapfc": _of_images(),
         "torch": torch.__version__,
         "pillow": PIL.__version__,
     }
+
+
+@cache
+def _of_images() -> str:
+    """gapfc's version and its code of images: whoever changes it need not change the version."""
+    found = hashlib.blake2b(digest_size=8)
+    for path in sorted(Path(gapfc.data.__path__[0]).rglob("*.py")):
+        found.update(path.read_bytes())
+    return f"{gapfc.__version__} {found.hexdigest()}"
 
 
 def inputs_identity(loader: Loader) -> dict[str, Any]:
@@ -140,6 +154,17 @@ def _attribute(name: str, value: object) -> bytes:
     """What an attribute of a module adds: a setting, which its repr need not show, or a tensor."""
     if isinstance(value, torch.Tensor):
         return _tensor(name, value)
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return f"{name} {value.dtype} {value.shape}".encode() + value.tobytes()
+    if isinstance(value, partial):
+        parts = {"function": value.func, "arguments": value.args, **value.keywords}
+        return b"".join(_attribute(f"{name}.{part}", one) for part, one in parts.items())
+    if isinstance(value, Enum):
+        return f"{name}={value}\n".encode()
+    if isinstance(value, set | frozenset):
+        return _attribute(name, sorted(value, key=repr))
+    if is_dataclass(value) and not isinstance(value, type):
+        return b"".join(_attribute(f"{name}.{part}", one) for part, one in vars(value).items())
     if _is_plain(value):
         return f"{name}={value!r}\n".encode()
     function = getattr(value, "__qualname__", None)  # such as torch.relu, kept to be called

@@ -96,7 +96,7 @@ def _elsewhere(error: Exception) -> str | None:
     if found is None or isinstance(error, UserError):  # which comes before anything is exchanged
         return None
     said = found.fault(error)
-    team.dismiss()
+    team.dismiss(lost=True)
     return said
 
 

@@ -85,34 +85,38 @@ class Team:
         """Why another rank has failed, if that may be what `error` comes from."""
         if not is_loss(error):
             return None
+        others = [rank for rank in range(self.ranks.size) if rank != self.ranks.rank]
         due = time.monotonic() + LAST_WORDS
         while time.monotonic() < due:
-            for rank in range(self.ranks.size):
-                if rank != self.ranks.rank and (said := self._last_words(rank)):
-                    return f"rank {rank} of {self.ranks.size} {said}"
+            # Whoever has words knows more than whoever was killed.
+            for find in (self._last_words, launched.how_ended):
+                for rank in others:
+                    if said := find(rank):
+                        return f"rank {rank} of {self.ranks.size} {said}"
             time.sleep(LOOK)
-        return f"another rank is gone, and left no word: {str(error).splitlines()[0][:200]}"
+        return f"another rank is gone, and left no word: {_told_by_torch(error)}"
 
     def _last_words(self, rank: int) -> str | None:
-        try:
+        with contextlib.suppress(RuntimeError):
             if self.store.check([f"failed/{rank}"]):
                 return "failed: " + self.store.get(f"failed/{rank}").decode()
-        except RuntimeError:
-            return None
-        return launched.how_ended(rank)
+        return None
 
-    def close(self, wait: bool = True) -> None:
-        """Let the other ranks go; wait: until they have."""
-        with contextlib.suppress(RuntimeError):
-            self.order()
+    def close(self, wait: bool = True, lost: bool = False) -> None:
+        """Let the other ranks go; wait: until they have; lost: one of them may be gone."""
+        if self.ranks.rank == 0:
+            with contextlib.suppress(RuntimeError):
+                self.order()
+        if not (lost and self.on_gpus):  # NCCL would wait for it
+            with contextlib.suppress(RuntimeError, ValueError):
+                dist.destroy_process_group()
         launched.end(wait)
-        with contextlib.suppress(RuntimeError, ValueError):
-            dist.destroy_process_group()
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
 
 
 _team: Team | None = None
+_stuck = False  # whether its processes were lost on GPUs: torch can't make a group beside theirs
 _left = False  # whether a team has ended: processes that torchrun has started come only once
 
 
@@ -138,7 +142,7 @@ def lead(size: int, on_gpus: bool) -> None:
     if _team is not None and not together:
         dismiss()
         launched.start(size)
-    if together and (_left or _team is not None):
+    if _stuck or (together and (_left or _team is not None)):
         raise UserError(
             "The other processes have ended after a failure, or compute elsewhere: begin all anew."
         )
@@ -150,6 +154,8 @@ def lead(size: int, on_gpus: bool) -> None:
         launched.tell(str(store.port))
         _alone_here(size, on_gpus)
     own = dist.PrefixStore("gapfc", store)
+    if on_gpus:
+        _take_gpu()
     own.set(CALLED, "cuda" if on_gpus else "cpu")
     _await_others(own, size)
     _team = _joined(store, 0, size, on_gpus, threads)
@@ -181,23 +187,29 @@ def follow() -> Team | None:
     rank, size = int(os.environ["RANK"]), launched.launched()
     own = dist.PrefixStore("gapfc", store)
     called = _called(own)
+    on_gpus = called == "cuda"
+    if on_gpus:
+        _take_gpu()  # before rank 0 counts on this one
     with contextlib.suppress(RuntimeError):
         own.set(_here(rank), "")
     if not called:
         return None
-    on_gpus = called == "cuda"
     if here:
         _alone_here(size, on_gpus)
     _team = _joined(store, rank, size, on_gpus, threads)
     return _team
 
 
-def dismiss(wait: bool = True) -> None:
-    """End the team, as after a failure: nobody has to wait for this process any more."""
-    global _team, _left
+def dismiss(wait: bool = True, lost: bool = False) -> None:
+    """End the team: nobody has to wait for this process any more.
+
+    wait: until the others have ended. lost: after a failure, so that one may be gone already.
+    """
+    global _team, _left, _stuck
     if _team is not None:
         team, _team, _left = _team, None, True
-        team.close(wait)
+        _stuck = lost and team.on_gpus
+        team.close(wait, lost)
 
 
 launched.leaving.append(dismiss)
@@ -272,16 +284,31 @@ def _alone_here(size: int, on_gpus: bool) -> None:
     loopback = next((name for name in ("lo", "lo0") if name in names), None)
     if loopback is not None:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
+        os.environ.setdefault("NCCL_SOCKET_IFNAME", loopback)
     if not on_gpus:
         torch.set_num_threads(max(1, torch.get_num_threads() // size))
 
 
+def _take_gpu() -> None:
+    """Have this process compute on the GPU of its number on this machine, or on the only one.
+
+    A scheduler may show each process its own alone; that two don't have the same one is NCCL's to
+    see. Raises UserError if there are fewer GPUs than processes.
+    """
+    number, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    if number >= there > 1:
+        raise UserError(f"there are more processes than the {there} GPUs of this machine")
+    torch.cuda.set_device(min(number, there - 1))
+
+
+def _told_by_torch(error: BaseException) -> str:
+    """Its first line, and the last error that NCCL names below it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    last = next((n for n, line in enumerate(lines) if line.startswith("Last error")), None)
+    return " ".join([*lines[:1], *(lines[last : last + 2] if last else [])])[:400]
+
+
 def _joined(store: dist.Store, rank: int, size: int, on_gpus: bool, threads: int) -> Team:
-    if on_gpus:
-        number, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
-        if number >= there:
-            raise UserError(f"there are more processes than the {there} GPUs of this machine")
-        torch.cuda.set_device(number)
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if on_gpus else "gloo",
         store=dist.PrefixStore("torch", store),

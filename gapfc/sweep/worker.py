@@ -86,6 +86,15 @@ class Worker:
             self.share.take(Path(self.folder))
         if follows():
             return self.task.follow()
+        try:
+            return self._first(config)
+        finally:
+            if in_tasks:
+                self.task.leave()
+            if _orphaned.is_set():
+                os._exit(1)  # nobody is left to take the result, and joblib's worker would wait
+
+    def _first(self, config: DictConfig) -> int:
         assert self.outcomes is not None
         run = key(HydraConfig.get().overrides.task)
         if self.parent not in (None, os.getpid()):
@@ -104,10 +113,6 @@ class Worker:
         finally:
             if claim is not None:
                 claim.release()
-            if in_tasks:
-                self.task.leave()
-            if _orphaned.is_set():
-                os._exit(1)  # nobody is left to take the result, and joblib's worker would wait
 
     def _claim(self, config: DictConfig) -> Claim | None:
         try:

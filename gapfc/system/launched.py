@@ -23,6 +23,7 @@ _PROGRAM = (
     "import sys; sys.path[:] = [path for path in sys.path if path]; "
     "from gapfc.cli.main import main; main()"
 )
+LOST = 75  # exit code of a process that ends because another has
 _GRACE = 2.0  # seconds in which such a process may end by itself
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -38,6 +39,14 @@ def launched() -> int:
 def follows() -> bool:
     """Whether this process is one of several, and not the first."""
     return launched() > 0 and os.environ["RANK"] != "0"
+
+
+def launched_here() -> int:
+    """How many processes of a run are on this machine: started here, or by torchrun's variables."""
+    if _children:
+        return len(_children) + 1
+    size = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return int(size) if launched() and size.isdigit() and int(size) > 1 else 1
 
 
 def adopt_tasks() -> bool:
@@ -110,10 +119,12 @@ def how_ended(rank: int) -> str | None:
     """How a rank that was started here has ended, if it has and not as it should."""
     child = _children.get(rank)
     code = child.poll() if child is not None else 0
-    if not code:
+    if not code or code == LOST:
         return None
+    if code == -signal.SIGKILL:
+        return "was killed (SIGKILL; out of memory?)"
     if code < 0:
-        return f"was killed ({signal.Signals(-code).name}; out of memory?)"
+        return f"was killed ({signal.Signals(-code).name})"
     return f"ended with exit code {code}"
 
 

@@ -292,9 +292,18 @@ def test_the_advice_is_short():
     assert advice(made) == []
     made.config.backbone = {**made.config.backbone, "weights": "w.pth"}
     made.config.optimizer.lr = 1e-3
-    (line,) = advice(made)
-    assert line.endswith(": recipe=finetune")
-    assert len(line) <= 80
+    why, what = advice(made)
+    assert why == "  advice    pretrained, at the rate of training from scratch:"
+    assert what == "            recipe=finetune"
+
+
+def test_a_recipe_is_for_pretrained_features_and_for_adamw():
+    made = experiment("+recipe=finetune", "trainer.epochs=1", "optimizer=sgd")
+    assert [line[12:] for line in advice(made)][-3:] == [
+        "a recipe is for pretrained features, and these are random:",
+        "backbone=resnet18 backbone.weights=DEFAULT, or a file",
+        "the rates of a recipe are for optimizer=adamw",
+    ]
 
 
 def test_a_schedule_free_optimizer_is_told_of_the_constant_schedule():

@@ -1,9 +1,12 @@
 """Maps are of a network with all that decides what it computes, and of the files it was shown."""
 
 import linecache
+from functools import partial
 
+import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import leaky_relu
 
 from gapfc.data.files import Files
 from gapfc.features.identity import images_identity, network_identity
@@ -27,6 +30,9 @@ def identity(**settings):
 
 def test_settings_that_the_repr_does_not_show_count():
     given = [{}, {"power": 2.0}, {"act": torch.tanh}, {"levels": (1, 3)}, {"shift": 0.5}]
+    given += [{"act": partial(leaky_relu, negative_slope=slope)} for slope in (0.1, 0.2)]
+    given += [{"levels": np.array([1, last])} for last in (2, 3)]
+    given += [{"levels": {1, last}} for last in (2, 3)]
     assert repr(Own()) == repr(Own(power=2.0))
     assert len({identity(**settings) for settings in given}) == len(given)
     assert identity() == identity()
