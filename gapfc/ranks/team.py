@@ -7,6 +7,7 @@ their part of a run: see `gapfc.experiment.take_part`.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import socket
@@ -316,4 +317,6 @@ def _joined(store: dist.Store, rank: int, size: int, on_gpus: bool, threads: int
         world_size=size,
         timeout=PATIENCE,
     )
+    # DistributedDataParallel will ask for it, over a second: now, at the same time in all ranks.
+    importlib.import_module("torch._dynamo")
     return Team(Ranks(rank, size), on_gpus, dist.PrefixStore("gapfc", store), threads)
