@@ -11,6 +11,7 @@ from gapfc.sweep import worker
 @pytest.mark.parametrize("tasks", [True, False])
 @pytest.mark.parametrize("why", ["stopping", "claimed"])
 def test_tasks_of_a_run_that_does_not_begin_are_let_go(tasks, why, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the worker goes where its sweep was started
     left, ended = [], []
     monkeypatch.setattr(worker, "adopt_tasks", lambda: tasks)
     words = SimpleNamespace(overrides=SimpleNamespace(task=["head=gap"]))
