@@ -10,7 +10,6 @@ import contextlib
 import importlib
 import json
 import os
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -22,12 +21,10 @@ import torch
 import torch.distributed as dist
 
 from gapfc.errors import UserError
+from gapfc.ranks import meeting
 from gapfc.ranks.ranks import Ranks
 from gapfc.system import launched
 
-PATIENCE = timedelta(minutes=30)  # until a rank that says nothing, and is not gone, is given up
-CALLED = "called"
-LOOK = 0.02  # seconds between two looks for orders
 LAST_WORDS = 5.0  # seconds in which a rank that failed can say why
 
 
@@ -73,7 +70,7 @@ class Team:
         self._orders += 1
         with contextlib.suppress(RuntimeError):
             while not self.store.check([key]):
-                time.sleep(LOOK)
+                time.sleep(meeting.LOOK)
             return self.store.get(key).decode()
         return ""
 
@@ -94,7 +91,7 @@ class Team:
                 for rank in others:
                     if said := find(rank):
                         return f"rank {rank} of {self.ranks.size} {said}"
-            time.sleep(LOOK)
+            time.sleep(meeting.LOOK)
         return f"another rank is gone, and left no word: {_told_by_torch(error)}"
 
     def _last_words(self, rank: int) -> str | None:
@@ -149,16 +146,16 @@ def lead(size: int, on_gpus: bool) -> None:
         )
     threads = torch.get_num_threads()
     if together:
-        store = _meeting_place()
+        store = meeting.place()
     else:
-        store = _local_store(size)
+        store = meeting.local_store(size)
         launched.tell(str(store.port))
-        _alone_here(size, on_gpus)
+        meeting.alone_here(size, on_gpus)
     own = dist.PrefixStore("gapfc", store)
     if on_gpus:
-        _take_gpu()
-    own.set(CALLED, "cuda" if on_gpus else "cpu")
-    _await_others(own, size)
+        meeting.take_gpu()
+    own.set(meeting.CALLED, "cuda" if on_gpus else "cpu")
+    meeting.await_others(own, size)
     _team = _joined(store, 0, size, on_gpus, threads)
 
 
@@ -168,9 +165,9 @@ def leave() -> None:
         dismiss(wait=False)
         return
     with contextlib.suppress(RuntimeError):
-        store = dist.PrefixStore("gapfc", _meeting_place())
-        store.set(CALLED, "")
-        left = [_here(rank) for rank in range(1, launched.launched())]
+        store = dist.PrefixStore("gapfc", meeting.place())
+        store.set(meeting.CALLED, "")
+        left = [meeting.here(rank) for rank in range(1, launched.launched())]
         store.wait(left, timedelta(seconds=LAST_WORDS))  # the store may be this process's own
 
 
@@ -184,19 +181,19 @@ def follow() -> Team | None:
         if not port:
             return None
         os.environ["MASTER_PORT"] = port
-    store = _meeting_place()
+    store = meeting.place()
     rank, size = int(os.environ["RANK"]), launched.launched()
     own = dist.PrefixStore("gapfc", store)
-    called = _called(own)
+    called = meeting.called(own)
     on_gpus = called == "cuda"
     if on_gpus:
-        _take_gpu()  # before rank 0 counts on this one
+        meeting.take_gpu()  # before rank 0 counts on this one
     with contextlib.suppress(RuntimeError):
-        own.set(_here(rank), "")
+        own.set(meeting.here(rank), "")
     if not called:
         return None
     if here:
-        _alone_here(size, on_gpus)
+        meeting.alone_here(size, on_gpus)
     _team = _joined(store, rank, size, on_gpus, threads)
     return _team
 
@@ -234,74 +231,6 @@ def check_share(batch_size: int, ranks: Ranks) -> None:
         )
 
 
-def _meeting_place() -> dist.Store:
-    """Where torchrun's variables say that the processes meet."""
-    store, _, _ = next(dist.rendezvous("env://", timeout=PATIENCE))
-    return store
-
-
-def _local_store(size: int) -> dist.TCPStore:
-    """Kept by this process, for others on this machine alone."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    port = listening.getsockname()[1]
-    return dist.TCPStore(
-        "127.0.0.1",
-        port,
-        size,
-        is_master=True,
-        wait_for_workers=False,
-        master_listen_fd=listening.detach(),
-    )
-
-
-def _here(rank: int) -> str:
-    return f"here/{rank}"
-
-
-def _await_others(store: dist.Store, size: int) -> None:
-    """Until all have come; in Python, where Ctrl-C ends it."""
-    due = time.monotonic() + PATIENCE.total_seconds()
-    while not store.check([_here(rank) for rank in range(1, size)]):
-        for rank in range(1, size):
-            if said := launched.how_ended(rank):
-                raise UserError(f"rank {rank} of {size} {said} before it began")
-        if time.monotonic() > due:
-            raise UserError(f"of {size} processes not all have come")
-        time.sleep(LOOK)
-
-
-def _called(store: dist.Store) -> str:
-    """Wait until rank 0 begins: the kind of device, or nothing if it has ended."""
-    with contextlib.suppress(RuntimeError):
-        while not store.check([CALLED]):
-            time.sleep(LOOK)
-        return store.get(CALLED).decode()
-    return ""
-
-
-def _alone_here(size: int, on_gpus: bool) -> None:
-    """Of ranks that all are on this machine: how they meet, and share its cores."""
-    names = {name for _, name in socket.if_nameindex()}
-    loopback = next((name for name in ("lo", "lo0") if name in names), None)
-    if loopback is not None:
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
-        os.environ.setdefault("NCCL_SOCKET_IFNAME", loopback)
-    if not on_gpus:
-        torch.set_num_threads(max(1, torch.get_num_threads() // size))
-
-
-def _take_gpu() -> None:
-    """Have this process compute on the GPU of its number on this machine, or on the only one.
-
-    A scheduler may show each process its own alone; that two don't have the same one is NCCL's to
-    see. Raises UserError if there are fewer GPUs than processes.
-    """
-    number, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
-    if number >= there > 1:
-        raise UserError(f"there are more processes than the {there} GPUs of this machine")
-    torch.cuda.set_device(min(number, there - 1))
-
-
 def _told_by_torch(error: BaseException) -> str:
     """Its first line, and the last error that NCCL names below it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -315,7 +244,7 @@ def _joined(store: dist.Store, rank: int, size: int, on_gpus: bool, threads: int
         store=dist.PrefixStore("torch", store),
         rank=rank,
         world_size=size,
-        timeout=PATIENCE,
+        timeout=meeting.PATIENCE,
     )
     # DistributedDataParallel will ask for it, over a second: now, at the same time in all ranks.
     importlib.import_module("torch._dynamo")
