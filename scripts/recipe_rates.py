@@ -42,7 +42,7 @@ def rates(recipe: str, head: str) -> list[list[str]]:
 def measured(out: Path, recipe: str, head: str, folder: str, split: str, own: list[str],
              more: list[str], seeds: str) -> tuple[float, float]:  # fmt: skip
     """Mean validation accuracy and loss of a candidate on one set."""
-    name = "_".join(own) or "as_it_is"
+    name = "_".join(own).replace("=", "-") or "as_it_is"  # Hydra reads no = in a value
     root = out / recipe / head / f"{Path(folder).resolve().name}-{split}" / name
     settings = [
         "train", "-m", f"seed={seeds}", f"head={head}", f"recipe={recipe}", *own,
