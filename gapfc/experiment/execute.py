@@ -18,6 +18,7 @@ from gapfc.experiment.logged import begin_log, log_results
 from gapfc.experiment.probing import probe
 from gapfc.experiment.results import results_of
 from gapfc.ranks import team
+from gapfc.ranks.watch import watching
 from gapfc.records.faults import disk_fault
 from gapfc.records.predictions import write_predictions
 from gapfc.records.results import Status
@@ -76,6 +77,12 @@ def _carry_out(
     message, code = None, 1
     lost = False  # whether this rank has left what others are at
     found: dict[str, Any] = {}
+
+    def gone(said: str) -> None:
+        failed = results_of(asked, "failed", said, experiment, {})
+        directory.write_results(failed)
+        console.ending(failed, directory.path)
+
     with (
         experiment.interruption,
         recording(directory.path, held),
@@ -86,7 +93,7 @@ def _carry_out(
             console.beginning(experiment, directory.path)
             if not step:
                 begin_log(tensorboard, asked, experiment)
-            with experiment.turns:
+            with experiment.turns, watching(experiment.team_ranks.size, gone):
                 experiment.fit(directory, journal)
                 experiment.load_best(directory)
                 journal.close()
