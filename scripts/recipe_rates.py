@@ -2,7 +2,8 @@
 """Which rates a recipe should have: as many are tried for every head, on several sets of photos.
 
     python scripts/recipe_rates.py frozen|finetune photos others[:SPLIT] ...
-        [--heads gap,nin] [--seeds 0] [--try trainer.ema=0.95] [--json FILE] [--out FOLDER]
+        [--heads gap,nin] [--backbone 5e-6,2e-5] [--seeds 0] [--try trainer.ema=0.95]
+        [--json FILE] [--out FOLDER]
         -- backbone=squeezenet1_1 backbone.weights=DEFAULT
 
 Each folder holds a folder per class; `:SPLIT` sets `dataset.split_seed`. A third of each is for
@@ -22,20 +23,20 @@ import sys
 from itertools import product
 from pathlib import Path
 
-# Of the head, around what was known to work before; of the backbone's last stage, two.
+# Of the head, around what was known to work before; of the backbone's last stage, three.
 HEAD = {"gap": 3e-3, "nin": 3e-3, "fc": 1e-4, "spp": 1e-3, "sppf": 1e-3}
 AROUND = {"frozen": (1 / 3, 1, 3), "finetune": (1 / 3, 1)}
-BACKBONE = (2e-5, 1e-4)
+BACKBONE = "5e-6,2e-5,1e-4"
 
 
-def rates(recipe: str, head: str) -> list[list[str]]:
+def rates(recipe: str, head: str, backbone: str) -> list[list[str]]:
     """The settings of each candidate."""
     own = [float(f"{HEAD[head] * factor:.1g}") for factor in AROUND[recipe]]
     if recipe == "frozen":
         return [[f"optimizer.lr={rate:g}"] for rate in own]
     return [
         [f"optimizer.lr={below:g}", f"head.lr_multiplier={above / below:g}"]
-        for below, above in product(BACKBONE, own)
+        for below, above in product(map(float, backbone.split(",")), own)
     ]
 
 
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("recipe", choices=("frozen", "finetune"))
     parser.add_argument("folders", nargs="+")
     parser.add_argument("--heads", default=",".join(HEAD))
+    parser.add_argument("--backbone", default=BACKBONE, help="rates of its last stage")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--try", action="append", dest="tried", metavar="SETTING", default=[])
     parser.add_argument("--out", type=Path, default=Path("outputs/recipe_rates"))
@@ -77,7 +79,7 @@ def main() -> None:
     table = []
     for head in asked.heads.split(","):
         rows = []
-        for own in others or rates(asked.recipe, head):
+        for own in others or rates(asked.recipe, head, asked.backbone):
             scores = [
                 measured(asked.out, asked.recipe, head, folder, split, own, more, asked.seeds)
                 for folder, split in sets

@@ -1,0 +1,116 @@
+"""Every figure that README and docs show was measured, and its record is in scripts/results.
+
+A comment before a paragraph, list, table or block of code says where its figures are:
+
+    <!-- measured: scripts/results/photos/frozen.json scripts/results/photos/finetune.json -->
+
+each figure of the block is then a number of one of these files, rounded as it is shown; of others
+the comment says what they are: `<!-- published: source -->`, `<!-- example: of what -->` (output
+that a command's own run replaces) or `<!-- estimated: from what -->`.
+"""
+
+import json
+import re
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+COMMENT = re.compile(r"<!-- (measured|published|example|estimated): (.+?) -->")
+# A decimal fraction, or a number with a unit of what is measured.
+FIGURE = re.compile(
+    r"(?<![\w.=/^×-])([−+-]?\d+(?:,\d{3})*(?:\.\d+)?)(?: ± (\d+(?:\.\d+)?))?"
+    r"( ?%|×(?![\d ]?\d)|[kM](?!\w)| s\b| ms\b| minutes?\b| min\b| images/s| times\b| points?\b| MB\b| GB\b)?"
+)
+SCALES = {"k": 1e-3, "M": 1e-6}
+CODE = re.compile(r"`[^`]*`|\]\([^)]*\)|https?://\S+|arXiv:\S+")
+CONFIDENCE = re.compile(r"\b9[05]% (?:confidence )?interval|\[95%\]")
+VERSION = re.compile(r"\b(?:Python|PyTorch|torch|Pillow|SqueezeNet|Hydra|CUDA) [\d.]+(?: to [\d.]+)?")
+
+
+def blocks(page):
+    """(first line, comment or None, text) of what blank lines and comments separate."""
+    found, comment, lines, begin = [], None, [], 1
+    for number, line in enumerate([*page.read_text("utf-8").splitlines(), ""], 1):
+        said = COMMENT.fullmatch(line.strip())
+        if said:
+            comment = said
+        elif line.strip():
+            begin = begin if lines else number
+            lines.append(line)
+        elif lines:
+            found.append((begin, comment, "\n".join(lines)))
+            comment, lines = None, []
+    return found
+
+
+def figures(text):
+    """The numbers of a text that may have been measured: as shown, their decimals, and unit."""
+    for line in CONFIDENCE.sub("", VERSION.sub("", CODE.sub("", text))).splitlines():
+        for shown, spread, unit in FIGURE.findall(line):
+            unit = unit.strip()
+            if "." in shown or unit:
+                yield shown, unit
+            if spread:
+                yield spread, unit
+
+
+def numbers(found):
+    """All numbers below a JSON value."""
+    if isinstance(found, dict | list):
+        yield from chain.from_iterable(
+            numbers(each) for each in (found.values() if isinstance(found, dict) else found)
+        )
+    elif isinstance(found, int | float) and not isinstance(found, bool):
+        yield float(found)
+
+
+def is_among(shown, unit, measured):
+    """Whether a number rounds to what is shown; shares may be shown in % or points."""
+    text = shown.replace(",", "").replace("−", "-")
+    decimals = len(text.partition(".")[2])
+    value = abs(float(text))
+    half = 0.5 * 10**-decimals + 1e-9
+    scales = (SCALES[unit],) if unit in SCALES else (1, 100)
+    return any(abs(abs(number) * scale - value) <= half for number in measured for scale in scales)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_are_in_a_record(page):
+    missing = []
+    for line, comment, text in blocks(page):
+        if comment is None or comment[1] != "measured":
+            continue
+        records = [json.loads((ROOT / name).read_text("utf-8")) for name in comment[2].split()]
+        measured = [number for record in records for number in numbers(record)]
+        assert measured, f"{page.name}:{line}: {comment[2]} has no numbers"
+        missing += [
+            f"{page.name}:{line}: {shown} {unit}"
+            for shown, unit in figures(text)
+            if not is_among(shown, unit, measured)
+        ]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_say_what_they_are(page):
+    silent = [
+        f"{page.name}:{line}: {', '.join(f'{shown} {unit}'.strip() for shown, unit in shown_there)}"
+        for line, comment, text in blocks(page)
+        if comment is None and (shown_there := list(figures(text)))
+    ]
+    assert not silent
+
+
+@pytest.mark.parametrize(
+    ("shown", "unit", "there"),
+    [
+        ("92.0", "%", True), ("92.1", "%", False), ("0.92", "", True), ("−3.0", "points", True),
+        ("4.20", "M", True), ("4.2", "M", True), ("4.19", "M", False), ("5,000", "", True),
+        ("60", "s", False),
+    ],
+)  # fmt: skip
+def test_a_figure_is_found_as_it_is_rounded(shown, unit, there):
+    assert is_among(shown, unit, [0.9196, -0.0304, 4_199_434, 5000]) is there
