@@ -4,9 +4,9 @@ A comment before a paragraph, list, table or block of code says where its figure
 
     <!-- measured: scripts/results/photos/frozen.json scripts/results/photos/finetune.json -->
 
-each figure of the block is then a number of one of these files, rounded as it is shown; of others
-the comment says what they are: `<!-- published: source -->`, `<!-- example: of what -->` (output
-that a command's own run replaces) or `<!-- estimated: from what -->`.
+each figure of the block is then a number of one of these files, rounded as it is shown. Of others the
+comment says what they are: `<!-- published: source -->`, `<!-- computed: from what -->`, `<!-- set:
+what -->` (a default, a limit, a margin) or `<!-- example: of what -->` (made up, to show a form).
 """
 
 import json
@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").glob("*.md"))]
-COMMENT = re.compile(r"<!-- (measured|published|example|estimated): (.+?) -->")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMENT = re.compile(r"<!-- (measured|published|computed|example|set): (.+?) -->")
 # A decimal fraction, or a number with a unit of what is measured.
 FIGURE = re.compile(
     r"(?<![\w.=/^×-])([−+-]?\d+(?:,\d{3})*(?:\.\d+)?)(?: ± (\d+(?:\.\d+)?))?"
@@ -27,12 +27,14 @@ FIGURE = re.compile(
 SCALES = {"k": 1e-3, "M": 1e-6}
 CODE = re.compile(r"`[^`]*`|\]\([^)]*\)|https?://\S+|arXiv:\S+")
 CONFIDENCE = re.compile(r"\b9[05]% (?:confidence )?interval|\[95%\]")
-VERSION = re.compile(r"\b(?:Python|PyTorch|torch|Pillow|SqueezeNet|Hydra|CUDA) [\d.]+(?: to [\d.]+)?")
+VERSION = re.compile(
+    r"\b(?:Python|PyTorch|torch|Pillow|SqueezeNet|Hydra|CUDA) [\d.]+(?: to [\d.]+)?"
+)
 
 
 def blocks(page):
     """(first line, comment or None, text) of what blank lines and comments separate."""
-    found, comment, lines, begin = [], None, [], 1
+    found, comment, before, lines, begin = [], None, None, [], 1
     for number, line in enumerate([*page.read_text("utf-8").splitlines(), ""], 1):
         said = COMMENT.fullmatch(line.strip())
         if said:
@@ -41,9 +43,15 @@ def blocks(page):
             begin = begin if lines else number
             lines.append(line)
         elif lines:
-            found.append((begin, comment, "\n".join(lines)))
-            comment, lines = None, []
+            # Code goes on behind an empty line, and so does what a comment before it said.
+            goes_on = comment is None and found and is_code(lines[0]) and is_code(found[-1][2])
+            found.append((begin, before if goes_on else comment, "\n".join(lines)))
+            before, comment, lines = found[-1][1], None, []
     return found
+
+
+def is_code(text):
+    return text.startswith("    ")
 
 
 def figures(text):
@@ -102,6 +110,14 @@ def test_say_what_they_are(page):
         if comment is None and (shown_there := list(figures(text)))
     ]
     assert not silent
+
+
+def test_the_chinese_readme_has_those_of_the_english_one():
+    here, there = (
+        set(re.findall(r"\d+\.\d+|\d+(?=%)", CODE.sub("", (ROOT / name).read_text("utf-8"))))
+        for name in ("README.zh.md", "README.md")
+    )
+    assert here <= there
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,13 @@ from gapfc.data.dataset import load as load_dataset
 from gapfc.data.loader import Loader
 from gapfc.data.settings import LoaderSettings
 from gapfc.data.sizes import Size
-from gapfc.engine.device import Precision, choose_device, choose_precision, set_determinism
+from gapfc.engine.device import (
+    Precision,
+    choose_device,
+    choose_precision,
+    flush_subnormals,
+    set_determinism,
+)
 from gapfc.errors import UserError
 from gapfc.model.classifier import Classifier
 from gapfc.records.run import Run
@@ -94,6 +100,7 @@ def load(
     check_complete(run)
     config = admitted(run, vouched, changes)
     best = read_best(run)
+    flush_subnormals()  # as in training
     device = choose_device(config.trainer.device)
     precision = choose_precision(config.trainer.precision, device)
     if device.type == "cuda":  # on the CPU what is measured is the same each time anyway

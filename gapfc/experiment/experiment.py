@@ -18,7 +18,7 @@ from gapfc.data.settings import LoaderSettings
 from gapfc.data.sizes import Size
 from gapfc.engine import checkpoint
 from gapfc.engine.class_weights import class_weights
-from gapfc.engine.device import choose_device, choose_precision, set_determinism
+from gapfc.engine.device import choose_device, choose_precision, flush_subnormals, set_determinism
 from gapfc.engine.evaluate import evaluate
 from gapfc.engine.fit import Fit, Listener
 from gapfc.engine.keeper import Keeper
@@ -79,6 +79,7 @@ class Experiment:
         self.config = config
         self.ranks, found = ALONE, team.current()
         self.team_ranks = ALONE if found is None or not self.trains else found.ranks
+        flush_subnormals()
         self.device = choose_device(trainer.device)
         self.precision = choose_precision(trainer.precision, self.device)
         self.probes = known(trainer.get("probes") or (), "trainer.probes")

@@ -12,7 +12,7 @@ from gapfc.data.dataset import load
 from gapfc.data.loader import Loader
 from gapfc.data.settings import LoaderSettings
 from gapfc.data.sources.published_sets import classes_and_side
-from gapfc.engine.device import choose_device, choose_precision, set_determinism
+from gapfc.engine.device import choose_device, choose_precision, flush_subnormals, set_determinism
 from gapfc.engine.gather import gather
 from gapfc.engine.modes import set_mode
 from gapfc.engine.optimizer import build_optimizer
@@ -104,6 +104,7 @@ def _measure(config: DictConfig, row: ModelCost) -> None:
     whole("repeats", config.repeats, 1)
     device = choose_device(config.trainer.device)
     precision = choose_precision(config.trainer.precision, device)
+    flush_subnormals()
     set_determinism(config.trainer.deterministic)
     found = team.current()
     ranks = ALONE if found is None else found.ranks
