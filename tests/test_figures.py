@@ -2,11 +2,12 @@
 
 A comment before a paragraph, list, table or block of code says where its figures are:
 
-    <!-- measured: scripts/results/photos/frozen.json scripts/results/photos/finetune.json -->
+    <!-- measured: scripts/results/claims/claims.json scripts/results/speed.json -->
 
-each figure of the block is then a number of one of these files, rounded as it is shown. Of others the
-comment says what they are: `<!-- published: source -->`, `<!-- computed: from what -->`, `<!-- set:
-what -->` (a default, a limit, a margin) or `<!-- example: of what -->` (made up, to show a form).
+each figure of the block is then a number of one of these files, rounded as it is shown. Of others
+the comment says what they are: `<!-- published: source -->`, `<!-- computed: from what -->`,
+`<!-- set: what -->` (a default, a limit, a margin) or `<!-- example: of what -->` (made up, to show
+a form).
 """
 
 import json
@@ -22,7 +23,8 @@ COMMENT = re.compile(r"<!-- (measured|published|computed|example|set): (.+?) -->
 # A decimal fraction, or a number with a unit of what is measured.
 FIGURE = re.compile(
     r"(?<![\w.=/^×-])([−+-]?\d+(?:,\d{3})*(?:\.\d+)?)(?: ± (\d+(?:\.\d+)?))?"
-    r"( ?%|×(?![\d ]?\d)|[kM](?!\w)| s\b| ms\b| minutes?\b| min\b| images/s| times\b| points?\b| MB\b| GB\b)?"
+    r"( ?%|×(?![\d ]?\d)|[kM](?!\w)"
+    r"| s\b| ms\b| minutes?\b| min\b| images/s| times\b| points?\b| MB\b| GB\b)?"
 )
 SCALES = {"k": 1e-3, "M": 1e-6}
 CODE = re.compile(r"`[^`]*`|\]\([^)]*\)|https?://\S+|arXiv:\S+")

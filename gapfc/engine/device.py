@@ -102,9 +102,8 @@ def set_determinism(deterministic: bool, compiled: bool = False) -> None:
 def flush_subnormals() -> None:
     """Have processors take numbers nearer to 0 than 1.2e-38 for 0; before the first computation.
 
-    They compute such numbers in microcode, many times slower. Gradients of images that a network is
-    sure of are such numbers: under spp, a step on the last stage of SqueezeNet took several times as
-    long for them. Threads take this over from the one that starts them.
+    They compute such numbers many times slower than others, and the gradients of images that a
+    network is sure of are such numbers. Threads take this over from the one that starts them.
     """
     torch.set_flush_denormal(True)
 
