@@ -29,6 +29,14 @@ def _few_threads() -> None:
         sys.modules["torch"].set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
+@pytest.fixture(autouse=True)
+def _subnormal_numbers() -> Iterator[None]:
+    """A run in this process makes them 0, and Hypothesis draws them."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["GAPFC_CACHE"] = str(tmp_path_factory.mktemp("cache"))

@@ -93,14 +93,15 @@ def _carry_out(
             console.beginning(experiment, directory.path)
             if not step:
                 begin_log(tensorboard, asked, experiment)
-            with experiment.turns, watching(experiment.team_ranks.size, gone):
-                experiment.fit(directory, journal)
-                experiment.load_best(directory)
-                journal.close()
-                console.measuring(experiment)
-                measured, predictions = scores.measure(experiment)
-                fields = scores.fields(experiment, measured)
-                experiment.part()
+            with experiment.turns:
+                with watching(experiment.team_ranks.size, gone):
+                    experiment.fit(directory, journal)
+                    experiment.load_best(directory)
+                    journal.close()
+                    console.measuring(experiment)
+                    measured, predictions = scores.measure(experiment)
+                    fields = scores.fields(experiment, measured)
+                    experiment.part()
                 if experiment.probes:
                     probe(experiment, experiment.probes, directory.path, tensorboard)
                 fields |= experiment.extra_results(measured)
