@@ -30,9 +30,8 @@ def _few_threads() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _subnormal_numbers() -> Iterator[None]:
+def _subnormal_numbers() -> None:
     """A run in this process makes them 0, and Hypothesis draws them."""
-    yield
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(False)
 
