@@ -26,7 +26,10 @@ from pathlib import Path
 
 RUN = ["train", "head=gap", "trainer.epochs=1", "dataset.train_limit=64"]
 # By its path: PYTHONPATH would come after an installed gapfc's own finder.
-FROM = "import sys; sys.path.insert(0, sys.argv.pop(1)); sys.meta_path[:] = [f for f in sys.meta_path if 'gapfc' not in getattr(f, '__module__', '')]; from gapfc.cli.main import main; main()"  # noqa: E501
+FROM = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); sys.meta_path[:] = [f for f in sys.meta_path "
+    "if 'gapfc' not in getattr(f, '__module__', '')]; from gapfc.cli.main import main; main()"
+)
 
 
 def ways(options: argparse.Namespace) -> dict[str, list[str]]:

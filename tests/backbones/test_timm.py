@@ -14,7 +14,7 @@ from gapfc.model.build import build
 
 timm = pytest.importorskip("timm", reason="needs timm: gapfc[timm]")
 from gapfc.backbones.timm_backbone import TimmWhole  # noqa: E402 (imports timm)
-from gapfc.backbones.timm_trace import varied_constants  # noqa: E402
+from gapfc.backbones.timm_trace import varied_constants  # noqa: E402 (the same)
 
 # (name, sides of images, whether its parts are a chain, its number of stages): a family each.
 CHEAP = [
