@@ -15,7 +15,7 @@ ablation() {
         optimizer.lr="${LRS:-3e-3,1e-2,3e-2}" output_root="$out" "$@"
 }
 
-ablation head=fc 'head.hidden=[]' head.dropout=0,0.5 "$@"
+ablation head=fc 'head.hidden=[]' head.dropout=0.0,0.5 "$@"
 ablation head=nin head.conv=false "$@"
 gapfc compare "$out" --by head,head.dropout --baseline head=fc,head.dropout=0.0 \
     --choose optimizer.lr --margin 1 --out "$out/comparison"
