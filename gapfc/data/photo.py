@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import threading
 import warnings
 
 import numpy as np
@@ -32,6 +33,8 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 SWAPPING_ORIENTATIONS = (5, 6, 7, 8)
+# Pillow has one limit for the whole process, which may be a user's own.
+LIMIT = threading.Lock()
 
 # Pillow warns from half its limit on; the limit here is the user's own.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -85,16 +88,20 @@ def _open(path: str, max_pixels: int) -> Image.Image:
     """The first frame of a file, not decoded yet."""
     if not stat.S_ISREG(os.stat(path).st_mode):  # opening a FIFO would wait for its writer
         raise OSError("not a regular file")
-    # Pillow looks at every size that it meets in the file, and refuses above twice this.
-    Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2
-    try:
-        return Image.open(path, formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        pixels = re.search(r"\d+", str(error))
-        raise OSError(
-            f"{pixels[0] if pixels else 'too many'} pixels, more than "
-            f"dataset.max_pixels={max_pixels}"
-        ) from error
+    with LIMIT:
+        theirs = Image.MAX_IMAGE_PIXELS
+        # Pillow looks at every size that it meets in the file, and refuses above twice this.
+        Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2
+        try:
+            return Image.open(path, formats=FORMATS)
+        except Image.DecompressionBombError as error:
+            pixels = re.search(r"\d+", str(error))
+            raise OSError(
+                f"{pixels[0] if pixels else 'too many'} pixels, more than "
+                f"dataset.max_pixels={max_pixels}"
+            ) from error
+        finally:
+            Image.MAX_IMAGE_PIXELS = theirs
 
 
 def _turned(image: Image.Image) -> Image.Image:

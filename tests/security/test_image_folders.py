@@ -215,9 +215,11 @@ def test_the_limit_holds_for_every_format_and_is_exact(tmp_path, suffix):
     Image.new("RGB", (10, 12)).save(path)
     assert header_size(path, 120) == (12, 10)
     assert decode(path, (4, 4), max_pixels=120).shape == (3, 4, 4)
+    before = Image.MAX_IMAGE_PIXELS
     for reader in (header_size, decode):
         with pytest.raises(OSError, match=r"120 pixels, more than dataset\.max_pixels=118"):
             reader(path, max_pixels=118)
+    assert before == Image.MAX_IMAGE_PIXELS  # what else the process opens with Pillow
 
 
 @pytest.mark.parametrize("value", [None, 0, -1, 1.5, True, "many"])

@@ -7,6 +7,7 @@ import tempfile
 from functools import lru_cache
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig
@@ -124,6 +125,8 @@ def outcome(words):
         except UserError as error:
             code = 2
             err.write(str(error))
+        finally:
+            torch.set_flush_denormal(False)  # Hypothesis draws subnormal numbers
     return code, out.getvalue(), err.getvalue()
 
 
