@@ -12,6 +12,7 @@ import hydra
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
+from gapfc.data.sources.locate import DIRS, locate
 from gapfc.errors import UserError
 from gapfc.formatting import first_line, printable
 from gapfc.records.identity import check_changeable
@@ -136,6 +137,13 @@ class CommandTask:
                 sys.stdout.flush()
                 traceback.print_exc()
         return self.code, reason
+
+    def check(self, config: DictConfig) -> None:
+        """UserError for a folder of images that is not there."""
+        for key in DIRS:
+            path = config.dataset.get(key)
+            if path is not None:
+                locate(str(path), Path(str(config.data_root)), f"dataset.{key}")
 
     def _run(self) -> Callable[[DictConfig], int]:
         if self.module not in sys.modules:

@@ -162,7 +162,8 @@ def corrupt_message(bad: Sequence[tuple[str, BaseException]], hint: bool = True)
     """One line on the unreadable files: how many, their names (three at most), and why."""
     names = "; ".join(f"{path} ({reason(error)})" for path, error in bad[:3])
     more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
-    advice = " Repair or remove it, or set dataset.skip_corrupt=true." if hint else ""
+    them = "it" if len(bad) == 1 else "them"
+    advice = f" Repair or remove {them}, or set dataset.skip_corrupt=true." if hint else ""
     return f"{plural(len(bad), 'unreadable image file')}: {names}{more}.{advice}"
 
 

@@ -33,6 +33,8 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 SWAPPING_ORIENTATIONS = (5, 6, 7, 8)
+# The last bytes of a whole file; cameras may write more of their own behind them.
+ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82", "GIF": b";"}
 # Pillow has one limit for the whole process, which may be a user's own.
 LIMIT = threading.Lock()
 
@@ -43,9 +45,22 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 def header_size(path: str, max_pixels: int = MAX_PIXELS) -> Size:
-    """Height and width as the photo is shown, without decoding it. Raises one of UNREADABLE."""
+    """Height and width as the photo is shown. Raises one of UNREADABLE, also if it is cut short.
+
+    It is decoded only if its last bytes are not those that its format ends with.
+    """
     with _open(path, max_pixels) as image:
-        return shown_size(image)
+        size = shown_size(image)
+        if not _ends_as(path, ENDS.get(image.format or "", b"")):
+            image.draft("RGB", (1, 1))  # a JPEG at an eighth: all its bytes are read, soon
+            image.load()
+        return size
+
+
+def _ends_as(path: str, end: bytes) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-len(end), os.SEEK_END)
+        return file.read() == end if end else True
 
 
 def shown_size(image: Image.Image) -> Size:

@@ -43,12 +43,14 @@ def one_ended(words: str, outcome: Outcome) -> str:
 
 
 def failures(failed: Mapping[str, Outcome], total: int) -> str:
-    """The list that a sweep ends with: each failed run, its reason and where it is."""
+    """The list that a sweep ends with: each reason, the runs that failed for it, where they are."""
     lines = [f"gapfc: {len(failed)} of {total} runs failed:"]
+    alike: dict[str, list[str]] = {}
     for words, outcome in failed.items():
-        lines.append(f"  {words}: {_reason(outcome)}")
-        if outcome.path:
-            lines.append(f"    {from_here(outcome.path or '')}")
+        where = f"  {from_here(outcome.path)}" if outcome.path else ""
+        alike.setdefault(_reason(outcome), []).append(f"    {words}{where}")
+    for reason, runs in alike.items():
+        lines += [f"  {reason}", *runs]
     return "\n".join(lines)
 
 

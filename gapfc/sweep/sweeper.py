@@ -68,22 +68,25 @@ class Sweeper(BasicSweeper):
         plan = launchers.plan(
             self.launcher, len(todo), self.max_batch_size, self.config.trainer.device
         )
+        if plan.share is not None or not plan.parallel:  # the runs see this machine's disk
+            for config in todo.values():
+                self.worker.task.check(config)
         with outcomes_below(self.config.output_root) as self.outcomes:
             self.worker.outcomes = self.outcomes
             self.worker.quiet, self.worker.share = plan.parallel, plan.share
             if type(self.launcher).__name__ == "JoblibLauncher":
                 self.worker.parent = os.getpid()
-            code, now = 0, todo
+            code, now = 0, list(todo)
             while now and not code:
                 code = self._in_parallel(now, plan) if plan.parallel else self._one_by_one(now)
-                now = [] if code else self._wait_for_others(todo)
-            self._conclude(todo, code)
+                now = [] if code else self._wait_for_others(list(todo))
+            self._conclude(list(todo), code)
         return []
 
-    def _leave_out_finished(self) -> list[Combination]:
+    def _leave_out_finished(self) -> dict[Combination, DictConfig]:
         assert self.hydra_context is not None
         assert self.config is not None
-        todo = []
+        todo = {}
         for number, run in enumerate(self.runs, 1):
             # Of all runs, so that a misspelt setting shows before the first one starts.
             config = self.hydra_context.config_loader.load_sweep_config(self.config, list(run))
@@ -98,7 +101,7 @@ class Sweeper(BasicSweeper):
                 print(f"[run {number} of {len(self.runs)}]: {self.words[run]}")
                 print(f"  already there: skipped  {from_here(earlier.path)}")
             else:
-                todo.append(run)
+                todo[run] = config
         skipped = len(self.runs) - len(todo)
         if skipped:
             print(f"{skipped} of {len(self.runs)} runs already exist (rerun=true: run anew)")

@@ -235,9 +235,19 @@ def test_a_failing_run_does_not_stop_a_sweep(gapfc):
     assert done.returncode == 1
     assert "[run 2 of 2]: dataset.shots=4" in done.stdout
     assert "gapfc: error: dataset.shots=5000 is more than" in done.stderr
-    assert "1 of 2 runs failed:\n  dataset.shots=5000" in done.stderr
+    assert "1 of 2 runs failed:\n  dataset.shots=5000 is more" in done.stderr
     assert entries(gapfc.folder) == ["outputs"]
     assert len(list(gapfc.folder.rglob("checkpoints/best.pt"))) == 1
+
+
+def test_a_sweep_over_a_folder_that_is_not_there_does_not_begin(gapfc):
+    done = gapfc("train", "-m", "head=gap,fc", "dataset=folder", "dataset.train_dir=nowhere")
+    assert done.returncode == 2
+    assert done.stderr.startswith("gapfc: error: dataset.train_dir=nowhere: there is no such")
+        "gapfc: error: dataset.train_dir=nowhere: there is no such folder"
+    )
+    assert len(done.stderr.splitlines()) == 1
+    assert entries(gapfc.folder) == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")

@@ -13,6 +13,7 @@ from torch import Tensor
 from gapfc.data.files import Files
 from gapfc.data.photo import MAX_PIXELS
 from gapfc.data.raw_dataset import RawDataset
+from gapfc.data.sources.locate import locate
 from gapfc.data.sources.split_folders import find_splits
 from gapfc.data.sources.walk import Walk, entries, is_broken
 from gapfc.errors import UserError
@@ -49,7 +50,7 @@ def folder(
         )
     given = {"train_dir": train_dir, "val_dir": val_dir, "test_dir": test_dir}
     found = {  # a folder called 2024 is a number to YAML
-        key: _locate(str(path), data_root, f"dataset.{key}")
+        key: locate(str(path), data_root, f"dataset.{key}")
         for key, path in given.items()
         if path is not None
     }
@@ -134,17 +135,6 @@ def is_image(name: str) -> bool:
 def image_files(walk: Walk, setting: str, folder: Path) -> list[str]:
     """The images below `folder`, sorted; arguments and errors as of `Walk.files`."""
     return sorted(filter(is_image, walk.files(setting, folder)))
-
-
-def _locate(path: str, data_root: Path, setting: str) -> Path:
-    wanted = Path(path).expanduser()
-    for candidate in (wanted, data_root / wanted):
-        if candidate.is_dir():
-            return candidate
-    raise UserError(
-        f"{setting}={path}: there is no such folder, neither {wanted.absolute()} "
-        f"nor {(data_root / wanted).absolute()}."
-    )
 
 
 def _said(root: Path, splits: Mapping[str, Path], own: Mapping[str, Path]) -> str:

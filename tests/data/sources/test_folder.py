@@ -222,8 +222,11 @@ def broken(tree):
     return tree
 
 
-def test_a_bad_header_is_named_before_training(config, broken):
-    words = r"^1 unreadable image file: .*00\.png \(not an image\).*skip_corrupt"
+def test_bad_headers_and_cut_files_are_named_before_training(config, broken):
+    words = (
+        r"^2 unreadable image files: .*cat/00\.png \(not an image\); .*dog/01\.png "
+        r"\(.*truncated.*\)\. Repair or remove them, or set dataset\.skip_corrupt=true\.$"
+    )
     with pytest.raises(UserError, match=words):
         read(config, *options(broken))
 
@@ -236,6 +239,7 @@ def test_a_cut_file_is_named_when_it_is_met(config, broken, residency, workers):
         *options(
             broken,
             f"dataset.val_dir={broken}/val",
+            "dataset.check_headers=false",
             f"dataset.residency={residency}",
             f"dataset.workers={workers}",
             "trainer.batch_size=19",
@@ -249,7 +253,10 @@ def test_a_cut_file_is_named_when_it_is_met(config, broken, residency, workers):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("residency", ["device", "stream"])
-def test_corrupt_files_are_skipped_with_their_labels(config, broken, residency, caplog):
+@pytest.mark.parametrize(("checked", "images"), [("true", 18), ("false", 20)])
+def test_corrupt_files_are_skipped_with_their_labels(
+    config, broken, residency, checked, images, caplog
+):
     composed = config(
         *options(
             broken,
@@ -257,12 +264,13 @@ def test_corrupt_files_are_skipped_with_their_labels(config, broken, residency, 
             f"dataset.residency={residency}",
             "dataset.workers=0",
             "dataset.skip_corrupt=true",
-            "trainer.batch_size=19",
+            f"dataset.check_headers={checked}",
+            "trainer.batch_size=20",
             "augment=crop_flip",
         )
     )
     dataset = load(composed.dataset, ".")
-    assert len(dataset.train) == 19
+    assert len(dataset.train) == images
     (batch,) = training(dataset, composed, "cpu").epoch(0)
     assert batch[0].shape == (18, 3, 16, 16)
     assert batch[1].bincount().tolist() == [11, 7]
