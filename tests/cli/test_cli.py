@@ -243,7 +243,7 @@ def test_a_failing_run_does_not_stop_a_sweep(gapfc):
 def test_a_sweep_over_a_folder_that_is_not_there_does_not_begin(gapfc):
     done = gapfc("train", "-m", "head=gap,fc", "dataset=folder", "dataset.train_dir=nowhere")
     assert done.returncode == 2
-    assert done.stderr.startswith("gapfc: error: dataset.train_dir=nowhere: there is no such")
+    assert done.stderr.startswith(
         "gapfc: error: dataset.train_dir=nowhere: there is no such folder"
     )
     assert len(done.stderr.splitlines()) == 1
