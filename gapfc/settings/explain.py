@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.metadata import version
 
 from hydra.errors import (
     InstantiationException,
@@ -79,7 +80,18 @@ def explain_in_run(error: BaseException) -> str | None:
     if isinstance(error, InterpolationKeyError | InterpolationResolutionError | GrammarParseError):
         key = getattr(error, "full_key", None)
         return f"{key}: {_said(error)}" if key else _said(error)
+    if isinstance(error, RuntimeError) and "torchvision::" in str(error):
+        return _misfit()
     return None
+
+
+def _misfit() -> str:
+    """Each torchvision is compiled for one torch; with another, importing it fails."""
+    return (
+        f"torch {version('torch')} and torchvision {version('torchvision')} do not fit together. "
+        "Install both anew from the same index:\n"
+        "pip install --force-reinstall torch torchvision"
+    )
 
 
 def _instantiation(error: InstantiationException) -> str | None:

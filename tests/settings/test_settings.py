@@ -7,6 +7,7 @@ from gapfc.errors import UserError
 from gapfc.experiment.experiment import Experiment
 from gapfc.settings.arguments import check_arguments
 from gapfc.settings.compose import Composer
+from gapfc.settings.explain import explain_in_run
 
 COMPOSER = Composer([])
 GROUPS = COMPOSER.groups()
@@ -334,3 +335,9 @@ def test_a_recipe_of_training_is_refused_in_a_transfer_and_one_of_ones_own_is_no
 def test_a_list_without_brackets_is_told_from_a_sweep(typed, words):
     with pytest.raises(UserError, match=words):
         check_arguments("train", "train", typed.split())
+
+
+def test_a_torchvision_of_another_torch_is_told_in_two_lines():
+    said = explain_in_run(RuntimeError("operator torchvision::nms does not exist"))
+    assert said.splitlines()[1] == "pip install --force-reinstall torch torchvision"
+    assert explain_in_run(RuntimeError("operator aten::nms does not exist")) is None

@@ -150,7 +150,8 @@ def _excluded(pair: Paired, metric: Measure) -> str:
     if metric.is_share and largest >= 1:
         return ": no difference is excluded."
     bound = metric.told(largest, _places(pair, metric))
-    return f": differences above {bound}{_unit(metric)} are excluded."
+    where = " for this one seed" if pair.n == 1 else ""
+    return f": differences above {bound}{_unit(metric)} are excluded{where}."
 
 
 def _inside(
