@@ -19,3 +19,4 @@ done
 for recipe in frozen finetune; do
     gapfc compare "$out/$recipe" --baseline gap --html "$out/$recipe.html"
 done
+gapfc compare "$out" --by head,recipe --baseline head=gap,recipe=frozen

@@ -21,7 +21,7 @@ from gapfc.compare.fields import (
     value_of,
 )
 from gapfc.compare.groups import Values
-from gapfc.compare.recipes import RATE, recipe_of
+from gapfc.compare.recipes import HEAD_RATE, RATE, recipe_of
 from gapfc.records.identity import is_as_before, is_execution, is_identity
 from gapfc.records.run import Run
 
@@ -32,6 +32,8 @@ OWNS_TOO = {
     "source.dataset": ("transfer.source.dataset", "transfer.source.classes"),
     "source.backbone": ("transfer.source.backbone",),
     "protocol": ("transfer.protocol",),
+    # What recipes differ in; epochs and batches they have in common.
+    "recipe": ("augment", "backbone.trainable", RATE, HEAD_RATE),
 }
 # The source's identity; its path and accuracy differ with every seed.
 SOURCE_FIELDS = ("head", "dataset", "backbone", "classes", "group")

@@ -152,6 +152,19 @@ def test_other_rates_that_differ_are_refused_as_ever(tmp_path, other):
         compared(tmp_path)
 
 
+def test_recipes_are_compared_with_what_they_differ_in(tmp_path):
+    for seed in range(2):
+        for name, trained, rate in (("frozen", "none", 0.003), ("finetune", "last", 5e-6)):
+            config = {"optimizer.lr": rate, "backbone.trainable": trained}
+            write_run(tmp_path, "gap", seed, config={**config, "recipe": {"name": name}})
+    assert len(compared(tmp_path, by=["head", "recipe"]).rows) == 2
+    with pytest.raises(UserError, match=r"backbone.trainable: last .*\n.*optimizer.lr"):
+        compared(tmp_path)
+    write_run(tmp_path, "gap", 2, config={"trainer.epochs": 7, "recipe": {"name": "frozen"}})
+    with pytest.raises(UserError, match="trainer.epochs"):
+        compared(tmp_path, by=["head", "recipe"])
+
+
 def test_two_rates_of_one_head_are_no_group_by_any_recipe(tmp_path):
     of_recipe(tmp_path, "fc", 0.01)
     write_run(tmp_path, "fc", config={**ALIKE, "optimizer.lr": 0.02})
