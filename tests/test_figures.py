@@ -2,7 +2,7 @@
 
 A comment before a paragraph, list, table or block of code says where its figures are:
 
-    <!-- measured: scripts/results/claims/claims.json scripts/results/speed.json -->
+    <!-- measured: scripts/results/claims/quick/claims.json scripts/results/speed.json -->
 
 each figure of the block is then a number of one of these files, rounded as it is shown. Of others
 the comment says what they are: `<!-- published: source -->`, `<!-- computed: from what -->`,
@@ -11,6 +11,7 @@ a form).
 """
 
 import json
+import math
 import re
 from itertools import chain
 from pathlib import Path
@@ -68,7 +69,12 @@ def figures(text):
 
 
 def numbers(found):
-    """All numbers below a JSON value."""
+    """All numbers below a JSON value; of claims, the factors whose logarithms they hold."""
+    if isinstance(found, dict) and found.get("unit") == "factor" and "mean" in found:
+        logarithms = filter(None, [found["mean"], *(found["interval"] or [])])
+        yield from chain.from_iterable((math.exp(each), math.exp(-each)) for each in logarithms)
+    if isinstance(found, dict) and isinstance(found.get("name"), str):
+        yield from (float(shown) for shown, _ in figures(found["name"]))  # at 0.75×
     if isinstance(found, dict | list):
         yield from chain.from_iterable(
             numbers(each) for each in (found.values() if isinstance(found, dict) else found)
