@@ -9,7 +9,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from gapfc.cli.launch import asks_about_settings, launch
+from gapfc.data.patience import followed
 from gapfc.errors import UserError
+from gapfc.formatting import plural
 from gapfc.inspection.table import table
 from gapfc.settings.arguments import check_arguments
 from gapfc.settings.compose import Composer, CompositionError
@@ -63,7 +65,8 @@ def show(configs: list[DictConfig], labels: list[str], as_json: bool) -> int:
     from gapfc.inspection.cost import measure_cost
 
     keep_freed_memory()
-    rows = [measure_cost(*pair) for pair in zip(configs, labels, strict=True)]
+    measured = map(measure_cost, configs, labels)
+    rows = list(followed(measured, len(configs), f"measuring {plural(len(configs), 'model')}"))
     if as_json:
         json.dump([asdict(row) for row in rows], sys.stdout, indent=2)
         print()
