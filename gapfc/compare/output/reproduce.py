@@ -24,6 +24,8 @@ COMMANDS = ("train", "transfer")
 PLAIN = re.compile(r"(\+\+?|~)?(?!hydra\b)[A-Za-z]\w*([./@]\w+)*(@?:\w+)?(=.*)?")
 NOT_PLAIN = re.compile(r"\b_[a-z]+_\b|\$\\*\{(?!seed\})")
 MOST_WORDS, LONGEST_WORD = 400, 2000
+# Hydra records these with the plus that nobody has to type.
+LAID_OVER = ("+experiment=", "+recipe=")
 
 
 def commands(comparison: Comparison) -> list[str]:
@@ -138,7 +140,11 @@ def _overrides(run: Run) -> list[str]:
     if isinstance(recorded, Sequence) and not isinstance(recorded, str):
         # Hydra's sweeps write `$\{seed\}`, and read it as `${seed}`.
         words = [str(override).replace(r"$\{seed\}", "${seed}") for override in recorded]
-        return [word for word in words if _name(word) not in PERSONAL]
+        return [
+            word.removeprefix("+") if word.startswith(LAID_OVER) else word
+            for word in words
+            if _name(word) not in PERSONAL
+        ]
     return _from_config(run.config, run)
 
 

@@ -36,10 +36,10 @@ def test_a_matrix_is_one_command_that_begins_with_scratch(tmp_path):
     heads = made[0].split()[4].removeprefix("source.head=").split(",")
     assert sorted(heads) == ["fc", "gap"]
     assert made[0] == (
-        f"gapfc transfer -m +experiment=x source.head={','.join(heads)} "
+        f"gapfc transfer -m experiment=x source.head={','.join(heads)} "
         "protocol=scratch,finetune '~augment' seed=0,1"
     )
-    assert made[1] == "gapfc transfer +experiment=x source.head=spp protocol=scratch seed=0"
+    assert made[1] == "gapfc transfer experiment=x source.head=spp protocol=scratch seed=0"
     assert len(made) == 3
 
 
