@@ -11,8 +11,9 @@ from pathlib import Path
 import hydra
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
-from gapfc.data.sources.locate import DIRS, locate
+from gapfc.data.sources.locate import DIRS, FOLDER, locate
 from gapfc.errors import UserError
 from gapfc.formatting import first_line, printable
 from gapfc.records.identity import check_changeable
@@ -138,12 +139,17 @@ class CommandTask:
                 traceback.print_exc()
         return self.code, reason
 
-    def check(self, config: DictConfig) -> None:
+    def check_folders(self, config: DictConfig) -> None:
         """UserError for a folder of images that is not there."""
-        for key in DIRS:
-            path = config.dataset.get(key)
+        try:
+            dataset = config.dataset if config.dataset._target_ == FOLDER else {}
+            named = {key: dataset.get(key) for key in DIRS}
+            root = Path(str(config.data_root))
+        except (OmegaConfBaseException, AttributeError, TypeError):
+            return  # the run itself will say what is wrong with its settings
+        for key, path in named.items():
             if path is not None:
-                locate(str(path), Path(str(config.data_root)), f"dataset.{key}")
+                locate(str(path), root, f"dataset.{key}")
 
     def _run(self) -> Callable[[DictConfig], int]:
         if self.module not in sys.modules:

@@ -14,7 +14,7 @@ from typing import Any
 from gapfc.compare.confound import Confound
 from gapfc.compare.fields import ABSENT, lookup, number, show, value_of
 from gapfc.compare.question import Question
-from gapfc.compare.recipes import HEAD_RATE, RATE, recipe_of
+from gapfc.compare.recipes import HEAD_RATE, RATE, recipes_of
 from gapfc.compare.row import Row
 from gapfc.formatting import count, listed
 from gapfc.records.predictions import read_predictions
@@ -116,7 +116,7 @@ def _function(run: Run) -> tuple[str, str] | None:
 
 def _head_rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
     factors = {row.label: number(lookup(_run(row).config, HEAD_RATE)) or 1.0 for row in rows}
-    by_recipe = RATE not in asked and recipe_of(map(_run, rows))  # told by `_rate`
+    by_recipe = RATE not in asked and recipes_of(map(_run, rows))  # told by `_rate`
     if HEAD_RATE not in asked and len(set(factors.values())) > 1 and not by_recipe:
         told = ", ".join(f"{label} {factor:g}" for label, factor in factors.items())
         yield Confound(
@@ -134,7 +134,8 @@ def _rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
     if RATE in asked or not _heads_differ(rows):
         return
     where = "" if "transfer" in _run(rows[0]).results else "see sweep=learning_rate and "
-    if recipe := recipe_of(map(_run, rows)):
+    if recipes := recipes_of(map(_run, rows)):
+        recipe = listed(recipes)
         told = ", ".join(f"{row.label} {_rates(_run(row))}" for row in rows)
         yield Confound(
             "rate",

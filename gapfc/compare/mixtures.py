@@ -21,7 +21,7 @@ from gapfc.compare.fields import (
     value_of,
 )
 from gapfc.compare.groups import Values
-from gapfc.compare.recipes import HEAD_RATE, RATE, recipe_of
+from gapfc.compare.recipes import HEAD_RATE, RATE, recipes_of
 from gapfc.records.identity import is_as_before, is_execution, is_identity
 from gapfc.records.run import Run
 
@@ -32,8 +32,8 @@ OWNS_TOO = {
     "source.dataset": ("transfer.source.dataset", "transfer.source.classes"),
     "source.backbone": ("transfer.source.backbone",),
     "protocol": ("transfer.protocol",),
-    # What recipes differ in; epochs and batches they have in common.
-    "recipe": ("augment", "backbone.trainable", RATE, HEAD_RATE),
+    # What recipes differ in, beside rates; epochs and batches they have in common.
+    "recipe": ("augment", "backbone.trainable"),
 }
 # The source's identity; its path and accuracy differ with every seed.
 SOURCE_FIELDS = ("head", "dataset", "backbone", "classes", "group")
@@ -67,7 +67,7 @@ def mixed_settings(runs: Sequence[Run], by: Sequence[str]) -> dict[str, dict[str
     ]
     mixed: dict[str, dict[str, int]] = {}
     alike = {*by, SPLIT} if _split_by_seed(runs, by) else set(by)
-    from_recipe = {RATE} if "head" in by and recipe_of(runs) else set()
+    from_recipe = _from_recipe(runs, by)
     for key in sorted({key for _, facts, _ in told for key in facts} - alike):
         owned = key == SOURCE_GROUP or belongs_to(key, by) or key in from_recipe
         seen: dict[Values, set[str]] = defaultdict(set)
@@ -79,6 +79,14 @@ def mixed_settings(runs: Sequence[Run], by: Sequence[str]) -> dict[str, dict[str
         if any(len(values) > 1 for values in seen.values()):
             mixed[key] = counts
     return _collapse(mixed)
+
+
+def _from_recipe(runs: Sequence[Run], by: Sequence[str]) -> set[str]:
+    """The rates that may differ with the head or the recipe, since recipes have them by head."""
+    recipes = recipes_of(runs)
+    if "recipe" in by and recipes:
+        return {RATE, HEAD_RATE}
+    return {RATE} if "head" in by and len(recipes) == 1 else set()
 
 
 def execution_notes(runs: Sequence[Run]) -> list[str]:

@@ -13,14 +13,14 @@ RATE, HEAD_RATE = "optimizer.lr", "head.lr_multiplier"
 _GIVEN = {RATE: ("rates", "rate"), HEAD_RATE: ("heads", "head")}
 
 
-def recipe_of(runs: Iterable[Run]) -> str | None:
-    """The recipe that gave all of these runs their rates, by head; None if another word did.
+def recipes_of(runs: Iterable[Run]) -> list[str]:
+    """The recipes that gave all of these runs their rates, by head; none if another word did.
 
-    Another recipe, or the same with other rates, or a rate that was typed.
+    A rate that was typed, or two recipes of one name that have other rates.
     """
     found = {_recipe(run) for run in runs}
-    only = found.pop() if len(found) == 1 else None
-    return None if only is None else only[0]
+    names = {recipe[0] for recipe in found if recipe is not None}
+    return sorted(names) if len(names) == len(found) else []
 
 
 def _recipe(run: Run) -> tuple[str, str] | None:

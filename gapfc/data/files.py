@@ -101,6 +101,8 @@ class Files:
 def checked(splits: Sequence[Files]) -> list[Files]:
     """The splits with every header opened; unreadable files are left out under skip_corrupt.
 
+    A file that does not end as its format does is decoded (see header_size).
+
     Otherwise raises UserError naming those of all splits; also if none is left of one of them.
     """
 
@@ -112,7 +114,7 @@ def checked(splits: Sequence[Files]) -> list[Files]:
 
     files = [(path, split.max_pixels) for split in splits for path in split.paths]
     with ThreadPoolExecutor(THREADS) as pool:
-        doing = f"opening the headers of {len(files):,} photos"
+        doing = f"looking at {len(files):,} photos"
         found = list(followed(pool.map(look, files), len(files), doing))
     bad = _unreadable([path for path, _ in files], found)
     if bad and not all(split.skip_corrupt for split in splits):

@@ -7,6 +7,8 @@ import re
 import stat
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -33,10 +35,9 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 SWAPPING_ORIENTATIONS = (5, 6, 7, 8)
-# The last bytes of a whole file; cameras may write more of their own behind them.
-ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82", "GIF": b";"}
-# Pillow has one limit for the whole process, which may be a user's own.
-LIMIT = threading.Lock()
+# The last bytes of a whole file; cameras may write more of their own behind them. MPO are JPEGs of
+# several pictures; WebP is read to its end as it is opened.
+ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82", "GIF": b";", "WEBP": b""}
 
 # Pillow warns from half its limit on; the limit here is the user's own.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -47,11 +48,12 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 def header_size(path: str, max_pixels: int = MAX_PIXELS) -> Size:
     """Height and width as the photo is shown. Raises one of UNREADABLE, also if it is cut short.
 
-    It is decoded only if its last bytes are not those that its format ends with.
+    It is decoded only if its last bytes are not those that its format ends with, or there are none.
     """
     with _open(path, max_pixels) as image:
         size = shown_size(image)
-        if not _ends_as(path, ENDS.get(image.format or "", b"")):
+        end = ENDS.get(image.format or "")
+        if end is None or not _ends_as(path, end):
             image.draft("RGB", (1, 1))  # a JPEG at an eighth: all its bytes are read, soon
             image.load()
         return size
@@ -103,20 +105,48 @@ def _open(path: str, max_pixels: int) -> Image.Image:
     """The first frame of a file, not decoded yet."""
     if not stat.S_ISREG(os.stat(path).st_mode):  # opening a FIFO would wait for its writer
         raise OSError("not a regular file")
-    with LIMIT:
-        theirs = Image.MAX_IMAGE_PIXELS
-        # Pillow looks at every size that it meets in the file, and refuses above twice this.
-        Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2
-        try:
+    try:
+        with LIMIT.of(max_pixels):
             return Image.open(path, formats=FORMATS)
-        except Image.DecompressionBombError as error:
-            pixels = re.search(r"\d+", str(error))
-            raise OSError(
-                f"{pixels[0] if pixels else 'too many'} pixels, more than "
-                f"dataset.max_pixels={max_pixels}"
-            ) from error
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\d+", str(error))
+        raise OSError(
+            f"{pixels[0] if pixels else 'too many'} pixels, more than "
+            f"dataset.max_pixels={max_pixels}"
+        ) from error
+
+
+class _Limit:
+    """Pillow's limit of pixels, which the whole process has, while some threads open photos.
+
+    It looks at every size that it meets in a file. Before and after, it is the user's own.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._within = 0  # threads
+        self._most: int | None = None  # pixels, for all of them
+        self._before: int | None = None
+
+    @contextmanager
+    def of(self, most: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._within or self._most == most)
+            if not self._within:
+                self._before, self._most = Image.MAX_IMAGE_PIXELS, most
+                Image.MAX_IMAGE_PIXELS = (most + 1) // 2  # it refuses above twice this
+            self._within += 1
+        try:
+            yield
         finally:
-            Image.MAX_IMAGE_PIXELS = theirs
+            with self._changed:
+                self._within -= 1
+                if not self._within:
+                    Image.MAX_IMAGE_PIXELS = self._before
+                    self._changed.notify_all()
+
+
+LIMIT = _Limit()
 
 
 def _turned(image: Image.Image) -> Image.Image:

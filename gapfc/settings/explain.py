@@ -23,6 +23,8 @@ from gapfc.formatting import first_line
 from gapfc.settings.compose import CLAIM, Composer, CompositionError, listed
 from gapfc.settings.kinds import ARGUMENTS, KINDS
 
+MISFIT = r"operator torchvision::\w+ does not exist"
+
 
 def explain(error: BaseException, command: str, config_name: str, arguments: list[str]) -> str:
     """Say in one or two lines what was wrong with the settings in `arguments`."""
@@ -73,6 +75,8 @@ def explain_in_run(error: BaseException) -> str | None:
     for link in _causes(error):
         if isinstance(link, UserError):
             return str(link)
+        if isinstance(link, RuntimeError) and re.match(MISFIT, str(link)):
+            return _misfit()
     if isinstance(error, InstantiationException):
         return _instantiation(error)
     if isinstance(error, MissingMandatoryValue):
@@ -80,17 +84,15 @@ def explain_in_run(error: BaseException) -> str | None:
     if isinstance(error, InterpolationKeyError | InterpolationResolutionError | GrammarParseError):
         key = getattr(error, "full_key", None)
         return f"{key}: {_said(error)}" if key else _said(error)
-    if isinstance(error, RuntimeError) and "torchvision::" in str(error):
-        return _misfit()
     return None
 
 
 def _misfit() -> str:
     """Each torchvision is compiled for one torch; with another, importing it fails."""
+    both = " and ".join(f"{name} {version(name)}" for name in ("torch", "torchvision"))
     return (
-        f"torch {version('torch')} and torchvision {version('torchvision')} do not fit together. "
-        "Install both anew from the same index:\n"
-        "pip install --force-reinstall torch torchvision"
+        f"{both} do not fit together: install both anew, from one index "
+        "(pip install --force-reinstall torch torchvision)"
     )
 
 

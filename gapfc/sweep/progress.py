@@ -50,7 +50,8 @@ def failures(failed: Mapping[str, Outcome], total: int) -> str:
         where = f"  {from_here(outcome.path)}" if outcome.path else ""
         alike.setdefault(_reason(outcome), []).append(f"    {words}{where}")
     for reason, runs in alike.items():
-        lines += [f"  {reason}", *runs]
+        several = f"{len(runs)} runs: " if len(runs) > 1 else ""
+        lines += [f"  {several}{reason}", *runs]
     return "\n".join(lines)
 
 

@@ -1,5 +1,7 @@
 """What besides the question may explain a difference: named above the table and in sentences."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from asked import answer
@@ -153,15 +155,32 @@ def test_other_rates_that_differ_are_refused_as_ever(tmp_path, other):
 
 
 def test_recipes_are_compared_with_what_they_differ_in(tmp_path):
-    for seed in range(2):
-        for name, trained, rate in (("frozen", "none", 0.003), ("finetune", "last", 5e-6)):
-            config = {"optimizer.lr": rate, "backbone.trainable": trained}
-            write_run(tmp_path, "gap", seed, config={**config, "recipe": {"name": name}})
-    assert len(compared(tmp_path, by=["head", "recipe"]).rows) == 2
-    with pytest.raises(UserError, match=r"backbone\.trainable: .*\n.*optimizer\.lr"):
+    for seed, head in product(range(2), ("gap", "fc")):
+        for name, trained, rate, factor in (("a", "none", 0.003, 1.0), ("b", "last", 5e-6, 600.0)):
+            config = {"optimizer.lr": rate, "head.lr_multiplier": factor, "augment.views": trained}
+            recipe = {"name": name, "rate": rate, "head": factor}
+            write_run(
+                tmp_path, head, seed,
+                config={**config, "backbone.trainable": trained, "recipe": recipe},
+            )  # fmt: skip
+    found = compared(tmp_path, by=["head", "recipe"])
+    assert len(found.rows) == 4
+    told = kinds(found)
+    assert "the rate that recipe=a and b has for it" in told["rate"]
+    assert "head_rate" not in told
+    with pytest.raises(UserError, match=r"backbone\.trainable: .*\n.*\n.*optimizer\.lr"):
         compared(tmp_path)
-    write_run(tmp_path, "gap", 2, config={"trainer.epochs": 7, "recipe": {"name": "frozen"}})
-    with pytest.raises(UserError, match=r"trainer\.epochs"):
+
+
+@pytest.mark.parametrize("typed", ["optimizer.lr", "trainer.epochs"])
+def test_what_was_typed_is_not_taken_for_the_recipes(tmp_path, typed):
+    for seed in range(2):
+        for name, rate in (("a", 0.003), ("b", 5e-6)):
+            recipe = {"name": name, "rate": rate, "head": 1.0}
+            other = {typed: 7} if name == "b" else {}
+            config = {"optimizer.lr": rate, "head.lr_multiplier": 1.0, **other, "recipe": recipe}
+            write_run(tmp_path, "gap", seed, config=config)
+    with pytest.raises(UserError, match=typed):
         compared(tmp_path, by=["head", "recipe"])
 
 

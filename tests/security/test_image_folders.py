@@ -10,6 +10,7 @@ import sys
 import time
 import tracemalloc
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from PIL import Image
 from gapfc.data import duplicates, photo
 from gapfc.data.dataset import load
 from gapfc.data.duplicates import identical
-from gapfc.data.photo import decode, header_size
+from gapfc.data.photo import UNREADABLE, decode, header_size
 from gapfc.errors import UserError
 
 # Pytest sets aside the filters of gapfc.data.photo.
@@ -220,6 +221,45 @@ def test_the_limit_holds_for_every_format_and_is_exact(tmp_path, suffix):
         with pytest.raises(OSError, match=r"120 pixels, more than dataset\.max_pixels=118"):
             reader(path, max_pixels=118)
     assert before == Image.MAX_IMAGE_PIXELS  # what else the process opens with Pillow
+
+
+def test_threads_of_two_limits_wait_for_each_other_and_leave_pillow_its_own(tmp_path):
+    path = str(tmp_path / "x.png")
+    Image.new("RGB", (10, 12)).save(path)
+    before = Image.MAX_IMAGE_PIXELS
+
+    def look(most):
+        try:
+            return header_size(path, most)
+        except OSError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(look, [120, 50] * 200))
+    assert set(found[::2]) == {(12, 10)}
+    assert set(found[1::2]) == {"120 pixels, more than dataset.max_pixels=50"}
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("left", [0.1, 0.5, 0.97])
+@pytest.mark.parametrize("suffix", ["jpg", "mpo", "png", "gif", "webp", "tif", "bmp", "ppm"])
+def test_a_file_that_is_cut_short_is_found_with_the_headers(tmp_path, suffix, left):
+    path = tmp_path / f"x.{suffix}"
+    noise = [
+        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (40, 30, 3), np.uint8))
+        for seed in range(2)
+    ]
+    more = {"save_all": True, "append_images": noise[1:]} if suffix == "mpo" else {}
+    noise[0].save(path, **more)
+    assert header_size(str(path)) == (40, 30)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"a camera's own")  # behind the end
+    assert header_size(str(path)) == (40, 30)
+    path.write_bytes(whole[: int(len(whole) * left)])
+    if suffix == "mpo" and left > 0.5:
+        return  # the second picture alone is cut
+    with pytest.raises(UNREADABLE):
+        header_size(str(path))
 
 
 @pytest.mark.parametrize("value", [None, 0, -1, 1.5, True, "many"])

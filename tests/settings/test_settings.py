@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from hydra.errors import InstantiationException
 
 from gapfc.errors import UserError
 from gapfc.experiment.experiment import Experiment
@@ -337,7 +338,12 @@ def test_a_list_without_brackets_is_told_from_a_sweep(typed, words):
         check_arguments("train", "train", typed.split())
 
 
-def test_a_torchvision_of_another_torch_is_told_in_two_lines():
-    said = explain_in_run(RuntimeError("operator torchvision::nms does not exist"))
-    assert said.splitlines()[1] == "pip install --force-reinstall torch torchvision"
-    assert explain_in_run(RuntimeError("operator aten::nms does not exist")) is None
+def test_a_torchvision_of_another_torch_is_told_in_a_line():
+    error = RuntimeError("operator torchvision::nms does not exist")
+    said = explain_in_run(error)
+    assert said.endswith("(pip install --force-reinstall torch torchvision)")
+    assert "\n" not in said
+    outer = InstantiationException("Error locating target 'gapfc.backbones.x'")
+    outer.__cause__ = error
+    assert explain_in_run(outer) == said
+    assert explain_in_run(RuntimeError("shape mismatch in torchvision::roi_align")) is None

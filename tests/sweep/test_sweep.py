@@ -106,7 +106,7 @@ def test_failures_are_listed_with_reasons_and_recorded(tmp_path):
     code, _, err = run(*sweep, "trainer.batch_size=8", folder=tmp_path)
     assert code == 1
     listed = err[err.index("gapfc: 3 of 4 runs failed:") :]
-    assert "\n  dataset.shots=5000 is more than" in listed
+    assert "\n  2 runs: dataset.shots=5000 is more than" in listed
     assert "\n    dataset.shots=5000 optimizer.lr=0.001  outputs" in listed
     statuses = sorted(r["status"] for r in results(tmp_path).values())
     assert statuses == ["completed", "failed", "failed", "failed"]
@@ -175,7 +175,7 @@ def test_runs_in_parallel(name, gapfc):
     assert "[4 of 4]" in done.stdout
     assert "Traceback" not in done.stderr
     assert " 1/1 " not in done.stdout  # the terminal is the sweep's
-    assert "2 of 4 runs failed:\n  dataset.shots=5000 is" in done.stderr
+    assert "2 of 4 runs failed:\n  2 runs: dataset.shots=5000 is" in done.stderr
     found = results(gapfc.folder)
     assert sorted(r["status"] for r in found.values()) == 2 * ["completed"] + 2 * ["failed"]
     logs = [(path / "run.log").read_text() for path in found if (path / "run.log").exists()]
@@ -266,7 +266,7 @@ def test_outcomes_are_seen_by_others_and_removed(tmp_path):
     text = failures({"head=gap": why, "head=fc": Outcome(2, 0, "so"), "head=nin": why}, total=3)
     assert text == (
         "gapfc: 3 of 3 runs failed:\n"
-        "  why\n    head=gap  /there\n    head=nin  /there\n"
+        "  2 runs: why\n    head=gap  /there\n    head=nin  /there\n"
         "  so\n    head=fc"
     )
 

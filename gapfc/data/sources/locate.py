@@ -4,7 +4,8 @@ from pathlib import Path
 
 from gapfc.errors import UserError
 
-DIRS = ("train_dir", "val_dir", "test_dir")  # settings of dataset=folder
+FOLDER = "gapfc.data.sources.folder.folder"  # the _target_ of dataset=folder
+DIRS = ("train_dir", "val_dir", "test_dir")  # its settings
 
 
 def locate(path: str, data_root: Path, setting: str) -> Path:
