@@ -77,10 +77,10 @@ def decide(
 def needed(seeds: int | None, images: int | None) -> str:
     """What would decide, in words."""
     if seeds is not None:
-        return f"about {seeds} seeds would decide it"
+        return f"about {seeds} seeds would decide it by its own interval, if mean and spread stay"
     if images is not None:
         return f"about {images:,} test images would decide it; more seeds alone would not"
-    return "neither more seeds nor more images alone would decide it: the mean lies near the margin"
+    return "neither more seeds nor more images alone would decide it"
 
 
 def _of_point(value: float, margin: float, contrast: Contrast) -> Kind:

@@ -82,7 +82,10 @@ def test_an_undecided_one_says_what_would_decide(says):
     verdict = told(around(3.0 if says == "higher" else -1.0, 1.5), 2.0, says)
     assert verdict.kind == UNDECIDED
     assert verdict.why == "the interval reaches over the margin"
-    assert verdict.change == "about 9 seeds would decide it"  # t(8) s / 3 < 1
+    assert (
+        verdict.change
+        == "about 9 seeds would decide it by its own interval, if mean and spread stay"
+    )  # t(8) s / 3 < 1
     assert told(around(2.0001, 1.0), 2.0).change.startswith("neither more seeds nor more images")
 
 
