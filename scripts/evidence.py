@@ -1,7 +1,7 @@
 """The tables and pictures of docs/evidence.md, from what `gapfc claims` wrote.
 
-    python scripts/evidence.py --take outputs/claims quick   # records and pictures, of a preset
-    python scripts/evidence.py                               # the page's tables, from all records
+    python scripts/evidence.py --take outputs/claims   # its record and pictures, by its preset
+    python scripts/evidence.py                         # the page's tables, from all records
 
 In the page a table stands between `<!-- table: 3 -->`, with the claim's number, and `<!-- end -->`;
 what is between is written anew.
@@ -12,6 +12,7 @@ import json
 import math
 import re
 import shutil
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -19,24 +20,33 @@ PAGE = ROOT / "docs" / "evidence.md"
 RECORDS = ROOT / "scripts" / "results" / "claims"
 PRESETS = ("quick", "part", "full")  # the smallest first
 HEAD = (
-    "| what was measured | of | against | difference | by itself | it shows |\n"
+    "| what was measured | of | against | difference | this row alone | measured to see |\n"
     "|:--|:--|:--|:--|:--|:--|"
 )
 TABLE = re.compile(r"<!-- table: (\d+) -->\n.*?<!-- end -->", re.DOTALL)
+# What a network is set against, where that is not another one's same figure.
+AGAINST = {
+    "probe.clean.accuracy": "at the size of training",
+    "probe.cam.untrained": "untrained",
+    "probe.cam.chance": "chance",
+}
+NUMBER = re.compile(r'class="number">(\d+)\.')
 
 
-def take(outputs: Path, name: str) -> None:
+def take(outputs: Path) -> None:
     """Copy claims.json, and each claim's picture out of claims.html, as <number>.svg."""
-    there = RECORDS / name
+    record = json.loads((outputs / "claims.json").read_text("utf-8"))
+    there = RECORDS / record["preset"]
     there.mkdir(parents=True, exist_ok=True)
+    lost = {int(old.stem) for old in there.glob("*.svg")} - {c["number"] for c in record["claims"]}
+    if lost:
+        sys.exit(f"{there} has claims {sorted(lost)}, and {outputs} has not: run them, too")
     shutil.copy(outputs / "claims.json", there)
     page = (outputs / "claims.html").read_text("utf-8")
     colours = re.search(r":root \{[^}]*\}", page)  # the page's own, of its light side
-    assert colours is not None
     for section in page.split("<section ")[1:]:
-        number = re.search(r'class="number">(\d+)\.', section)
-        picture = re.search(r"<svg.*?</svg>", section, re.DOTALL)
-        if number and picture:
+        number, picture = NUMBER.search(section), re.search(r"<svg.*?</svg>", section, re.DOTALL)
+        if number and picture and colours:
             alone = picture[0].replace("</style>", colours[0] + "</style>", 1)
             (there / f"{number[1]}.svg").write_text(alone + "\n", "utf-8")
 
@@ -52,13 +62,13 @@ def shown(value: float | None, unit: str) -> str:
     return f"{value:.2f}"
 
 
-def signed(value: float, unit: str) -> str:
-    """A difference, without its unit: factors are there as logarithms."""
+def number(value: float, unit: str) -> str:
+    """A difference or an end of its interval, without its unit; factors are logarithms."""
     if unit == "factor":
         factor = math.exp(value)
         return f"1/{1 / factor:,.0f}" if factor < 0.1 else f"{factor:.2f}"
-    digits = 1 if unit == "points" else 2
-    return f"{100 * value if unit == 'points' else value:+.{digits}f}".replace("-", "−")
+    text = f"{100 * value:.1f}" if unit == "points" else f"{value:.2f}"
+    return re.sub(r"^-(?=0\.0*$)", "", text).replace("-", "−")
 
 
 def difference(contrast: dict) -> str:
@@ -66,45 +76,51 @@ def difference(contrast: dict) -> str:
     unit = contrast["unit"]
     if contrast["mean"] is None:
         return "none"
-    name = {"points": " points", "factor": "×"}.get(unit, "")
-    text = signed(contrast["mean"], unit) + name
+    text = number(contrast["mean"], unit) + {"points": " points", "factor": "×"}.get(unit, "")
+    if unit != "factor" and contrast["mean"] > 0:
+        text = f"+{text}"
     if contrast["interval"] is None:
         return text
-    low, high = (signed(end, unit) for end in contrast["interval"])
-    return f"{text} \\[{low}, {high.lstrip('+')}\\]"
+    low, high = (number(end, unit) for end in contrast["interval"])
+    return f"{text} \\[{low}, {high}\\]"
 
 
 def row(contrast: dict, bold: bool) -> str:
     """A line of a table."""
     unit, mark = contrast["unit"], "**" if bold else ""
-    sides = [
-        f"{contrast[side]} {shown(contrast[value], unit)}"
-        for side, value in (("of", "value_of"), ("against", "value_against"))
-    ]
+    names = [contrast["of"], contrast["against"]]
     if contrast["metric"] != contrast["against_metric"]:
-        sides[1] = f"as trained {shown(contrast['value_against'], unit)}"
-    name = f"{mark}{contrast['name']}{mark}"
-    cells = [name, *sides, difference(contrast), contrast["verdict_alone"], contrast["shows"]]
+        (metric,) = contrast["against_metric"]
+        names[1] = AGAINST.get(metric, metric)
+    values = [shown(contrast[key], unit) for key in ("value_of", "value_against")]
+    if contrast["mean"] is None:
+        values = ["", ""]
+    why = f": {contrast['why']}" if contrast["verdict_alone"] == "not testable here" else ""
+    cells = [
+        f"{mark}{contrast['name']}{mark}",
+        *(f"{name} {value}".strip() for name, value in zip(names, values, strict=True)),
+        difference(contrast),
+        contrast["verdict_alone"] + why,
+        contrast["shows"],
+    ]
     return f"| {' | '.join(cells)} |"
 
 
-def table(number: int) -> str:
+def table(claim_number: int) -> str:
     """All that was measured of a claim, on each kind of images it was measured on."""
     parts = []
     for name in PRESETS:
         record = RECORDS / name / "claims.json"
-        if not record.exists():
-            continue
-        for claim in json.loads(record.read_text("utf-8"))["claims"]:
-            if claim["number"] != number:
-                continue
+        claims = json.loads(record.read_text("utf-8"))["claims"] if record.exists() else []
+        for claim in (each for each in claims if each["number"] == claim_number):
             seeds = max(each["seeds"] for each in claim["primary"])
             covers = f", {seeds} seeds" if seeds > 1 else ""
             comment = f"<!-- measured: {record.relative_to(ROOT)} -->"
+            first = claim["primary"][0]["name"]
             parts += [
                 comment,
                 f"On {claim['data']} (`preset={name}`{covers}): "
-                f"**{claim['verdict']}**: {claim['why']}.",
+                f"**{claim['verdict']}** ({first}: {claim['why']}).",
                 "",
                 comment,
                 HEAD,
@@ -115,19 +131,24 @@ def table(number: int) -> str:
     return "\n".join(parts)
 
 
-def main() -> None:
-    """Take records, or write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--take", nargs=2, metavar=("OUTPUTS", "PRESET"))
-    asked = parser.parse_args()
-    if asked.take:
-        take(Path(asked.take[0]), asked.take[1])
-        return
+def written(page: str) -> str:
+    """The page with its tables anew."""
 
     def anew(found: re.Match[str]) -> str:
         return f"<!-- table: {found[1]} -->\n{table(int(found[1]))}<!-- end -->"
 
-    PAGE.write_text(TABLE.sub(anew, PAGE.read_text("utf-8")), "utf-8")
+    return TABLE.sub(anew, page)
+
+
+def main() -> None:
+    """Take a record, or write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--take", type=Path, metavar="OUTPUTS")
+    asked = parser.parse_args()
+    if asked.take:
+        take(asked.take)
+    else:
+        PAGE.write_text(written(PAGE.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ the comment says what they are: `<!-- published: source -->`, `<!-- computed: fr
 a form).
 """
 
+import importlib.util
 import json
 import math
 import re
@@ -71,10 +72,11 @@ def figures(text):
 def numbers(found):
     """All numbers below a JSON value; of claims, the factors whose logarithms they hold."""
     if isinstance(found, dict) and found.get("unit") == "factor" and "mean" in found:
-        logarithms = filter(None, [found["mean"], *(found["interval"] or [])])
-        yield from chain.from_iterable((math.exp(each), math.exp(-each)) for each in logarithms)
+        for logarithm in (found["mean"], *(found.get("interval") or ())):
+            if logarithm is not None:
+                yield from (math.exp(logarithm), math.exp(-logarithm))
     if isinstance(found, dict) and isinstance(found.get("name"), str):
-        yield from (float(shown) for shown, _ in figures(found["name"]))  # at 0.75×
+        yield from (plain(shown) for shown, _ in figures(found["name"]))  # at 0.75×
     if isinstance(found, dict | list):
         yield from chain.from_iterable(
             numbers(each) for each in (found.values() if isinstance(found, dict) else found)
@@ -83,14 +85,25 @@ def numbers(found):
         yield float(found)
 
 
+def plain(shown):
+    return float(shown.replace(",", "").replace("−", "-"))
+
+
 def is_among(shown, unit, measured):
-    """Whether a number rounds to what is shown; shares may be shown in % or points."""
-    text = shown.replace(",", "").replace("−", "-")
-    decimals = len(text.partition(".")[2])
-    value = abs(float(text))
-    half = 0.5 * 10**-decimals + 1e-9
+    """Whether a number rounds to what is shown; shares may be shown in % or points.
+
+    What is shown without a sign may be that of a number below 0: "loses 3 points".
+    """
+    value = plain(shown)
+    signs = (1,) if shown[0] in "+−-" else (1, -1)
+    half = 0.5 * 10 ** -len(shown.partition(".")[2]) + 1e-9
     scales = (SCALES[unit],) if unit in SCALES else (1, 100)
-    return any(abs(abs(number) * scale - value) <= half for number in measured for scale in scales)
+    return any(
+        abs(sign * number * scale - value) <= half
+        for number in measured
+        for scale in scales
+        for sign in signs
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -133,8 +146,26 @@ def test_the_chinese_readme_has_those_of_the_english_one():
     [
         ("92.0", "%", True), ("92.1", "%", False), ("0.92", "", True), ("−3.0", "points", True),
         ("4.20", "M", True), ("4.2", "M", True), ("4.19", "M", False), ("5,000", "", True),
-        ("60", "s", False),
+        ("60", "s", False), ("+3.0", "points", False), ("3.0", "points", True),
     ],
 )  # fmt: skip
 def test_a_figure_is_found_as_it_is_rounded(shown, unit, there):
     assert is_among(shown, unit, [0.9196, -0.0304, 4_199_434, 5000]) is there
+
+
+def test_a_claims_factors_and_conditions_are_found_as_they_are_shown():
+    claim = {"name": "at 0.75× of 1,000", "unit": "factor", "mean": math.log(2.5), "interval": None}
+    found = list(
+        numbers([claim, {"unit": "factor", "mean": 0.0, "interval": [None, -math.log(4)]}])
+    )
+    for shown in ("2.50", "0.40", "0.75", "4.00", "1.00"):
+        assert is_among(shown, "×", found), shown
+    assert not is_among("2.6", "×", found)
+
+
+def test_the_tables_of_the_evidence_are_those_of_its_records():
+    spec = importlib.util.spec_from_file_location("evidence", ROOT / "scripts" / "evidence.py")
+    evidence = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(evidence)
+    page = (ROOT / "docs" / "evidence.md").read_text("utf-8")
+    assert evidence.written(page) == page
