@@ -4,7 +4,8 @@
 
 Trains one epoch on frozen features in a folder of its own, which computes them, then reads the kept
 maps in batches of 32 in random order: from memory, and from the disk, with its pages dropped.
-Settings go to gapfc train. Prints JSON; `break_even_mb_s`: of a disk, where both take as long.
+Settings go to gapfc train. Prints JSON: keeping pays on disks faster than `break_even_mb_s`. The disk
+is that of the working folder; Linux only.
 """
 
 import json
@@ -41,7 +42,7 @@ def seconds(entry: Entry, cold: bool) -> float:
 
 def main() -> None:
     """Train, read, print."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         places = [f"cache_root={folder}/cache", f"output_root={folder}/runs"]
         settings = ["recipe=frozen", "trainer.epochs=1", "trainer.cache_gib=100"]
         subprocess.run(
@@ -55,14 +56,16 @@ def main() -> None:
         images = sum(entry.shape[0] for entry in entries)
         size = sum(entry.bytes for entry in entries) / images / 1e6
         largest = max(entries, key=lambda entry: entry.bytes)
-        memory, disk = (largest.shape[0] / seconds(largest, cold) for cold in (False, True))
+        from_memory, from_disk = (
+            largest.shape[0] / seconds(largest, cold) for cold in (False, True)
+        )
     found = {
         "images": images,
         "mb_per_image": round(size, 3),
         "computed_images_per_second": round(images / computing, 1),
-        "from_memory_images_per_second": round(memory),
-        "from_disk_images_per_second": round(disk),
-        "disk_mb_s": round(disk * size),
+        "from_memory_images_per_second": round(from_memory),
+        "from_disk_images_per_second": round(from_disk),
+        "disk_mb_s": round(from_disk * size),
         "break_even_mb_s": round(images / computing * size),
     }
     print(json.dumps(found, indent=1))
