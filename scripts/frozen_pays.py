@@ -4,8 +4,8 @@
 
 Trains one epoch on frozen features in a folder of its own, which computes them, then reads the kept
 maps in batches of 32 in random order: from memory, and from the disk, with its pages dropped.
-Settings go to gapfc train. Prints JSON: keeping pays on disks faster than `break_even_mb_s`. The disk
-is that of the working folder; Linux only.
+Settings go to gapfc train. Prints JSON: keeping pays on disks faster than `break_even_mb_s`. The
+disk is that of the working folder; Linux only.
 """
 
 import json
