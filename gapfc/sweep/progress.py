@@ -39,7 +39,8 @@ def one_ended(words: str, outcome: Outcome) -> str:
         return f"{words}: {_reason(outcome)} after {duration(outcome.seconds)}"
     if outcome.code:
         return f"{words}: failed after {duration(outcome.seconds)}: {_reason(outcome)}"
-    return f"{words}: {duration(outcome.seconds)}, {from_here(outcome.path or '')}"
+    where = f", {from_here(outcome.path)}" if outcome.path else ""
+    return f"{words}: {duration(outcome.seconds)}{where}"
 
 
 def failures(failed: Mapping[str, Outcome], total: int) -> str:
