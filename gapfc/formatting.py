@@ -105,12 +105,12 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str = "", cutoff: f
 
 
 def minus(number: str) -> str:
-    """A number with the sign that stands in print; no part of it may be a date or a name.
+    """A number with the sign that stands in print, none for 0; it holds no date and no name.
 
-    >>> minus("-0.5")
-    '−0.5'
+    >>> minus("-0.5"), minus("-0.0 points"), minus("-0.01 to -0.00")
+    ('−0.5', '0.0 points', '−0.01 to 0.00')
     """
-    return number.replace("-", "−")
+    return re.sub(r"-(?=0(?:\.0*)?(?![\d.]))", "", number).replace("-", "−")
 
 
 def decimals(spread: float | None, value: float, least: int = 0, most: int = 4) -> int:
