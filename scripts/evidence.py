@@ -20,7 +20,7 @@ PAGE = ROOT / "docs" / "evidence.md"
 RECORDS = ROOT / "scripts" / "results" / "claims"
 PRESETS = ("quick", "part", "full")  # the smallest first
 HEAD = (
-    "| what was measured | of | against | difference | this row alone | measured to see |\n"
+    "| what was measured | one side | the other | difference | this row alone | measured to see |\n"
     "|:--|:--|:--|:--|:--|:--|"
 )
 TABLE = re.compile(r"<!-- table: (\d+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -95,7 +95,9 @@ def row(contrast: dict, bold: bool) -> str:
     values = [shown(contrast[key], unit) for key in ("value_of", "value_against")]
     if contrast["mean"] is None:
         values = ["", ""]
-    why = f": {contrast['why']}" if contrast["verdict_alone"] == "not testable here" else ""
+    untested = contrast["verdict_alone"] == "not testable here"
+    first_sentence = contrast["why"].partition(". ")[0]
+    why = f": {first_sentence}" if untested else ""
     cells = [
         f"{mark}{contrast['name']}{mark}",
         *(f"{name} {value}".strip() for name, value in zip(names, values, strict=True)),
@@ -116,11 +118,10 @@ def table(claim_number: int) -> str:
             seeds = max(each["seeds"] for each in claim["primary"])
             covers = f", {seeds} seeds" if seeds > 1 else ""
             comment = f"<!-- measured: {record.relative_to(ROOT)} -->"
-            first = claim["primary"][0]["name"]
             parts += [
                 comment,
                 f"On {claim['data']} (`preset={name}`{covers}): "
-                f"**{claim['verdict']}** ({first}: {claim['why']}).",
+                f"**{claim['verdict']}** ({claim['decides']}: {claim['why']}).",
                 "",
                 comment,
                 HEAD,

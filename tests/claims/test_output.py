@@ -84,8 +84,8 @@ def test_json_has_the_numbers(tested):
     assert [claim["verdict"] for claim in found["claims"]] == VERDICTS
     first = found["claims"][0]
     assert set(first) == {
-        "number", "name", "sentence", "source", "data", "verdict", "why", "p", "p_holm", "margin",
-        "unit", "reason", "limits", "primary", "controls", "rates", "runs", "command",
+        "number", "name", "sentence", "source", "data", "verdict", "why", "decides", "p", "p_holm",
+        "margin", "unit", "reason", "limits", "primary", "controls", "rates", "runs", "command",
     }  # fmt: skip
     (answer,) = first["primary"]
     assert answer["metric"] == ["probe.shift.zero.4.drop"]

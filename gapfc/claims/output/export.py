@@ -64,6 +64,7 @@ def _claim(each: Tested, typed: Sequence[str]) -> dict[str, Any]:
         "data": each.variant,
         "verdict": verdict.kind,
         "why": because(each),
+        "decides": decisive(each).contrast.name,
         "p": verdict.p,
         "p_holm": verdict.p_holm,
         "margin": claim.margin,
