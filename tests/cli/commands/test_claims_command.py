@@ -197,7 +197,7 @@ def test_another_data_set_takes_the_place_of_the_pictures(gapfc, mine):
 @pytest.mark.slow
 def test_help_and_completion_offer_what_the_command_takes(gapfc):
     told = gapfc("claims", "--help").stdout
-    assert "  preset=     full  quick*\n" in told
+    assert "  preset=     full  part  quick*\n" in told
     assert "only=null" in told
     assert "claim=" not in told
     assert "sweep=" not in told
