@@ -22,7 +22,7 @@ SHIPPED = {
 }
 PRESETS = {
     name: Preset.of(plain(COMPOSER.compose("claims", [f"preset={name}"]).preset))
-    for name in ("quick", "full")
+    for name in ("quick", "part", "full")
 }
 GOOD = {
     "number": 11,
