@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -76,6 +77,15 @@ class _Order(Sampler[Any]):
         return len(self.items)
 
 
+def _start_method() -> str | None:
+    """How workers are started, if not as usual: in processes of joblib that is loky's own way.
+
+    It starts no worker of a DataLoader (joblib 1.6).
+    """
+    known = multiprocessing.get_all_start_methods()  # the usual one first
+    return None if multiprocessing.get_start_method() in known else known[0]
+
+
 class Stream:
     """One split behind a DataLoader.
 
@@ -104,6 +114,7 @@ class Stream:
             persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",
             worker_init_fn=_quiet,
+            multiprocessing_context=_start_method() if workers else None,
             generator=torch.Generator(),  # else each pass would draw from the global random state
         )
 
