@@ -10,6 +10,7 @@ import time
 
 import pytest
 from processes import start, until
+from whole_runs import write_photos
 
 from gapfc.errors import UserError
 from gapfc.formatting import duration
@@ -161,6 +162,19 @@ def plugin(name):
         return importlib.util.find_spec(f"hydra_plugins.{name}")
     except ModuleNotFoundError:
         return None
+
+
+@pytest.mark.slow
+def test_workers_read_photos_in_processes_of_joblib(gapfc):
+    if plugin("hydra_joblib_launcher") is None:
+        pytest.skip("needs hydra-joblib-launcher: pip install 'gapfc[joblib,slurm,ray]'")
+    write_photos(gapfc.folder / "photos")
+    photos = ("dataset=folder", "dataset.train_dir=photos", "dataset.image_size=32")
+    streamed = ("dataset.residency=stream", "dataset.workers=1", "trainer.epochs=1")
+    sweep = ("-m", "hydra/launcher=joblib", "head=gap", "seed=0,1", "backbone.widths=[8,8,8,8]")
+    done = gapfc("train", *sweep, *photos, *streamed)
+    assert done.returncode == 0, done.stderr
+    assert {r["status"] for r in results(gapfc.folder).values()} == {"completed"}
 
 
 @pytest.mark.slow
