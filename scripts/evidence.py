@@ -11,9 +11,10 @@ import argparse
 import json
 import math
 import re
-import shutil
 import sys
 from pathlib import Path
+
+from gapfc.formatting import minus
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "evidence.md"
@@ -41,7 +42,10 @@ def take(outputs: Path) -> None:
     lost = {int(old.stem) for old in there.glob("*.svg")} - {c["number"] for c in record["claims"]}
     if lost:
         sys.exit(f"{there} has claims {sorted(lost)}, and {outputs} has not: run them, too")
-    shutil.copy(outputs / "claims.json", there)
+    for claim in record["claims"]:  # a reader has other folders
+        claim["command"] = re.sub(r" output_root=\S+", "", claim["command"])
+    text = json.dumps(record, indent=2, ensure_ascii=False)
+    (there / "claims.json").write_text(text + "\n", "utf-8")
     page = (outputs / "claims.html").read_text("utf-8")
     colours = re.search(r":root \{[^}]*\}", page)  # the page's own, of its light side
     for section in page.split("<section ")[1:]:
@@ -67,8 +71,7 @@ def number(value: float, unit: str) -> str:
     if unit == "factor":
         factor = math.exp(value)
         return f"1/{1 / factor:,.0f}" if factor < 0.1 else f"{factor:.2f}"
-    text = f"{100 * value:.1f}" if unit == "points" else f"{value:.2f}"
-    return re.sub(r"^-(?=0\.0*$)", "", text).replace("-", "−")
+    return minus(f"{100 * value:.1f}" if unit == "points" else f"{value:.2f}")
 
 
 def difference(contrast: dict) -> str:

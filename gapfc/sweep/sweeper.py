@@ -64,23 +64,24 @@ class Sweeper(BasicSweeper):
         }
         self.runs = list(self.words)
         self.start = time.monotonic()
-        todo = self._leave_out_finished()
+        configs = self._leave_out_finished()
+        todo = list(configs)
         plan = launchers.plan(
             self.launcher, len(todo), self.max_batch_size, self.config.trainer.device
         )
         if plan.share is not None or not plan.parallel:  # the runs see this machine's disk
-            for config in todo.values():
+            for config in configs.values():
                 self.worker.task.check_folders(config)
         with outcomes_below(self.config.output_root) as self.outcomes:
             self.worker.outcomes = self.outcomes
             self.worker.quiet, self.worker.share = plan.parallel, plan.share
             if type(self.launcher).__name__ == "JoblibLauncher":
                 self.worker.parent = os.getpid()
-            code, now = 0, list(todo)
+            code, now = 0, todo
             while now and not code:
                 code = self._in_parallel(now, plan) if plan.parallel else self._one_by_one(now)
-                now = [] if code else self._wait_for_others(list(todo))
-            self._conclude(list(todo), code)
+                now = [] if code else self._wait_for_others(todo)
+            self._conclude(todo, code)
         return []
 
     def _leave_out_finished(self) -> dict[Combination, DictConfig]:
