@@ -61,8 +61,8 @@ def header_size(path: str, max_pixels: int = MAX_PIXELS) -> Size:
 
 def _ends_as(path: str, end: bytes) -> bool:
     with open(path, "rb") as file:
-        file.seek(-len(end), os.SEEK_END)
-        return file.read() == end if end else True
+        file.seek(max(os.path.getsize(path) - len(end), 0))
+        return file.read() == end
 
 
 def shown_size(image: Image.Image) -> Size:
