@@ -19,7 +19,7 @@ class Preset:
         name: of the file.
         seeds: of every arm. rate_seeds: of them, those by which rates are chosen.
         rates: optimizer.lr to choose from, the smallest first. beyond: the factor by which the grid
-            is extended, once, where its edge was best.
+            is extended where its edge was best.
         settings: of every run, by dotted key.
         data: by the name of a variant: the settings for each kind of images (pictures, shapes, …).
             A claim gets a verdict for each variant that has the images its arms ask for.

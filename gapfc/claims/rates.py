@@ -1,4 +1,4 @@
-"""The learning rate that validation chooses for an arm, from a grid that is extended once."""
+"""The learning rate that validation chooses for an arm, from a grid that grows at its edge."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from gapfc.compare.fields import lookup, number
 from gapfc.records.run import Run
 
 LR = "optimizer.lr"
+EXTENSIONS = 3  # rates beyond the grid that are tried at most
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,12 @@ def choose_rate(preset: Preset, run: Callable[[float, int], Run]) -> Rate:
     """The rate of the best mean validation accuracy over the preset's rate_seeds.
 
     run: gives the run of a rate and seed. Where the best is the lowest or highest tried, and better
-    than all others, the grid is extended beyond it, once.
+    than all others, the grid is extended beyond it, EXTENSIONS times at most.
     """
     rates = list(preset.rates)
     chosen = _chosen(rates, preset, run)
     edge = _edge(chosen)
-    if edge:
+    while edge and len(rates) < len(preset.rates) + EXTENSIONS:
         beyond = rates[-1] * preset.beyond if edge == "highest" else rates[0] / preset.beyond
         rates = sorted([*rates, float(f"{beyond:.3g}")])
         chosen = _chosen(rates, preset, run)

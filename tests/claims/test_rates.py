@@ -1,4 +1,4 @@
-"""Learning rates: chosen on validation, from a grid that is extended once."""
+"""Learning rates: chosen on validation, from a grid that grows at its edge."""
 
 from dataclasses import replace
 
@@ -43,12 +43,16 @@ def test_the_grid_is_extended_where_its_edge_is_best(tmp_path):
     assert tried == [0.000333, 0.001, 0.003, 0.01]
 
 
-def test_the_grid_is_extended_only_once(tmp_path):
-    rate, tried = chosen(tmp_path, lambda rate: 0.5 + rate)
-    assert tried == [0.001, 0.003, 0.01, 0.03]
-    assert rate.value == 0.03
+def test_the_grid_grows_until_its_edge_is_not_best_or_three_times(tmp_path):
+    accuracy = {0.001: 0.6, 0.003: 0.7, 0.01: 0.8, 0.03: 0.85, 0.09: 0.9, 0.27: 0.3}
+    rate, tried = chosen(tmp_path, accuracy.get)
+    assert (rate.value, rate.obstacle) == (0.09, "")
+    assert tried == [0.001, 0.003, 0.01, 0.03, 0.09, 0.27]
+    rate, tried = chosen(tmp_path / "all", lambda rate: 0.5 + rate)
+    assert tried == [0.001, 0.003, 0.01, 0.03, 0.09, 0.27]
+    assert rate.value == 0.27
     assert rate.obstacle == (
-        "the highest rate tried, 0.03, is the best, also after the grid was extended"
+        "the highest rate tried, 0.27, is the best, also after the grid was extended"
     )
 
 
@@ -96,8 +100,8 @@ def test_a_claim_cannot_rest_on_a_rate_at_the_edge(tmp_path, fc, why):
     assert tested.verdict.kind == NOT_TESTABLE
     assert tested.verdict.why.startswith(why)
     assert tested.verdict.change == "other rates to choose from would help (preset.rates)"
-    assert tested.rates["gap"].value == 0.03
-    assert tested.rates["fc"].value == (0.003 if fc == "own" else 0.03)
+    assert tested.rates["gap"].value == 0.27
+    assert tested.rates["fc"].value == (0.003 if fc == "own" else 0.27)
 
 
 def test_an_arm_at_the_rate_of_one_that_diverged_is_told_so(tmp_path):
