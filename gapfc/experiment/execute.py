@@ -114,6 +114,9 @@ def _carry_out(
         except KeyboardInterrupt:
             status, message, code = "interrupted", "stopped at once, in the middle of a step", 130
             lost = True
+        except SystemExit:  # of submitit, whose job is preempted
+            status, message, lost = "interrupted", "ended by the scheduler, within an epoch", True
+            raise
         except Diverged as error:
             message = str(error)
         except UserError as error:

@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from gapfc.ranks.ranks import Ranks
 from gapfc.system import launched
 
 LAST_WORDS = 5.0  # seconds in which a rank that failed can say why
+# A file of torch's sources before it, advice for its developers behind it.
+_GLOO = re.compile(r"^\[[^]]*/gloo/[^]]*\] (.*?\[[^]]*\]:\d+).*", re.DOTALL)
 
 
 @dataclass
@@ -92,7 +95,10 @@ class Team:
                     if said := find(rank):
                         return f"rank {rank} of {self.ranks.size} {said}"
             time.sleep(meeting.LOOK)
-        return f"another rank is gone, and left no word: {_told_by_torch(error)}"
+        return (
+            "another rank was ended from outside (out of memory? its machine lost?), and left no "
+            f"word: {_told_by_torch(error)}"
+        )
 
     def _last_words(self, rank: int) -> str | None:
         with contextlib.suppress(RuntimeError):
@@ -232,8 +238,9 @@ def check_share(batch_size: int, ranks: Ranks) -> None:
 
 
 def _told_by_torch(error: BaseException) -> str:
-    """Its first line, and the last error that NCCL names below it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """Its first line, of gloo's what it met and where; and the last error that NCCL names below."""
+    text = _GLOO.sub(r"\1", str(error), count=1)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     last = next((n for n, line in enumerate(lines) if line.startswith("Last error")), None)
     return " ".join([*lines[:1], *(lines[last : last + 2] if last else [])])[:400]
 

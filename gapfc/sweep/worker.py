@@ -23,6 +23,7 @@ from gapfc.sweep.share import Share
 from gapfc.system.launched import adopt_tasks, follows, launched
 from gapfc.system.terminal import print_error
 
+REQUEUED = -1  # by which submitit ends a job that Slurm has preempted and will begin again
 STOPPED = 130  # exit code of a run that was not begun because the sweep is stopping
 WAITS = "another sweep is at work on it: left for later"
 _WATCH = "gapfc-watch-parent"
@@ -142,12 +143,16 @@ class Worker:
             if self.quiet:
                 _silence(config)
             code, reason = self.task(config, _nothing if self.quiet else print_error)
+        except SystemExit as end:
+            code = REQUEUED if end.code == REQUEUED else code
+            raise
         finally:
-            path, recorded = _recorded(self.task.command, config)
-            if code:
-                reason = reason or recorded or f"exit code {code}"
-            seconds = time.monotonic() - start
-            self.outcomes.end(run, Outcome(code, seconds, reason, path))
+            if code != REQUEUED:  # else it goes on in another process
+                path, recorded = _recorded(self.task.command, config)
+                if code:
+                    reason = reason or recorded or f"exit code {code}"
+                seconds = time.monotonic() - start
+                self.outcomes.end(run, Outcome(code, seconds, reason, path))
         return code
 
 

@@ -133,3 +133,22 @@ def test_a_disk_that_is_full_for_predictions_is_told_and_resume_completes(
     said, results = read_predictions(path), read_results(path)
     assert len(said) == 32
     assert said.right.mean() == results["test"]["accuracy"]
+
+
+def test_a_job_that_its_scheduler_takes_back_is_interrupted_and_resume_completes(
+    begin, monkeypatch
+):
+    def preempted(self, directory, journal):
+        raise SystemExit(-1)
+
+    asked, build = begin(None)
+    experiment, directory = build(asked.config), asked.new_directory()
+    with monkeypatch.context() as patch:
+        patch.setattr(Experiment, "fit", preempted)
+        with pytest.raises(SystemExit):
+            execute(asked, experiment, directory)
+    results = read_results(directory.path)
+    assert results["status"] == "interrupted"
+    assert results["error"] == "ended by the scheduler, within an epoch"
+    assert resume(asked.command, str(directory.path), [], build, Vouched()) == 0
+    assert read_results(directory.path)["status"] == "completed"

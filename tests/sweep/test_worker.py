@@ -27,3 +27,26 @@ def test_tasks_of_a_run_that_does_not_begin_are_let_go(tasks, why, tmp_path, mon
     run(OmegaConf.create({}))
     assert left == [True] * tasks
     assert len(ended) == (why == "claimed")
+
+
+@pytest.mark.parametrize(("code", "ends"), [(worker.REQUEUED, False), (141, True)])
+def test_a_run_that_slurm_will_begin_again_has_not_ended(code, ends, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ended = []
+    words = SimpleNamespace(overrides=SimpleNamespace(task=["head=gap"]))
+    monkeypatch.setattr(worker.HydraConfig, "get", lambda: words)
+    monkeypatch.setattr(worker, "_silence", lambda config: None)
+    outcomes = SimpleNamespace(
+        stopping=False, begin=lambda run: None, end=lambda run, outcome: ended.append(outcome.code)
+    )
+
+    class Task:
+        command = "train"
+
+        def __call__(self, config, show):
+            raise SystemExit(code)
+
+    run = worker.Worker(Task(), str(tmp_path), outcomes, quiet=True)
+    with pytest.raises(SystemExit):
+        run(OmegaConf.create({}))
+    assert ended == [1] * ends
