@@ -1,7 +1,8 @@
 """The tables and pictures of docs/evidence.md, from what `gapfc claims` wrote.
 
-    python scripts/evidence.py --take outputs/claims   # its record and pictures, by its preset
-    python scripts/evidence.py                         # the page's tables, from all records
+    python scripts/evidence.py --take outputs/claims             # its record and pictures
+    python scripts/evidence.py --take outputs/claims cifar10     # beside others of the same preset
+    python scripts/evidence.py                                  # the tables, from all records
 
 In the page a table stands between `<!-- table: 3 -->`, with the claim's number, and `<!-- end -->`;
 what is between is written anew.
@@ -34,10 +35,10 @@ AGAINST = {
 NUMBER = re.compile(r'class="number">(\d+)\.')
 
 
-def take(outputs: Path) -> None:
+def take(outputs: Path, part: str | None) -> None:
     """Copy claims.json, and each claim's picture out of claims.html, as <number>.svg."""
     record = json.loads((outputs / "claims.json").read_text("utf-8"))
-    there = RECORDS / record["preset"]
+    there = RECORDS / (f"{record['preset']}_{part}" if part else record["preset"])
     there.mkdir(parents=True, exist_ok=True)
     lost = {int(old.stem) for old in there.glob("*.svg")} - {c["number"] for c in record["claims"]}
     if lost:
@@ -111,19 +112,25 @@ def row(contrast: dict, bold: bool) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def records() -> list[Path]:
+    """All that were taken, the smallest preset's first."""
+    return [
+        record for preset in PRESETS for record in sorted(RECORDS.glob(f"{preset}*/claims.json"))
+    ]
+
+
 def table(claim_number: int) -> str:
     """All that was measured of a claim, on each kind of images it was measured on."""
     parts = []
-    for name in PRESETS:
-        record = RECORDS / name / "claims.json"
-        claims = json.loads(record.read_text("utf-8"))["claims"] if record.exists() else []
-        for claim in (each for each in claims if each["number"] == claim_number):
+    for record in records():
+        content = json.loads(record.read_text("utf-8"))
+        for claim in (each for each in content["claims"] if each["number"] == claim_number):
             seeds = max(each["seeds"] for each in claim["primary"])
             covers = f", {seeds} seeds" if seeds > 1 else ""
             comment = f"<!-- measured: {record.relative_to(ROOT)} -->"
             parts += [
                 comment,
-                f"On {claim['data']} (`preset={name}`{covers}): "
+                f"On {claim['data']} (`preset={content['preset']}`{covers}): "
                 f"**{claim['verdict']}** ({claim['decides']}: {claim['why']}).",
                 "",
                 comment,
@@ -147,10 +154,10 @@ def written(page: str) -> str:
 def main() -> None:
     """Take a record, or write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--take", type=Path, metavar="OUTPUTS")
+    parser.add_argument("--take", nargs="+", metavar=("OUTPUTS", "PART"))
     asked = parser.parse_args()
     if asked.take:
-        take(asked.take)
+        take(Path(asked.take[0]), asked.take[1] if asked.take[1:] else None)
     else:
         PAGE.write_text(written(PAGE.read_text("utf-8")), "utf-8")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from gapfc.claims.runs import Runs, merged
 from gapfc.records.run import Run
 
 SeedRuns = dict[int, Run]
+Planned = tuple[str, str, int]  # settings, rate and seed of a run: one for each, over all claims
 
 
 class Arms:
@@ -48,6 +50,28 @@ class Arms:
             other = self.rate(arm.rate)
             return replace(other, words=f"as {arm.rate}: {other.words}")
         return choose_rate(self._preset, lambda rate, seed: self._run(arm, rate, seed))
+
+    def planned(self, name: str) -> set[Planned]:
+        """The runs that an arm needs, while no rate is chosen and the grid is as it is."""
+        arm = self._arms[name]
+        seeds = self._preset.seeds[: arm.seeds]
+        what = self._what(arm)
+        tried, rate = set[Planned](), NO_RATE
+        if arm.rate != NO_RATE:
+            rate = (
+                f"the best for {what if arm.rate == OWN_RATE else self._what(self._arms[arm.rate])}"
+            )
+        if arm.rate == OWN_RATE:
+            tried = {
+                (what, str(lr), s) for lr in self._preset.rates for s in self._preset.rate_seeds
+            }
+            seeds = tuple(seed for seed in seeds if seed not in self._preset.rate_seeds)
+        before = self.planned(arm.source) if arm.source is not None else set()
+        return before | tried | {(what, rate, seed) for seed in seeds}
+
+    def _what(self, arm: Arm) -> str:
+        source = "" if arm.source is None else self._what(self._arms[arm.source])
+        return json.dumps([self._settings(arm), source], sort_keys=True, default=str)
 
     def check(self, arm: Arm) -> None:
         """UserError for settings that its runs do not take."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gapfc.claims.arms import Arms, SeedRuns
+from gapfc.claims.arms import Arms, Planned, SeedRuns
 from gapfc.claims.claim import Claim, Contrast, Settings
 from gapfc.claims.measured import Measured, measure
 from gapfc.claims.obstacles import despite_censoring, diverged_runs, obstacle_of
@@ -28,6 +28,7 @@ from gapfc.compare.collect import with_probes
 from gapfc.errors import UserError
 from gapfc.formatting import duration, plural, printable
 from gapfc.records.run import Run
+from gapfc.sweep.progress import ends
 
 PROBE = "probe."
 
@@ -74,11 +75,16 @@ class Trial:
     runs: Runs
     probe: Callable[[Sequence[Path], Sequence[str]], Mapping[Path, str]]
     tell: Callable[[str], None]
+    _left: set[Planned] = field(default_factory=set)
+    _start: float = 0.0
 
     def test(self, claims: Sequence[Claim]) -> list[Tested]:
         """Every claim on every variant of the preset that has its images."""
         self.check(claims)
         todo = self._todo(claims)
+        self._start = time.monotonic()
+        self._left = set().union(*(self._planned(claim, variant) for claim, variant in todo))
+        self.tell(f"about {plural(len(self._left), 'run')}, fewer where some are there already")
         tested = [
             self._one(claim, variant, f"[{number} of {len(todo)}]")
             for number, (claim, variant) in enumerate(todo, 1)
@@ -104,15 +110,25 @@ class Trial:
             (claim, variant) for claim in claims for variant in self.preset.variants(claim.arms)
         ]
 
+    def _planned(self, claim: Claim, variant: str) -> set[Planned]:
+        arms = Arms(claim.arms, variant, self.preset, self.typed, self.runs)
+        return set().union(*(arms.planned(name) for name in _wanted(claim)))
+
+    def _ends(self) -> str:
+        """When all should be done, by the runs that this command has made so far."""
+        if not self.runs.made or not self._left:
+            return ""
+        each = (time.monotonic() - self._start) / self.runs.made
+        return ends(each * len(self._left))
+
     def _one(self, claim: Claim, variant: str, place: str) -> Tested:
         start, made = time.monotonic(), self.runs.made
         arms = Arms(claim.arms, variant, self.preset, self.typed, self.runs)
-        wanted = dict.fromkeys(
-            name for contrast in claim.contrasts for name in (contrast.of, contrast.against)
-        )
+        wanted = _wanted(claim)
         deciding = {name for each in claim.primary for name in (each.of, each.against)}
         impossible: dict[str, str] = {}
         for count, name in enumerate(wanted, 1):
+            self._left -= arms.planned(name)
             try:
                 arms.of(name)
             except UserError as error:
@@ -123,7 +139,7 @@ class Trial:
                 continue
             self.tell(
                 f"{place} claim {claim.number} on {variant}: {name}, arm {count} of {len(wanted)}"
-                f" ({arms.rate(name).words})"
+                f" ({arms.rate(name).words}){self._ends()}"
             )
         made_arms = [name for name in wanted if name not in impossible]
         problems = self._probe(claim, {name: arms.of(name) for name in made_arms})
@@ -185,6 +201,12 @@ class Trial:
             verdict = decide(measured.estimate, margin, contrast, measured.exact, CONFIDENCE)
             verdict = despite_censoring(verdict, contrast, measured)
         return Answer(contrast, measured, verdict, primary)
+
+
+def _wanted(claim: Claim) -> list[str]:
+    """The arms that its contrasts read, those of primary ones first."""
+    names = [name for each in claim.contrasts for name in (each.of, each.against)]
+    return list(dict.fromkeys(names))
 
 
 def _left_out(contrast: Contrast, impossible: Mapping[str, str]) -> Answer | None:

@@ -117,3 +117,28 @@ def test_an_arm_at_the_rate_of_one_that_diverged_is_told_so(tmp_path):
     }  # fmt: skip
     tested = verdict_of(trial(make), replace(asked, arms=arms))
     assert (tested.verdict.kind, tested.verdict.why) == (NOT_TESTABLE, "10 runs diverged")
+
+
+def test_as_many_runs_are_foretold_as_are_made_where_the_grid_does(tmp_path):
+    def make(settings):
+        rate = settings["optimizer.lr"]
+        facts = {"val.accuracy": 0.9 - abs(rate - (0.01 if settings["head"] == "gap" else 0.003))}
+        config = {"optimizer.lr": rate, "backbone.widths": settings.get("backbone.widths")}
+        return write_run(tmp_path, settings["head"], settings["seed"], results=facts, config=config)
+
+    asked = claim(
+        "primary: {metric: test.accuracy, of: gap, against: fc, says: higher}, controls:"
+        " [{of: spp, name: levels}, {of: fc, against: gap, name: the same arms}]"
+    )
+    arms = {
+        "gap": replace(asked.arms["gap"], rate="own"), "fc": replace(asked.arms["fc"], rate="own"),
+        "spp": replace(asked.arms["gap"], name="spp", rate="fc", seeds=4),
+    }  # fmt: skip
+    made, said = trial(make, preset(rates=[0.001, 0.003, 0.01, 0.03])), []
+    made.tell = said.append
+    verdict_of(made, replace(asked, arms=arms))
+    # 4 rates by 2 seeds and 3 more seeds, for gap and for fc; of gap at fc's rate two were tried.
+    assert made.runs.made == 11 + 11 + 2
+    assert said[0] == "about 26 runs, fewer where some are there already"
+    assert " · ends about " in said[1]
+    assert " · ends about " not in said[3]

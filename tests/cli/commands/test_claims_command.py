@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 
 import pytest
@@ -51,9 +52,11 @@ def test_a_claim_of_ones_own_and_again(gapfc, mine):
     done = gapfc(*typed)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.split("\n")
-    assert lines[0] == "[1 of 1] claim 42 on digits: gap, arm 1 of 2 (the usual rate, 0.001)"
-    assert lines[2].startswith("[1 of 1] claim 42 on digits: supported  (2 runs made, ")
-    assert lines[4] == "42  SUPPORTED: <b>Mine</b> has fewer parameters."
+    assert lines[0] == "about 2 runs, fewer where some are there already"
+    arm = "[1 of 1] claim 42 on digits: gap, arm 1 of 2 (the usual rate, 0.001)"
+    assert re.fullmatch(re.escape(arm) + r" · ends about \d\d:\d\d, in \d+ s", lines[1])
+    assert lines[3].startswith("[1 of 1] claim 42 on digits: supported  (2 runs made, ")
+    assert lines[5] == "42  SUPPORTED: <b>Mine</b> has fewer parameters."
     assert lines[-2] == "Wrote claims.json, claims.md, claims.html to out"
     before = runs(gapfc.folder)
     assert len(before) == 2
