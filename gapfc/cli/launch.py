@@ -27,6 +27,7 @@ from gapfc.system.allocator import keep_freed_memory
 from gapfc.system.garbage import loading
 from gapfc.system.launched import launched
 from gapfc.system.terminal import die_with_reader, print_error
+from gapfc.transfer.named import check_named
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 # Hydra's options that print settings and run nothing.
@@ -139,8 +140,8 @@ class CommandTask:
                 traceback.print_exc()
         return self.code, reason
 
-    def check_folders(self, config: DictConfig) -> None:
-        """UserError for a folder of images that is not there."""
+    def check_sources(self, config: DictConfig) -> None:
+        """UserError for a folder of images that is not there, and a transfer from nothing."""
         try:
             dataset = config.dataset if config.dataset._target_ == FOLDER else {}
             named = {key: dataset.get(key) for key in DIRS}
@@ -150,6 +151,8 @@ class CommandTask:
         for key, path in named.items():
             if path is not None:
                 locate(str(path), root, f"dataset.{key}")
+        if self.command == "transfer":
+            check_named(config.source)
 
     def _run(self) -> Callable[[DictConfig], int]:
         if self.module not in sys.modules:

@@ -71,7 +71,7 @@ class Sweeper(BasicSweeper):
         )
         if plan.share is not None or not plan.parallel:  # the runs see this machine's disk
             for config in configs.values():
-                self.worker.task.check_folders(config)
+                self.worker.task.check_sources(config)
         with outcomes_below(self.config.output_root) as self.outcomes:
             self.worker.outcomes = self.outcomes
             self.worker.quiet, self.worker.share = plan.parallel, plan.share

@@ -44,8 +44,8 @@ class Task(Protocol):
     ) -> tuple[int, str | None]:
         """Run; the exit code, and the reason of a failure. `show` is given the user's errors."""
 
-    def check_folders(self, config: DictConfig) -> None:
-        """Raise UserError for a folder of images that a run on this machine would not find."""
+    def check_sources(self, config: DictConfig) -> None:
+        """Raise UserError for what a run on this machine would not find: images, a source."""
 
     def follow(self) -> int:
         """Take part in a run of which another process is the first; the exit code."""

@@ -24,6 +24,7 @@ from gapfc.settings.kinds import check_settings
 from gapfc.settings.nodes import plain
 from gapfc.settings.trust import Vouched, admit
 from gapfc.system.interruption import Interrupted
+from gapfc.transfer.named import check_named
 from gapfc.transfer.source import (
     PRETRAINED,
     Source,
@@ -61,11 +62,7 @@ def resolve_source(config: DictConfig, vouched: Vouched, weights: bool = True) -
         return pretrained_source(config)
     if isinstance(config.source, str):
         return read_source(config.source, vouched)
-    if not isinstance(config.source, DictConfig) or config.source.get("dataset") is None:
-        raise UserError(
-            "transfer needs a source: source=<run directory or checkpoint>, source.dataset=… "
-            "source.head=… to train one, or source=pretrained with a backbone that has weights"
-        )
+    check_named(config.source)
     overrides, train_config = _training_config(config)
     # A stored config may describe its source, and so what is composed here.
     admit(plain(train_config), "source", vouched)

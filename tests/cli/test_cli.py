@@ -250,6 +250,13 @@ def test_a_sweep_over_a_folder_that_is_not_there_does_not_begin(gapfc):
     assert entries(gapfc.folder) == []
 
 
+def test_a_sweep_of_transfers_from_nothing_ends_before_its_first_run(gapfc):
+    done = gapfc("transfer", "-m", "head=gap,fc")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("gapfc: error: transfer needs a source: source=<run directory")
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
 @pytest.mark.parametrize("arguments", ["--help", "train --help", "train --info defaults"])
 def test_a_closed_pipe_is_no_error(tmp_path, arguments):
