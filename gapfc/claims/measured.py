@@ -74,6 +74,10 @@ def measure(contrast: Contrast, of: Mapping[int, Run], against: Mapping[int, Run
         "censored_of": _censored(contrast.metrics, [of[seed] for seed in seeds]),
         "censored_against": _censored(contrast.against_metrics, [against[seed] for seed in seeds]),
     }
+    if told["censored_of"] == told["censored_against"] == len(seeds):
+        told |= {"of": None, "against": None}
+        remedy = "more epochs would help"
+        return Measured(None, **told, obstacle="no run of either reached the target", remedy=remedy)
     if contrast.unit == "factor":
         if min(a.min(), b.min()) <= 0:
             return Measured(

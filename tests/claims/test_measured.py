@@ -272,7 +272,6 @@ def convergence(root, says, gap, fc):
         ("higher", [None, 110, 150], [20, 22, None], UNDECIDED),
         ("higher", [20, 22, 25], [20, 22, None], UNDECIDED),
         ("higher", [100, 101, 103], [99, 103, None], UNDECIDED),
-        ("higher", [None, None, None], [None, None, None], UNDECIDED),
     ],
 )
 def test_runs_that_never_reached_the_target_count_with_their_last_step(
@@ -286,6 +285,14 @@ def test_runs_that_never_reached_the_target_count_with_their_last_step(
     if kind == UNDECIDED:
         assert tested.verdict.change == "more epochs would help"
         assert "never reached the target" in tested.verdict.why
+
+
+def test_a_target_that_no_run_reached_says_nothing(tmp_path):
+    tested = convergence(tmp_path, "higher", [None] * 3, [None] * 3)
+    verdict, measured = tested.verdict, tested.answers[0].measured
+    assert (verdict.kind, verdict.why) == (NOT_TESTABLE, "no run of either reached the target")
+    assert verdict.change == "more epochs would help"
+    assert (measured.estimate, measured.of, measured.against) == (None, None, None)
 
 
 def test_equal_steps_but_for_censoring(tmp_path):

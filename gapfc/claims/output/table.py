@@ -35,7 +35,8 @@ def terminal(tested: Sequence[Tested], width: int = 100, bold: bool = False) -> 
             corrected(tested, each),
         ]
         also = [
-            f"{other.contrast.name}: {effect(other)}"
+            f"{other.contrast.name}: "
+            f"{effect(other) if other.measured.estimate else other.measured.obstacle}"
             for other in each.answers
             if other.primary and other is not answer
         ]
