@@ -37,8 +37,8 @@ def synthetic_shapes(
     holdout_quadrants: of the images drawn, those with the object there are left out of training and
     are the only ones of the test split, which then asks whether a shape is known at places where it
     was never trained on (after Kayhan & van Gemert 2020, arXiv:2003.07064).
-    seamless: whether the ground goes on beyond a border as it begins at the opposite one. Otherwise
-    a network with circular padding sees a seam there, and so where it is.
+    seamless: whether the ground goes on beyond a border as it begins at the opposite one, and is
+    alike at all places. Otherwise a network with circular padding sees a seam, and so where it is.
     Raises UserError for values out of range, or where nothing is left of a split.
     """
     one_of("dataset.label", label, ("shape", "quadrant"))
@@ -117,7 +117,7 @@ def _paint(boxes: Tensor, shape: Tensor, size: int, seamless: bool, generator: G
     count = len(boxes)
     coarse = torch.rand(count, 3, 5, 5, generator=generator)
     if seamless:
-        ground = _enlarged_on_a_torus(coarse, size)
+        ground = _enlarged_on_a_torus(coarse, size, generator)
     else:
         ground = functional.interpolate(coarse, size=(size, size), mode="bilinear")
     ground = 0.2 + 0.6 * ground + 0.1 * torch.randn(count, 3, size, size, generator=generator)
@@ -131,15 +131,21 @@ def _paint(boxes: Tensor, shape: Tensor, size: int, seamless: bool, generator: G
     return torch.where(inside, colour, ground).clamp(0, 1).mul(255).round().to(torch.uint8)
 
 
-def _enlarged_on_a_torus(coarse: Tensor, size: int) -> Tensor:
-    """Bilinearly, [n, 3, c, c] -> [n, 3, size, size], each border next to the opposite one."""
-    cells = coarse.shape[-1]
+def _enlarged_on_a_torus(coarse: Tensor, size: int, generator: Generator) -> Tensor:
+    """Bilinearly, [n, 3, c, c] -> [n, 3, size, size], each border next to the opposite one.
+
+    Each is turned by a random number of pixels either way, or the lattice of the c×c values, at the
+    same place in all images, would tell where one is.
+    """
+    count, cells = len(coarse), coarse.shape[-1]
     at = (torch.arange(size) + 0.5) * cells / size - 0.5
     first = at.floor()
     share = (at - first)[:, None]
     low, high = (functional.one_hot((first.long() + n) % cells, cells) for n in (0, 1))
     matrix = low * (1 - share) + high * share
-    return matrix @ coarse @ matrix.T
+    turns = torch.randint(size, (2, count, 1), generator=generator)
+    rows, columns = matrix[(torch.arange(size) + turns) % size]
+    return rows[:, None] @ coarse @ columns[:, None].mT
 
 
 def _mask(boxes: Tensor, shape: Tensor, size: int) -> Tensor:

@@ -119,14 +119,32 @@ def test_quadrants_of_boxes_are_the_labels(size):
     assert torch.equal(quadrants(train.boxes, train.size), train.labels)
 
 
-def test_a_seamless_ground_joins_at_the_borders_and_is_otherwise_as_before():
+def test_a_seamless_ground_is_the_usual_one_on_a_torus_and_turned():
     coarse = torch.rand(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
-    ground = _enlarged_on_a_torus(coarse, 40)
-    inner = functional.interpolate(coarse, size=(40, 40), mode="bilinear")[..., 4:36, 4:36]
-    torch.testing.assert_close(ground[..., 4:36, 4:36], inner)
-    moved = _enlarged_on_a_torus(coarse.roll((1, 2), (2, 3)), 40)  # a cell is 8 pixels
-    torch.testing.assert_close(moved, ground.roll((8, 16), (2, 3)))
+    ground = _enlarged_on_a_torus(coarse, 40, torch.Generator().manual_seed(1))
+    down, right = torch.randint(40, (2, 2), generator=torch.Generator().manual_seed(1)).tolist()
+    usual = functional.interpolate(coarse, size=(40, 40), mode="bilinear")[..., 4:36, 4:36]
+    for turned, inner, *by in zip(ground, usual, down, right, strict=True):
+        assert by != [0, 0]
+        torch.testing.assert_close(turned.roll(by, (1, 2))[..., 4:36, 4:36], inner)
 
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_no_place_of_a_seamless_ground_is_told_from_another(dim):
+    # Bends are at the lattice of the drawn values alone: where that lies tells the place.
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(4000, 1, 5, 5, generator=generator)
+    ground = _enlarged_on_a_torus(coarse, 40, generator)
+    bend = ground.roll(1, dim) - 2 * ground + ground.roll(-1, dim)
+    strength = bend.square().mean([each for each in range(4) if each != dim])
+    assert strength.max() / strength.min() < 1.3
+    usual = functional.interpolate(coarse, size=(40, 40), mode="bilinear")
+    bend = (usual.roll(1, dim) - 2 * usual + usual.roll(-1, dim)).square()
+    strength = bend.mean([each for each in range(4) if each != dim])
+    assert strength.max() / strength.min() > 100
+
+
+def test_a_seamless_ground_joins_at_the_borders():
     def seam(split):
         side = split.images.float().div(255)
         return (side[..., 0] - side[..., -1]).square().mean()
