@@ -59,7 +59,7 @@ def waited(*arguments, folder):
 
 # Whole commands take long: with each family some of the heads, with each head some families.
 SOME = [
-    pytest.param(name, side, HEADS[number % 4 :: 4], marks=pytest.mark.slow)
+    pytest.param(name, side, HEADS[number % 6 :: 6], marks=pytest.mark.slow)
     for number, (name, side) in enumerate(FAMILIES.items())
 ]
 
