@@ -53,19 +53,15 @@ class Arms:
 
     def planned(self, name: str) -> set[Planned]:
         """The runs that an arm needs, while no rate is chosen and the grid is as it is."""
-        arm = self._arms[name]
-        seeds = self._preset.seeds[: arm.seeds]
-        what = self._what(arm)
-        tried, rate = set[Planned](), NO_RATE
-        if arm.rate != NO_RATE:
-            rate = (
-                f"the best for {what if arm.rate == OWN_RATE else self._what(self._arms[arm.rate])}"
-            )
-        if arm.rate == OWN_RATE:
-            tried = {
-                (what, str(lr), s) for lr in self._preset.rates for s in self._preset.rate_seeds
-            }
-            seeds = tuple(seed for seed in seeds if seed not in self._preset.rate_seeds)
+        arm, preset = self._arms[name], self._preset
+        seeds, what = preset.seeds[: arm.seeds], self._what(arm)
+        tried, rate = set[Planned](), arm.rate
+        if rate == OWN_RATE:
+            tried = {(what, str(lr), seed) for lr in preset.rates for seed in preset.rate_seeds}
+            seeds = tuple(seed for seed in seeds if seed not in preset.rate_seeds)
+        if rate != NO_RATE:
+            chosen_for = arm if rate == OWN_RATE else self._arms[rate]
+            rate = f"the best for {self._what(chosen_for)}"
         before = self.planned(arm.source) if arm.source is not None else set()
         return before | tried | {(what, rate, seed) for seed in seeds}
 
