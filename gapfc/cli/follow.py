@@ -56,8 +56,8 @@ def follow() -> int:
                 traceback.print_exc(file=sys.__stderr__)
             os._exit(1)  # nobody is left with whom to end in order
     group.close()
-    if "SUBMITIT_EXECUTOR" in os.environ:
-        return 0  # submitit waits for the result of every task
+    if launched.by_submitit():
+        return 0  # it waits for the result of every task
     os._exit(0)  # the loader is forgotten after each run: Python has nothing to end in order
 
 

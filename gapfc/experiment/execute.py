@@ -115,7 +115,7 @@ def _carry_out(
             status, message, code = "interrupted", "stopped at once, in the middle of a step", 130
             lost = True
         except SystemExit:  # of submitit, whose job is preempted
-            status, message, lost = "interrupted", "ended by the scheduler, within an epoch", True
+            status, message, lost = "interrupted", "told to exit, as by a scheduler", True
             raise
         except Diverged as error:
             message = str(error)

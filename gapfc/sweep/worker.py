@@ -20,7 +20,7 @@ from gapfc.settings.nodes import plain
 from gapfc.sweep.claim import Claim, claim_path
 from gapfc.sweep.outcomes import LEFT, Outcome, Outcomes, key
 from gapfc.sweep.share import Share
-from gapfc.system.launched import adopt_tasks, follows, launched
+from gapfc.system.launched import adopt_tasks, by_submitit, follows, launched
 from gapfc.system.terminal import print_error
 
 REQUEUED = -1  # by which submitit ends a job that Slurm has preempted and will begin again
@@ -144,7 +144,7 @@ class Worker:
                 _silence(config)
             code, reason = self.task(config, _nothing if self.quiet else print_error)
         except SystemExit as end:
-            code = REQUEUED if end.code == REQUEUED else code
+            code = REQUEUED if by_submitit() and end.code == REQUEUED else code
             raise
         finally:
             if code != REQUEUED:  # else it goes on in another process

@@ -49,12 +49,17 @@ def launched_here() -> int:
     return int(size) if launched() and size.isdigit() and int(size) > 1 else 1
 
 
+def by_submitit() -> bool:
+    """Whether this process is a task of a job of submitit."""
+    return "SUBMITIT_EXECUTOR" in os.environ
+
+
 def adopt_tasks() -> bool:
     """Take the tasks of a job of submitit for processes started together, by torchrun's variables.
 
     That is what `tasks_per_node` above 1 makes of a run. Returns whether there are several.
     """
-    if "SUBMITIT_EXECUTOR" not in os.environ or launched():
+    if not by_submitit() or launched():
         return False
     from submitit import JobEnvironment
     from submitit.helpers import TorchDistributedEnvironment

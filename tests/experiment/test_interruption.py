@@ -149,6 +149,6 @@ def test_a_job_that_its_scheduler_takes_back_is_interrupted_and_resume_completes
             execute(asked, experiment, directory)
     results = read_results(directory.path)
     assert results["status"] == "interrupted"
-    assert results["error"] == "ended by the scheduler, within an epoch"
+    assert results["error"] == "told to exit, as by a scheduler"
     assert resume(asked.command, str(directory.path), [], build, Vouched()) == 0
     assert read_results(directory.path)["status"] == "completed"

@@ -29,8 +29,15 @@ def test_tasks_of_a_run_that_does_not_begin_are_let_go(tasks, why, tmp_path, mon
     assert len(ended) == (why == "claimed")
 
 
-@pytest.mark.parametrize(("code", "ends"), [(worker.REQUEUED, False), (141, True)])
-def test_a_run_that_slurm_will_begin_again_has_not_ended(code, ends, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("code", "submitit", "ends"),
+    [(worker.REQUEUED, True, False), (141, True, True), (worker.REQUEUED, False, True)],
+)
+def test_a_run_that_slurm_will_begin_again_has_not_ended(
+    code, submitit, ends, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(worker, "adopt_tasks", lambda: False)
+    monkeypatch.setattr(worker, "by_submitit", lambda: submitit)
     monkeypatch.chdir(tmp_path)
     ended = []
     words = SimpleNamespace(overrides=SimpleNamespace(task=["head=gap"]))
