@@ -19,8 +19,9 @@ end.
 Each way trains in a process of its own, in turn, --rounds times; one tenth of the photos validate.
 "First epoch" is from the start of the process to its first validation; a later epoch has its
 validation, too. Memory is the largest sum of proportional set sizes (PSS) of a process and its
-workers, looked up every 0.2 s (Linux). Printed are medians over the rounds, and of the ratios to
-`usual` within a round.
+workers, looked up every 0.2 s (Linux); without files, what of it the kernel could not drop and read
+again from a file, as it can the kept features. Printed are medians over the rounds, and of the
+ratios to `usual` within a round.
 """
 
 import argparse
@@ -146,28 +147,34 @@ def _given(options: argparse.Namespace) -> list[str]:
 
 
 def measure(way: str, root: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Seconds of the first epoch and of a later one, and the largest memory in MiB."""
+    """Seconds of the first epoch and of a later one, and the largest memory in MiB, in two ways."""
     with tempfile.TemporaryDirectory(dir=root.parent) as place:
         environment = {**os.environ, "XDG_CACHE_HOME": f"{place}/cache"}
         log = Path(place) / "log"
-        begun, ends, largest = time.perf_counter(), list[float](), 0.0
+        begun, ends, largest = time.perf_counter(), list[float](), (0.0, 0.0)
         with log.open("w") as out:
             words = command(way, root, options, Path(place))
             process = subprocess.Popen(words, stdout=out, stderr=out, env=environment)
         while process.poll() is None:
             time.sleep(0.2)
-            largest = max(largest, _memory(process.pid))
+            whole, own = _memory(process.pid)
+            largest = max(largest[0], whole), max(largest[1], own)
             done = sum(bool(EPOCH.match(line)) for line in log.read_text().splitlines())
             ends += [time.perf_counter() - begun] * (done - len(ends))
         if process.returncode or len(ends) < options.epochs:
             sys.exit(f"{way} failed:\n{log.read_text()}")
     later = (ends[-1] - ends[0]) / (len(ends) - 1)
-    return {"first epoch, s": ends[0], "later epoch, s": later, "memory, MiB": largest}
+    return {
+        "first epoch, s": ends[0],
+        "later epoch, s": later,
+        "memory, MiB": largest[0],
+        "without files": largest[1],
+    }
 
 
-def _memory(pid: int) -> float:
-    """The PSS of a process and all below it, in MiB."""
-    total, left = 0.0, [pid]
+def _memory(pid: int) -> tuple[float, float]:
+    """The PSS of a process and all below it, in MiB; and that without mapped files."""
+    total, files, left = 0.0, 0.0, [pid]
     while left:
         current = left.pop()
         try:
@@ -176,9 +183,12 @@ def _memory(pid: int) -> float:
             left += [int(p) for task in tasks for p in (task / "children").read_text().split()]
         except OSError:  # it has ended
             continue
-        found = re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)
-        total += int(found[1]) / 1024 if found else 0.0
-    return total
+        kilobytes = {
+            key: int(n) for key, n in re.findall(r"^(Pss\w*):\s+(\d+)", text, re.MULTILINE)
+        }
+        total += kilobytes["Pss"] / 1024
+        files += kilobytes["Pss_File"] / 1024
+    return total, total - files
 
 
 def main() -> None:
