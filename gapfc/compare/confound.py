@@ -7,7 +7,7 @@ from typing import Literal
 
 Kind = Literal[
     "images", "feature_map", "same_function", "head_rate", "rate", "ceiling", "epochs",
-    "head_options", "head_parameters",
+    "head_options", "head_parameters", "unmoved", "two_seeds",
 ]  # fmt: skip
 
 

@@ -26,6 +26,8 @@ DATA = ("dataset", "dataset.classes")
 OPTIONS: dict[str, Any] = {"hidden": [], "dropout": 0, "bias": True}
 UNEQUAL = 1.5  # head parameters may differ by this factor unsaid
 UNEQUAL_EPOCHS = 1.05
+UNEQUAL_ACCURACY = 0.05  # by which accuracies may differ unsaid where drops from them are compared
+UNMOVED = "probe.clean.accuracy"
 
 
 def confounds(
@@ -40,6 +42,8 @@ def confounds(
     asked = {*question.by, *chosen}
     found = [
         *_other_images(rows),
+        *_two_seeds(rows),
+        *_unmoved(rows, question),
         *_feature_map(rows),
         *_same_function(rows),
         *_head_rate(rows, asked),
@@ -63,6 +67,37 @@ def _other_images(rows: Sequence[Row]) -> Iterator[Confound]:
             _labels(apart),
             f"different data sets are compared, not heads on the same images: {pairs}{more}",
             "another data set",
+        )
+
+
+def _two_seeds(rows: Sequence[Row]) -> Iterator[Confound]:
+    """Of crossed intervals, which two seeds make too narrow; Student's are as wide as they say."""
+    two = [row for row in rows if row.paired and row.paired.n == 2]
+    two = [row for row in two if row.paired and row.paired.estimate.method == "crossed"]
+    if two:
+        yield Confound(
+            "two_seeds",
+            _labels(two),
+            "two seeds say little of the spread between seeds: where most of the spread is theirs, "
+            "a 95% interval holds the true difference in 87% of cases; take 3 seeds or more",
+            "two seeds",
+        )
+
+
+def _unmoved(rows: Sequence[Row], question: Question) -> Iterator[Confound]:
+    """Of drops: whoever has learnt nothing loses nothing."""
+    if not question.metric.endswith(".drop"):
+        return
+    means = {row.label: row.mean_of(UNMOVED) for row in rows}
+    from_ = {label: mean for label, mean in means.items() if mean is not None}
+    if from_ and max(from_.values()) - min(from_.values()) > UNEQUAL_ACCURACY:
+        least, most = (end(from_, key=from_.__getitem__) for end in (min, max))
+        yield Confound(
+            "unmoved",
+            tuple(from_),
+            f"drops are from unequal accuracies, {from_[least]:.1%} of {least} and "
+            f"{from_[most]:.1%} of {most}: whoever has learnt less can lose less",
+            f"drops from {_against(rows, from_, '{:.1%}'.format)}",
         )
 
 

@@ -69,7 +69,8 @@ def notes(
 
 def _few_seeds(rows: Sequence[Row], confidence: float) -> Iterator[str]:
     """That intervals are wide because two seeds say little of the spread between seeds."""
-    if all(row.n < 3 for row in rows) and any(row.interval for row in rows if row.n == 2):
+    widths = [row.interval for row in rows if row.n == 2 and row.interval]
+    if all(row.n < 3 for row in rows) and any(each.method == "t" for each in widths):
         two, three, five = (_half(n, confidence) for n in (2, 3, 5))
         yield (
             f"2 seeds make wide intervals; at the same spread, 3 would make one over seeds "

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 from asked import answer
-from synthetic import change, write_run, write_transfer
+from synthetic import change, write_measured, write_run, write_transfer
 
 from gapfc.compare.answer import Comparison, compare
 from gapfc.compare.collect import collect
@@ -15,6 +15,7 @@ from gapfc.compare.output.table import markdown
 from gapfc.compare.question import Question
 from gapfc.errors import UserError
 from gapfc.records.predictions import Predictions, write_predictions
+from gapfc.records.probes import Probes, write_probes
 
 ALIKE = {"head.hidden": [], "head.dropout": 0.0}
 
@@ -235,6 +236,33 @@ def test_unequal_epochs(tmp_path):
         "not all were trained for equally many epochs (early stopping): gap 8, fc 12 on average"
     )
     assert "epochs 8 against 12" in sentences(found)[0]
+
+
+DROP = "probe.shift.zero.4.drop"
+
+
+@pytest.mark.parametrize(("clean", "told"), [(0.9, None), (0.35, "drops from 35.0% against 95.0%")])
+def test_a_head_that_has_learnt_nothing_can_lose_nothing(tmp_path, clean, told):
+    for seed in range(3):
+        for head, accuracy, drop in (("fc", 0.95, 0.2), ("gap", clean, 0.1)):
+            shift = {"zero": {"4": {"drop": drop + seed / 100}}}
+            values = {"clean": {"accuracy": accuracy}, "shift": shift}
+            write_probes(write_run(tmp_path, head, seed), Probes({"name": "digits"}, values))
+    found = compared(tmp_path, metric=DROP)
+    assert ("unmoved" in kinds(found)) == (told is not None)
+    assert told is None or told in sentences(found)[0]
+    assert "unmoved" not in kinds(compared(tmp_path, metric="probe.clean.accuracy"))
+
+
+@pytest.mark.parametrize(("seeds", "warned"), [(1, False), (2, True), (3, False)])
+def test_two_seeds_say_little_of_the_spread_between_seeds(tmp_path, seeds, warned):
+    for seed in range(seeds):
+        for head, wrong in (("fc", 6), ("gap", 30 + seed)):
+            write_measured(tmp_path, head, seed, np.arange(60) >= wrong)
+    found = compared(tmp_path)
+    assert ("holds the true difference in 87% of cases" in str(found.confounds)) == warned
+    assert ("two seeds" in sentences(found)[0]) == warned
+    assert "two_seeds" not in kinds(compared(tmp_path, interval="seeds"))
 
 
 @pytest.mark.parametrize(("images", "near"), [(1000, True), (1600, False)])

@@ -13,7 +13,7 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.proportion import proportion_confint
 
-from gapfc.compare.crossed import crossed
+from gapfc.compare.crossed import crossed, variance_of_mean
 from gapfc.compare.estimate import seeds_alone, wilson_interval
 
 right_minus_right = arrays(
@@ -148,6 +148,19 @@ def planted(generator, seeds, images):
     d[:, draw < 0.015] = 1
     d[:, draw > 0.985] = -1
     return d
+
+
+@pytest.mark.parametrize(("seeds", "holds"), [(2, 0.87), (3, 0.92), (5, 0.94)])
+def test_coverage_where_most_of_the_spread_is_between_seeds(seeds, holds):
+    # Standard errors: three times as large over seeds as over images.
+    generator, draws, images = np.random.default_rng(seeds), 50_000, 1000
+    of_seeds = generator.normal(0, 3 * np.sqrt(seeds), (draws, seeds))
+    mean = of_seeds.mean(axis=1) + generator.normal(0, 1, draws)
+    ms_seed = images * of_seeds.var(axis=1, ddof=1)
+    ms_image = seeds * images * generator.chisquare(images - 1, draws) / (images - 1)
+    variance, df = variance_of_mean(ms_seed, ms_image, 0, seeds, images)
+    half = stats.t.ppf(0.975, df) * np.sqrt(variance)
+    assert np.mean(np.abs(mean) <= half) == pytest.approx(holds, abs=0.008)
 
 
 @pytest.mark.slow

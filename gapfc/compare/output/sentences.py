@@ -9,6 +9,7 @@ from gapfc.compare.answer import Comparison
 from gapfc.compare.metric import Measure
 from gapfc.compare.output.brief import brief
 from gapfc.compare.output.speed_and_size import size, speed
+from gapfc.compare.question import Question
 from gapfc.compare.row import Row
 from gapfc.compare.statistics import Paired
 from gapfc.formatting import decimals, percent, plural, printable, probability
@@ -73,7 +74,7 @@ def sentence(row: Row, comparison: Comparison) -> str:
     if not pair.interval.excludes_zero:
         ends = _excluded(pair, metric) if row.verdict is None else _undecided(row, comparison)
         return (
-            f"{row.label} and {baseline} are not told apart "
+            f"{row.label} and {baseline} are not told apart{_of(metric)} "
             f"(difference {_signed(pair, metric)}, {inside}){ends}"
         )
     told += f" ({inside})"
@@ -185,9 +186,14 @@ def _told(pair: Paired, metric: Measure, baseline: str) -> str:
     size = f"{metric.told(abs(pair.mean), _places(pair, metric))}{_unit(metric)}"
     judged = "better" if pair.mean * pair.better > 0 else "worse"
     if metric.is_share and metric.better > 0:
-        return f"{size} {judged} than {baseline}"
+        return f"{size} {judged} than {baseline}{_of(metric)}"
     way = "higher" if pair.mean > 0 else "lower"
     return f"{size} {way} ({judged}) than {baseline} in {metric.path}"
+
+
+def _of(metric: Measure) -> str:
+    """What is compared, where it is not what everybody takes it for."""
+    return "" if metric.path == Question.metric else f" in {metric.path}"
 
 
 def _places(pair: Paired, metric: Measure) -> int:
