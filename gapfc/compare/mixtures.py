@@ -50,7 +50,7 @@ def mixed_settings(runs: Sequence[Run], by: Sequence[str]) -> dict[str, dict[str
     Returns the number of runs of each value, by key. Ask before re-runs are set aside: a run at
     another learning rate is not a re-run.
     """
-    settings = {id(config): _settings(config) for config in distinct_configs(runs)}
+    settings = _settings_of(distinct_configs(runs))
     # There may be thousands of runs, but only a few kinds.
     kinds = Counter(
         (
@@ -136,6 +136,19 @@ def _split_by_seed(runs: Sequence[Run], by: Sequence[str]) -> bool:
 def settings_of(run: Run, besides: Sequence[str]) -> dict[str, str]:
     """The settings by dotted path that runs of a group have to share, but for keys `besides`."""
     return {leaf: v for leaf, v in _settings(run.config).items() if not belongs_to(leaf, besides)}
+
+
+def _settings_of(configs: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, str]]:
+    """`_settings` of each, by its id."""
+    found = {id(config): (_settings(config), flatten(config)) for config in configs}
+    for leaf in {leaf for settings, _ in found.values() for leaf in settings}:
+        # A whole path below one run's data_root may be above another's: it is one file.
+        typed = {show(config[leaf]) for settings, config in found.values() if leaf in settings}
+        if len(typed) == 1:
+            for settings, _ in found.values():
+                if leaf in settings:
+                    settings[leaf] = next(iter(typed))
+    return {key: settings for key, (settings, _) in found.items()}
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, str]:

@@ -104,6 +104,15 @@ def group_hash(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(_text(_shared(config, _root(config))).encode()).hexdigest()[:12]
 
 
+def is_same_group(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two configs have one identity: with paths from each's `data_root`, or as they stand.
+
+    A file that is named by its whole path is the same one whatever `data_root` is.
+    """
+    moved = {**one, "data_root": other.get("data_root")}
+    return group_hash(other) in (group_hash(one), group_hash(moved))
+
+
 def settings_text(config: Mapping[str, Any]) -> str:
     """All that a resumed run may not change, and the number of epochs, as JSON: a run's own record.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from gapfc.errors import UserError
 from gapfc.formatting import first_line, plural
-from gapfc.records.identity import group_hash
+from gapfc.records.identity import is_same_group
 from gapfc.records.renamed_targets import with_present_targets
 from gapfc.records.results import RESULTS, ResultsError, read_results
 from gapfc.records.run_directory import CHECKPOINTS, CONFIG, parent_folder
@@ -195,14 +195,14 @@ def runs_of(command: str, config: Mapping[str, Any], besides: Iterable[str] = ()
     folder = parent_folder(config["output_root"], command, config)
     if not folder.is_dir():
         return []
-    wanted = group_hash(_without(config, besides))
+    wanted = _without(config, besides)
     found = []
     for path in sorted(folder.iterdir()):
         seed = re.search(r"-s(-?\d+)(-\d+)?$", path.name)
         if seed is None or int(seed[1]) != config["seed"]:
             continue
         run = read_run(path)
-        if run.config and group_hash(_without(run.config, besides)) == wanted:
+        if run.config and is_same_group(wanted, _without(run.config, besides)):
             found.append(run)
     return found
 

@@ -45,6 +45,14 @@ def test_groups_that_differ_in_more_are_refused_until_filtered(sweep, tmp_path):
     assert labels >= {"gap, lr=0.3, epochs=3", "gap, lr=0.05, epochs=12"}
 
 
+def test_a_whole_path_is_one_file_whatever_the_data_root(tmp_path):
+    for seed, root in enumerate(("/data", "data", "/elsewhere")):
+        place = {"backbone.weights": "/data/weights.pth", "data_root": root}
+        for head in ("fc", "gap"):
+            write_run(tmp_path, head, seed, config=place)
+    assert row(answer(tmp_path, tmp=tmp_path), "gap")["n"] == 3
+
+
 def test_a_newer_run_of_another_setting_is_no_rerun(tmp_path):
     for head in ("fc", "gap"):
         write_run(tmp_path, head, 0)

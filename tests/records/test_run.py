@@ -85,6 +85,18 @@ def test_runs_of_one_config_are_told_apart_by_what_they_are(tmp_path):
     assert len(runs_of("train", config | {"protocol": "scratch"}, besides=["protocol"])) == 1
 
 
+def test_a_whole_path_is_the_same_one_whatever_the_data_root(tmp_path):
+    weights = str(tmp_path / "data/weights.pth")
+    place = {"output_root": str(tmp_path), "data_root": str(tmp_path / "data")}
+    path = write_run(tmp_path, "gap", config={**place, "backbone.weights": weights})
+    config = read_run(path).config
+    assert [run.path for run in runs_of("train", config | {"data_root": "data"})] == [path]
+    config["backbone"]["weights"] = "data/weights.pth"  # on another machine
+    assert [run.path for run in runs_of("train", config | {"data_root": "data"})] == [path]
+    config["backbone"]["weights"] = "elsewhere/weights.pth"
+    assert runs_of("train", config | {"data_root": "data"}) == []
+
+
 @pytest.mark.parametrize("old", RENAMED)
 def test_targets_that_moved_are_read_at_their_new_places(old):
     from hydra.utils import get_method
