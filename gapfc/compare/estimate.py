@@ -165,14 +165,6 @@ def bootstrap_interval(x: Array, confidence: float) -> Interval:
     return Interval(float(low), float(high), "bootstrap")
 
 
-def wilson_interval(share: float, n: int, confidence: float) -> Interval:
-    """Of a share that was seen in n independent cases (Wilson, JASA 22, 1927)."""
-    z = float(special.ndtri(0.5 + confidence / 2))
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return Interval(max(0.0, centre - half), min(1.0, centre + half), "wilson")
-
-
 def constant(x: NDArray[Any]) -> bool:
     """Whether there is no spread beyond the rounding of the subtraction."""
     return bool(np.ptp(x) <= 1e-12 * max(1.0, float(np.max(np.abs(x)))))

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from gapfc.compare.convergence import TimeToTarget
 from gapfc.compare.crossed import crossed
 from gapfc.compare.equivalence import Verdict
-from gapfc.compare.estimate import Array, Interval, seeds_alone, wilson_interval
+from gapfc.compare.estimate import Array, Interval, seeds_alone
 from gapfc.compare.fields import ABSENT, metric_of
 from gapfc.compare.groups import Group, Values
 from gapfc.compare.images import Images, PerImage
 from gapfc.compare.question import Question
 from gapfc.compare.statistics import Paired, compare_paired
+from gapfc.measure.wilson import wilson
 from gapfc.records.run import Run
 
 # Keys whose values speak for themselves: `fc`, but `hidden=[512]`.
@@ -148,7 +149,7 @@ def _own_interval(
         return seeds_alone(values).student(confidence)
     each = by_image.values
     if len(each) == 1 and bool(((each == 0) | (each == 1)).all()):
-        return wilson_interval(float(each.mean()), each.size, confidence)
+        return Interval(*wilson(float(each.mean()), each.size, confidence), "wilson")
     return crossed(each).interval(confidence)
 
 

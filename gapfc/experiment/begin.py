@@ -1,6 +1,7 @@
 """A command that trains: a run in its own directory, or the rest of an interrupted one."""
 
 import logging
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
 from gapfc.experiment.probing import add
 from gapfc.experiment.results import results_of
+from gapfc.formatting import from_here
 from gapfc.records.faults import disk_fault
 from gapfc.records.identity import check_changeable
 from gapfc.records.metrics_csv import METRICS, read_rows
@@ -53,9 +55,12 @@ def begin(asked: Invocation, build: Build) -> int:
     """
     config = asked.config
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
-    earlier = earlier_run(asked.command, plain(config)) if in_sweep and not config.rerun else None
-    if earlier is not None:
+    earlier = None if config.rerun else earlier_run(asked.command, plain(config))
+    if earlier is not None and in_sweep:
         return _pick_up(asked, earlier, build)
+    if earlier is not None and earlier.status == "interrupted":
+        log.info("begun before, and interrupted: gapfc %s resume=%s goes on with it", asked.command,
+                 shlex.quote(from_here(earlier.path)))  # fmt: skip
     try:
         with holding() as held:
             experiment = built(build, config)

@@ -16,12 +16,15 @@ from gapfc.experiment.results import parameter_counts
 from gapfc.experiment.sharing import say_who_shares
 from gapfc.experiment.uneven import say_what_is_balanced
 from gapfc.formatting import from_here, plural, times, wrapped
+from gapfc.measure.wilson import wilson
 from gapfc.records.identity import GROUPED_BY
 from gapfc.records.next_commands import next_commands
-from gapfc.records.uneven import has_uneven_classes
+from gapfc.records.uneven import CLASS_SIZES, has_uneven_classes
 from gapfc.settings.compose import config_dirs
 
 log = logging.getLogger(__name__)
+
+FEW = 300  # test images, of which an accuracy is known to some three points either way at best
 
 
 def beginning(experiment: Experiment, folder: Path) -> None:
@@ -85,15 +88,13 @@ def ending(results: Mapping[str, Any], folder: Path) -> None:
         log.error("failed: %s\n  run       %s", results["error"], where)
         return
     if results["status"] == "interrupted":
-        log.warning(
-            "%s after %s, at step %d. To go on:\n  gapfc %s%s resume=%s",
-            results["error"],
-            plural(results["epochs"], "epoch"),
-            results["steps"],
-            results["command"],
-            _config_dir(),
-            where,
-        )
+        done = plural(results["epochs"], "epoch")
+        told = f"{results['error']} after {done}, at step {results['steps']}"
+        if _in_a_sweep():  # which says how to go on with all of it
+            log.warning("%s", told)
+            return
+        again = f"gapfc {results['command']}{_config_dir()} resume={where}"
+        log.warning("%s. To go on:\n  %s", told, again)
         return
     log.info("")
     # Only where it says something else than accuracy.
@@ -109,6 +110,11 @@ def ending(results: Mapping[str, Any], folder: Path) -> None:
             if not scores:
                 continue
             log.info("  %-12s%s", row, "".join(f" {_told(scores, key):>9}" for key in keys))
+    tested = sum((results["test"] or {}).get(CLASS_SIZES) or ())
+    if 0 < tested < FEW:
+        low, high = (f"{100 * end:.1f}" for end in wilson(results["test"]["accuracy"], tested))
+        said = f"{plural(tested, 'image')}: 95% interval of the accuracy {low} to {high}%"
+        log.info("  test is of %s", said)
     log.info("")
     judged = results["weights_epoch"]
     log.info(

@@ -92,8 +92,8 @@ class Json:
             accuracy = {
                 "value": tally.accuracy,
                 "images": tally.labelled,
-                "low": tally.interval.low,
-                "high": tally.interval.high,
+                "low": tally.interval[0],
+                "high": tally.interval[1],
                 "confidence": CONFIDENCE,
             }
         skipped = json.dumps(self._skipped)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gapfc.compare.estimate import Interval, wilson_interval
 from gapfc.formatting import plural, printable
+from gapfc.measure.wilson import wilson
 from gapfc.trained.predict import Prediction, Skipped
 
 CONFIDENCE = 0.95
@@ -55,17 +55,15 @@ class Tally:
         return self.right / self.labelled if self.labelled else None
 
     @property
-    def interval(self) -> Interval | None:
+    def interval(self) -> tuple[float, float] | None:
         """Of the accuracy, for images drawn independently (Wilson's)."""
-        if self.accuracy is None:
-            return None
-        return wilson_interval(self.accuracy, self.labelled, CONFIDENCE)
+        return None if self.accuracy is None else wilson(self.accuracy, self.labelled, CONFIDENCE)
 
     def lines(self, classes: Sequence[str]) -> list[str]:
         """The end of the report."""
         said = []
         if self.accuracy is not None and self.interval is not None:
-            low, high = self.interval.low, self.interval.high
+            low, high = self.interval
             others = self.predicted - self.labelled
             without = f" ({others} others in no such folder)" if others else ""
             said.append(

@@ -11,10 +11,9 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
-from statsmodels.stats.proportion import proportion_confint
 
 from gapfc.compare.crossed import crossed, variance_of_mean
-from gapfc.compare.estimate import seeds_alone, wilson_interval
+from gapfc.compare.estimate import seeds_alone
 
 right_minus_right = arrays(
     np.int8, st.tuples(st.integers(2, 5), st.integers(2, 9)), elements=st.integers(-1, 1)
@@ -124,13 +123,6 @@ def test_seeds_alone_is_students_interval():
     assert (interval.low, interval.high) == pytest.approx(reference.confidence_interval(0.95))
     assert interval.method == "t"
     assert seeds_alone([0.4]).interval() is None
-
-
-@pytest.mark.parametrize(("right", "n"), [(0, 10), (357, 359), (10, 10), (50, 100)])
-def test_wilson_equals_statsmodels(right, n):
-    found = wilson_interval(right / n, n, 0.95)
-    low, high = proportion_confint(right, n, 0.05, "wilson")
-    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-12)
 
 
 def planted(generator, seeds, images):

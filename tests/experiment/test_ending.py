@@ -3,18 +3,21 @@
 import pytest
 import torch
 from omegaconf import OmegaConf
+from statsmodels.stats.proportion import proportion_confint
 
 from gapfc.engine import checkpoint, keeper
 from gapfc.engine.settings import ENOUGH
 from gapfc.errors import UserError
 from gapfc.experiment.advice import advice, better_recipe
 from gapfc.experiment.begin import _check_unfinished
+from gapfc.experiment.execute import execute
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
 from gapfc.experiment.journal import Journal
 from gapfc.experiment.results import results_of
 from gapfc.experiment.scores import measure
 from gapfc.records.metrics_csv import read_rows
+from gapfc.records.results import read_results
 from gapfc.records.run import Run
 from gapfc.records.run_directory import RunDirectory
 from gapfc.settings.compose import Composer
@@ -321,3 +324,18 @@ def test_views_of_images_that_nothing_changes_are_told():
         "  advice    augment.views=4 does nothing: augment draws nothing"
     ]
     assert advice(experiment("augment=crop_flip", "augment.views=4")) == []
+
+
+@pytest.mark.parametrize(("images", "said"), [(20, True), (300, False)])
+def test_how_sure_an_accuracy_of_few_test_images_is(tmp_path, caplog, images, said):
+    limits = [f"dataset.test_limit={images}", "trainer.epochs=1", f"output_root={tmp_path}"]
+    made = experiment(*limits)
+    directory = RunDirectory.create("train", plain(made.config))
+    with caplog.at_level("INFO", "gapfc"):
+        assert execute(Invocation("train", made.config, []), made, directory) == 0
+    right = read_results(directory.path)["test"]["accuracy"] * images
+    low, high = proportion_confint(right, images, method="wilson")
+    told = (
+        f"test is of 20 images: 95% interval of the accuracy {100 * low:.1f} to {100 * high:.1f}%"
+    )
+    assert (told in caplog.text) == ("test is of" in caplog.text) == said

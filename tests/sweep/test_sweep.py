@@ -89,6 +89,7 @@ def test_a_sweep_that_was_stopped_goes_on_in_the_same_directories(number, tmp_pa
     assert command.wait() == (-9 if number == signal.SIGKILL else 130)
     if number == signal.SIGINT:
         assert "stopped; 2 of 2 runs are left" in command.err
+        assert "To go on" not in command.out + command.err  # one at a time would be another way
     (begun,) = (path.parent for path in tmp_path.rglob("config.yaml"))
 
     code, out, _ = run(*sweep, folder=tmp_path)

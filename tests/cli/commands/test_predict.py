@@ -13,7 +13,7 @@ from PIL import Image
 from processes import run, start, until
 
 import gapfc
-from gapfc.compare.estimate import wilson_interval
+from gapfc.measure.wilson import wilson
 from gapfc.trained.images import find_images
 
 
@@ -47,10 +47,10 @@ def test_a_line_for_each_image_and_the_accuracy_of_a_labelled_folder(
         assert line[2] == f"{probabilities[first]:.1%}"
         assert line[3:] == [model.classes[1 - first], f"{probabilities[1 - first]:.1%}"]
     right = sum(name == file.parts[0] for file, (_, name, *_) in zip(files, lines, strict=True))
-    interval = wilson_interval(right / 24, 24, 0.95)
+    low, high = wilson(right / 24, 24)
     assert (
         f"Accuracy {right / 24:.1%} on 24 images in folders named after a class; 95% interval "
-        f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+        f"[{100 * low:.1f}, {100 * high:.1f}]"
     ) in out
 
 

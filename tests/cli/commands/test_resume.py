@@ -95,6 +95,20 @@ def test_a_signal_ends_the_step_and_resume_goes_on_exactly(number, code, word, w
 
 
 @pytest.mark.slow
+def test_typed_again_a_run_says_how_to_go_on_with_the_interrupted_one(tmp_path):
+    command, directory = begin(tmp_path)
+    command.signal(signal.SIGINT)
+    assert command.wait() == 130
+    again = start(*LONG, folder=tmp_path)
+    where = directory.relative_to(tmp_path)
+    hint = f"begun before, and interrupted: gapfc train resume={where} goes on with it\n"
+    until(lambda: len(directories(tmp_path)) == 2, again)
+    again.signal(signal.SIGINT)
+    assert again.wait() == 130
+    assert again.out.startswith(hint)
+
+
+@pytest.mark.slow
 def test_a_run_stopped_twice_is_the_same(whole, tmp_path):
     for epochs in (1, 4):
         if epochs == 1:
