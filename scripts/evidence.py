@@ -119,12 +119,25 @@ def records() -> list[Path]:
     ]
 
 
+def terms(claim: dict) -> list[str]:
+    """The margin with its reason, and what the claim's measurement does not show."""
+    margin = f"{claim['margin']:g}" + {"points": " points", "factor": "×"}.get(claim["unit"], "")
+    margin = margin.replace(" points", " point") if claim["margin"] == 1 else margin
+    return [
+        "<!-- set: the margin -->",
+        f"Margin: {margin}, fixed [beforehand](../configs/claim/{claim['name']}.yaml). "
+        f"{claim['reason']} *Limits:* {claim['limits']}",
+        "",
+    ]
+
+
 def table(claim_number: int) -> str:
     """All that was measured of a claim, on each kind of images it was measured on."""
-    parts = []
+    parts: list[str] = []
     for record in records():
         content = json.loads(record.read_text("utf-8"))
         for claim in (each for each in content["claims"] if each["number"] == claim_number):
+            parts = parts or terms(claim)
             seeds = max(each["seeds"] for each in claim["primary"])
             covers = f", {seeds} seeds" if seeds > 1 else ""
             comment = f"<!-- measured: {record.relative_to(ROOT)} -->"
