@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from gapfc.errors import UserError
-from gapfc.formatting import plural, printable
+from gapfc.formatting import listed, plural, printable
+from gapfc.records.of_claims import CLAIMS, without_claims
 from gapfc.records.probes import PROBES, read_values
 from gapfc.records.run import Run, find_runs, read_run
-
-# Where `gapfc claims` makes its runs below outputs: many kinds, each for one question.
-CLAIMS = "claims"
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,8 @@ def collect(directories: Sequence[str | Path]) -> Collection:
     for path in (path for root in roots for path in find_runs(root)):
         # A directory may be named twice, or lie below another.
         paths.setdefault(os.path.realpath(path), path)
-    claims = [path for path in paths.values() if any(_of_claims(root, path) for root in roots)]
-    # Where there are no others, they are what is asked for.
-    left_out = set(claims) if len(claims) < len(paths) else set()
-    found = [read_run(path, configs) for path in paths.values() if path not in left_out]
+    shown, left_out = without_claims(roots, list(paths.values()))
+    found = [read_run(path, configs) for path in shown]
     if not found:
         names = ", ".join(str(root) for root in roots)
         raise UserError(
@@ -57,15 +53,10 @@ def collect(directories: Sequence[str | Path]) -> Collection:
         )
     runs, problems = with_probes([run for run in found if run.completed])
     if left_out:
-        place = next(root for root in roots if _of_claims(root, claims[0])) / CLAIMS
-        told = f"{plural(len(claims), 'run')} of gapfc claims left out, those below {place}"
+        places = listed(sorted({str(root / CLAIMS) for root in roots if (root / CLAIMS).is_dir()}))
+        told = f"{plural(len(left_out), 'run')} of gapfc claims left out, those below {places}"
         problems = (*problems, told)
     return Collection(roots, runs, [run for run in found if not run.completed], problems)
-
-
-def _of_claims(root: Path, path: Path) -> bool:
-    """Whether the run at `path` was made for a claim, in the folder of its own below `root`."""
-    return path.relative_to(root).parts[:1] == (CLAIMS,) if path.is_relative_to(root) else False
 
 
 def with_probes(runs: Sequence[Run]) -> tuple[list[Run], tuple[str, ...]]:

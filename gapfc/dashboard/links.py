@@ -8,6 +8,7 @@ from gapfc.dashboard.find import event_folders, known_run, margins_of
 from gapfc.dashboard.names import names
 from gapfc.errors import UserError
 from gapfc.formatting import folder_name, unique
+from gapfc.records.of_claims import without_claims
 from gapfc.records.run import Run
 
 
@@ -16,6 +17,8 @@ class Links:
 
     Both of TensorBoard's readers follow links, look for new folders at every reload, and forget
     those that are gone: so keeping the links up to date is all there is to do.
+
+    left_out: whether there are runs of `gapfc claims` that the last refresh has not linked.
     """
 
     def __init__(self, roots: Sequence[Path], folder: Path) -> None:
@@ -23,12 +26,14 @@ class Links:
         self._folder = folder
         self._runs: dict[Path, Run] = {}
         self._names: dict[Path, str] = {}
+        self.left_out = False
 
     def refresh(self) -> int:
         """Link what is new, unlink what is gone; returns how many runs there are."""
-        folders = dict.fromkeys(
-            Path(os.path.realpath(found)) for root in self._roots for found in event_folders(root)
-        )
+        found = [folder for root in self._roots for folder in event_folders(root)]
+        shown, left_out = without_claims(self._roots, found)
+        self.left_out = bool(left_out)
+        folders = dict.fromkeys(Path(os.path.realpath(folder)) for folder in shown)
         self._runs = {
             folder: run
             for folder in folders

@@ -125,6 +125,20 @@ def test_links_follow_the_runs(tmp_path):
     assert linked(folder) == {"digits/convnet/fc s0": second}
 
 
+def test_runs_of_claims_are_left_out_where_there_are_others(tmp_path):
+    root, folder = tmp_path / "outputs", tmp_path / "links"
+    folder.mkdir()
+    made = write_run(root / "claims", "gap", 0)
+    links = Links([root], folder)
+    assert (links.refresh(), links.left_out) == (1, False)
+    assert linked(folder) == {"digits/convnet/gap s0": made}
+    other = write_run(root, "fc", 0)
+    assert (links.refresh(), links.left_out) == (1, True)
+    assert linked(folder) == {"digits/convnet/fc s0": other}
+    asked = Links([root / "claims"], tmp_path / "asked")
+    assert (asked.refresh(), asked.left_out) == (1, False)
+
+
 def test_margins_and_other_logs_are_shown_and_nothing_is_written_into_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     root, folder = tmp_path / "outputs", tmp_path / "links"

@@ -9,6 +9,7 @@ from types import FrameType
 
 from gapfc.cli.options import Options
 from gapfc.errors import UserError
+from gapfc.records.of_claims import CLAIMS
 from gapfc.system.interruption import stop_signals
 from gapfc.system.terminal import leave_if_gone
 
@@ -99,6 +100,9 @@ def _serve(roots: list[Path], folder: Path, host: str, port: int) -> None:
         print(f"Port {port} is in use: taking {free}.")
     address = start(folder, f"gapfc: {where}", host, free, REFRESH_SECONDS)
     print(f"TensorBoard over {runs} run{'s' * (runs != 1)} of {where}: {address}")
+    if links.left_out:
+        folders = " ".join(str(root / CLAIMS) for root in roots if (root / CLAIMS).is_dir())
+        print(f"Runs of gapfc claims are left out: gapfc dashboard {folders} shows them.")
     print("Ctrl-C ends it.", flush=True)
     while True:
         time.sleep(REFRESH_SECONDS)
