@@ -29,6 +29,7 @@ from gapfc.engine.training import Training, averaged
 from gapfc.errors import UserError
 from gapfc.experiment.best_weights import check_best, final_weights, naming
 from gapfc.experiment.calling import call_others
+from gapfc.experiment.one_machine import shared_here
 from gapfc.experiment.same_settings import check_same_settings
 from gapfc.experiment.sizes import check_sizes
 from gapfc.features.feed import Feed
@@ -113,7 +114,7 @@ class Experiment:
         )
         self.loader.check_together = self.check
         if found is not None:
-            self.loader.shared = found.images
+            self.loader.shared = shared_here(found)
         self.input_size = self.loader.input_size
         self.model = self.build_model(nodes)
         check_sizes(config, self.loader.settings, self.model)

@@ -7,6 +7,8 @@ from typing import Any
 from gapfc.experiment import scores
 from gapfc.experiment.calling import have_ready
 from gapfc.experiment.experiment import Experiment
+from gapfc.experiment.one_machine import sharing_here
+from gapfc.ranks import team
 
 
 class Silence:
@@ -39,8 +41,9 @@ def take_part(experiment: Experiment) -> None:
     """
     ranks = experiment.team_ranks
     with experiment.interruption, closing(experiment):
-        experiment.training.load_state_dict(ranks.told(None), experiment.batches.steps)
-        ranks.meet()
+        with sharing_here(team.current(), experiment):
+            experiment.training.load_state_dict(ranks.told(None), experiment.batches.steps)
+            ranks.meet()
         experiment.feed.follow()
         have_ready(experiment)
         experiment.ranks = ranks

@@ -11,9 +11,10 @@ import importlib
 import json
 import os
 import re
+import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -76,6 +77,28 @@ class Team:
                 time.sleep(meeting.LOOK)
             return self.store.get(key).decode()
         return ""
+
+    @property
+    def is_first_here(self) -> bool:
+        """Whether this rank is the first of its machine."""
+        return os.environ.get("LOCAL_RANK", "0") == "0"
+
+    def tell_here(self, what: Mapping[str, str]) -> None:
+        """Leave word for the other ranks on this machine, about the last order."""
+        self.store.set(self._key_here(), json.dumps(dict(what)))
+
+    def told_here(self) -> dict[str, str]:
+        """Wait for what the first rank of this machine has to tell of the last order.
+
+        Raises RuntimeError if the store is gone, and with it rank 0.
+        """
+        while not self.store.check([self._key_here()]):
+            time.sleep(meeting.LOOK)
+        found: dict[str, str] = json.loads(self.store.get(self._key_here()))
+        return found
+
+    def _key_here(self) -> str:
+        return f"told/{socket.gethostname()}/{self._orders}"
 
     def say_last(self, why: str) -> None:
         """Leave word why this rank has failed."""
