@@ -36,19 +36,22 @@ def find_images(paths: Sequence[str], classes: Sequence[str]) -> list[ImageFile]
     """The files in `paths`, and the images below the folders in it; each once.
 
     A folder is read as dataset=folder reads one: by extension, through links, what is hidden left
-    out. The maps that gapfc drew there are left out as well.
+    out. The maps that gapfc drew there are left out as well. A path that is not there is taken for
+    a file, which whoever reads it will name.
 
-    Raises UserError for a path that does not exist, a folder that cannot be read or has no images.
+    Raises UserError if none of the paths is there, and for a folder that cannot be read or has no
+    images.
     """
     times = Counter(classes)
     numbers = {name: number for number, name in enumerate(classes) if times[name] == 1}
     found: dict[str, ImageFile] = {}
+    if "" in paths:  # to Path it would be the working folder
+        raise UserError("the name of an image is empty: is a variable of the shell unset?")
+    if not any(os.path.lexists(Path(path).expanduser()) for path in paths):
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        raise UserError(f"{', '.join(paths[:3])}{more}: there is no such file or folder")
     for path in paths:
-        if not path:  # to Path it would be the working folder
-            raise UserError("the name of an image is empty: is a variable of the shell unset?")
         given = Path(path).expanduser()
-        if not os.path.lexists(given):
-            raise UserError(f"{path}: there is no such file or folder")
         if not given.is_dir():
             found.setdefault(os.path.abspath(given), ImageFile(str(given), (given.name,)))
             continue

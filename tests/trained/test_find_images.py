@@ -43,8 +43,14 @@ def test_links_are_followed_once(folder, tmp_path):
 
 
 def test_what_is_not_there(folder):
-    with pytest.raises(UserError, match="no such file or folder"):
+    """Beside what is there it is a file, which cannot be read; alone it is a mistake."""
+    given = [str(folder / "bird.png"), str(folder / "dog"), str(folder / "bird")]
+    found = find_images(given, ("dog", "cat"))
+    assert [file.parts for file in found] == [("bird.png",), ("1.JPG",), ("bird",)]
+    with pytest.raises(UserError, match="bird: there is no such file or folder"):
         find_images([str(folder / "bird")], ("a", "b"))
+    with pytest.raises(UserError, match=r"^1, 2, 3 and 2 more: there is no such file or folder"):
+        find_images(["1", "2", "3", "4", "5"], ("a", "b"))
     (folder / "empty").mkdir()
     with pytest.raises(UserError, match="has no images"):
         find_images([str(folder / "empty")], ("a", "b"))

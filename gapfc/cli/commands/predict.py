@@ -29,7 +29,7 @@ Says which class the model of a run sees in each image, and how sure it is: a li
 run directory is all that is needed. Images are resized as the run's own test images were.
 
 Folders are read as dataset=folder reads them. Where their subfolders have the names of classes,
-the accuracy is told as well. A file that cannot be read is named and skipped.
+the accuracy is told as well. A file that cannot be read, or is not there, is named and skipped.
 """
 EXAMPLES = """\
 settings (key=value):

@@ -103,6 +103,20 @@ def test_broken_files_are_named_and_skipped(photos_run, photos, tmp_path):
     assert (code, out.strip()) == (1, "Skipped 1 file that could not be read")
 
 
+def test_what_is_not_there_is_skipped_as_what_cannot_be_read(photos_run, photos, tmp_path):
+    given = ("a.jpg", photos / "discs" / "01.jpg", "b.jpg")
+    code, out, err = predict(tmp_path, photos_run, *given)
+    assert code == 0
+    assert [line[0] for line in lines_of(out)] == [str(photos / "discs" / "01.jpg")]
+    assert [line for line in err.splitlines() if line.startswith("Skipped")] == [
+        "Skipped a.jpg: No such file or directory", "Skipped b.jpg: No such file or directory"
+    ]  # fmt: skip
+    assert "Skipped 2 files that could not be read" in out
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    code, out, _ = predict(tmp_path, photos_run, "broken.png", "a.jpg")
+    assert (code, out.strip()) == (1, "Skipped 2 files that could not be read")
+
+
 def test_names_from_strangers_are_harmless(photos_run, photos, tmp_path):
     name = "=cmd\x1b[31m\n.jpg"
     shutil.copy(photos / "discs" / "01.jpg", tmp_path / name)
@@ -202,6 +216,7 @@ def test_a_map_of_a_single_place_is_refused_before_anything_runs(tmp_path):
     [
         ([], "a run, then images"),
         (["nowhere"], "nowhere: there is no such file or folder"),
+        (["a.jpg", "b.jpg"], "a.jpg, b.jpg: there is no such file or folder"),
         (["-"], "-: there is no such file or folder"),
         ([""], "the name of an image is empty"),
         (["empty"], "empty has no images (.jpg"),
