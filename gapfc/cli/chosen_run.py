@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def chosen_run(path: str) -> "Run":
-    """The run at `path`; of a folder of runs the newest completed one, which is named on stderr.
+    """The run at `path`; of a folder of runs the newest completed one, which stderr tells.
 
     Raises UserError where there is none.
     """
@@ -19,5 +19,6 @@ def chosen_run(path: str) -> "Run":
 
     run = open_newest(path)
     if run.path != Path(path).expanduser().resolve():
-        print(printable_lines(f"The newest run of {path}: {from_here(run.path)}"), file=sys.stderr)
+        said = f"The newest run of {path}: {from_here(run.path)}\n  {run.in_short}"
+        print(printable_lines(said), file=sys.stderr)
     return run

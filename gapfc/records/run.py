@@ -64,6 +64,25 @@ class Run:
         return str(self.results[part] if self.results else self.config[part]["name"])
 
     @property
+    def accuracy(self) -> tuple[str, float] | None:
+        """Of the images that judge it, test or else validation: which, and the share, if known."""
+        for split, named in (("test", "test"), ("val", "validation")):
+            found = (self.results.get(split) or {}).get("accuracy")
+            if isinstance(found, int | float):
+                return named, float(found)
+        return None
+
+    @property
+    def in_short(self) -> str:
+        """What tells it from others: head, data set, accuracy, epochs; of these, what is known."""
+        said = [str(self.results[part]) for part in ("head", "dataset") if part in self.results]
+        if self.accuracy is not None:
+            said.append(f"{self.accuracy[0]} {self.accuracy[1]:.1%}")
+        if epochs := self.results.get("epochs"):
+            said.append(f"{epochs:g} epoch{'s' * (epochs != 1)}")
+        return " · ".join(said)
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of last.pt and best.pt."""
         return self.path / CHECKPOINTS

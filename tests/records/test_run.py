@@ -21,6 +21,19 @@ def test_a_completed_run(tmp_path):
     assert open_run(str(path)).results == run.results
 
 
+def test_what_a_run_is_in_short(tmp_path):
+    """By its test images, or else by those of validation; without either, what is known."""
+    epochs = {"epochs": 1}
+    one = read_run(write_run(tmp_path, "gap", 1, accuracy=0.9861, results=epochs))
+    assert one.in_short == "gap · digits · test 98.6% · 1 epoch"
+    two = read_run(write_run(tmp_path, "gap", 2, accuracy=0.6, results={"test": None}))
+    assert two.accuracy == ("validation", 0.604)
+    assert "validation 60.4%" in two.in_short
+    three = read_run(write_run(tmp_path, "gap", 3, results={"test": None, "val": None}))
+    assert three.accuracy is None
+    assert three.in_short.startswith("gap · digits · ")
+
+
 def test_a_run_that_has_not_ended_is_known_by_its_config(tmp_path):
     (tmp_path / "config.yaml").write_text(CONFIG)
     run = read_run(tmp_path)

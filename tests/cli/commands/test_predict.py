@@ -270,7 +270,7 @@ def test_of_a_folder_of_runs_it_takes_the_newest_and_names_it(gapfc, digits_run,
     (unfinished / "results.json").unlink()
     done = gapfc("predict", str(runs), str(photos), "--json")
     assert done.returncode == 0, done.stderr
-    assert f"The newest run of {runs}: {newer}" in done.stderr
+    assert f"The newest run of {runs}: {newer}\n  gap · digits · test " in done.stderr
     assert json.loads(done.stdout)["run"] == str(newer)
     (older / "results.json").unlink()
     (newer / "results.json").unlink()
