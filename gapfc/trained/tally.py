@@ -59,8 +59,8 @@ class Tally:
         """Of the accuracy, for images drawn independently (Wilson's)."""
         return None if self.accuracy is None else wilson(self.accuracy, self.labelled, CONFIDENCE)
 
-    def lines(self, classes: Sequence[str]) -> list[str]:
-        """The end of the report."""
+    def lines(self, classes: Sequence[str], caution: str | None = None) -> list[str]:
+        """The end of the report; caution: a line behind the accuracy."""
         said = []
         if self.accuracy is not None and self.interval is not None:
             low, high = self.interval
@@ -71,6 +71,7 @@ class Tally:
                 f"named after a class{without}; {CONFIDENCE:.0%} interval "
                 f"[{100 * low:.1f}, {100 * high:.1f}]"
             )
+            said += [caution] if caution else []
         pairs = [
             f"{printable(classes[true], 24)} as {printable(classes[found], 24)} ({number})"
             for (true, found), number in self.confused.most_common(MOST_CONFUSED)

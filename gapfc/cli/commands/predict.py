@@ -17,6 +17,7 @@ from gapfc.system.interruption import Interrupted, Interruption
 from gapfc.validators import whole
 
 if TYPE_CHECKING:
+    from gapfc.records.run import Run
     from gapfc.trained.images import ImageFile
     from gapfc.trained.map_folder import MapFolder
     from gapfc.trained.model import TrainedModel
@@ -105,7 +106,7 @@ def main(argv: list[str]) -> int:
         check_has_maps(model)
         maps = MapFolder(options.cam)
     with Interruption() as interruption:
-        return _carry_out(options, from_here(run.path), model, images, maps, interruption)
+        return _carry_out(options, run, model, images, maps, interruption)
 
 
 def _check_table(path: Path, images: Sequence[str]) -> None:
@@ -128,7 +129,7 @@ def _data_on_stdout(options: argparse.Namespace) -> bool:
 
 def _carry_out(
     options: argparse.Namespace,
-    run: str,
+    run: "Run",
     model: "TrainedModel",
     images: "Sequence[ImageFile]",
     maps: "MapFolder | None",
@@ -140,7 +141,7 @@ def _carry_out(
     tally, code = Tally(), 0
     outputs: list[Output] = []
     if options.json:
-        outputs.append(Json(sys.stdout, run, model.classes, tally))
+        outputs.append(Json(sys.stdout, from_here(run.path), model.classes, tally))
     elif options.csv is None:
         outputs.append(Lines(sys.stdout, model.classes, [image.path for image in images]))
 
@@ -162,7 +163,7 @@ def _carry_out(
             raise
         except OSError as error:
             raise UserError(f"--csv {options.csv} cannot be written: {error.strerror}") from error
-    _report(options, model, tally, maps)
+    _report(options, _caution(run, model, images), model, tally, maps)
     return code or int(not tally.predicted)
 
 
@@ -232,10 +233,28 @@ def _show(
             _tell(f"No map of {seen.image.path}: {reason(error)}")
 
 
+def _caution(run: "Run", model: "TrainedModel", images: "Sequence[ImageFile]") -> str | None:
+    """What to say behind an accuracy that tells little, as the images are the run's own."""
+    from gapfc.trained.own_images import trained_on
+
+    labelled = (image.path for image in images if image.label is not None)
+    if not trained_on(run.config, model.classes, labelled):
+        return None
+    said = "These include images that it was trained on"
+    if run.accuracy is None:
+        return said
+    split, share = run.accuracy
+    return f"{said}: its {split} accuracy is {share:.1%}"
+
+
 def _report(
-    options: argparse.Namespace, model: "TrainedModel", tally: "Tally", maps: "MapFolder | None"
+    options: argparse.Namespace,
+    caution: str | None,
+    model: "TrainedModel",
+    tally: "Tally",
+    maps: "MapFolder | None",
 ) -> None:
-    said = tally.lines(model.classes)
+    said = tally.lines(model.classes, caution)
     if options.csv not in (None, "-"):
         said.append(f"Wrote {options.csv}: {plural(tally.predicted, 'row')}")
     if maps is not None:

@@ -50,7 +50,8 @@ def test_a_line_for_each_image_and_the_accuracy_of_a_labelled_folder(
     low, high = wilson(right / 24, 24)
     assert (
         f"Accuracy {right / 24:.1%} on 24 images in folders named after a class; 95% interval "
-        f"[{100 * low:.1f}, {100 * high:.1f}]"
+        f"[{100 * low:.1f}, {100 * high:.1f}]\n"
+        "These include images that it was trained on: its test accuracy is "
     ) in out
 
 
@@ -71,6 +72,14 @@ def test_json_and_csv_say_the_same(photos_run, photos, model, tmp_path):
         )  # fmt: skip
         assert float(row["probability"]) == image["probability"] == image["top"][0]["probability"]
         assert sum(each["probability"] for each in image["top"]) == pytest.approx(1)
+
+
+def test_images_that_are_not_its_own_need_no_caution(photos_run, photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "others")
+    code, out, err = predict(tmp_path, photos_run, "others")
+    assert code == 0, err
+    assert "Accuracy" in out
+    assert "trained on" not in out
 
 
 def test_broken_files_are_named_and_skipped(photos_run, photos, tmp_path):
