@@ -20,8 +20,9 @@ from omegaconf.errors import (
 
 from gapfc.errors import UserError
 from gapfc.formatting import first_line
-from gapfc.settings.compose import CLAIM, Composer, CompositionError, listed
+from gapfc.settings.compose import CLAIM, ONE_CHOICE, Composer, CompositionError, listed
 from gapfc.settings.kinds import ARGUMENTS, KINDS
+from gapfc.settings.owners import one_of, owners
 
 MISFIT = r"operator torchvision::\w+ does not exist"
 
@@ -167,20 +168,29 @@ def unknown_key(key: str, command: str, config_name: str, composer: Composer) ->
             f"no setting '{key}': the backbone is the source's. For sources that are trained here: "
             f"++source.options.{key}=…"
         )
+    group = key.partition(".")[0]
+    if group in ONE_CHOICE and group in config and (found := owners(key, composer)):
+        take = found[0] if len(found) == 1 else "one of them"
+        return f"'{key}' belongs to {one_of(found)}: take {take}\n{_takes(group, config[group])}"
     siblings = OmegaConf.select(config, parent) if parent else config
     if parent and isinstance(siblings, DictConfig):
-        names = [str(name) for name in siblings if not str(name).startswith("_")]
-        chosen = f" ({siblings.get('name')})" if "name" in siblings else ""
         elsewhere = [name for name in _keys(config) if name.endswith(f".{leaf}")][:3]
         near = f"; did you mean {' or '.join(elsewhere)}?" if elsewhere else ""
-        return (
-            f"no setting '{key}'{_near(leaf, names, f'{parent}.') or near}\n"
-            f"{parent}{chosen} takes {', '.join(names)}"
-        )
+        near = _near(leaf, _shown(siblings), f"{parent}.") or near
+        return f"no setting '{key}'{near}\n{_takes(parent, siblings)}"
     below = [name for name in _keys(config) if name.endswith(f".{key}")][:3]
     near = f"; did you mean {' or '.join(below)}?" if below else ""
     near = near or _near(key, {*map(str, config), *composer.groups()})
     return f"no setting '{key}'{near}\ngapfc {command} --help lists all of them"
+
+
+def _takes(key: str, node: DictConfig) -> str:
+    chosen = f" ({node.get('name')})" if "name" in node else ""
+    return f"{key}{chosen} takes {', '.join(_shown(node))}"
+
+
+def _shown(node: DictConfig) -> list[str]:
+    return [str(name) for name in node if not str(name).startswith("_")]
 
 
 def _near(word: str, words: Iterable[str], prefix: str = "") -> str:

@@ -62,6 +62,7 @@ def test_version(gapfc):
         ),
         (["train", "trainer.epoch=3"], "no setting 'trainer.epoch'; did you mean trainer.epochs?"),
         (["train", "head.levels=[1]"], "head (gap) takes name, hidden"),
+        (["train", "dataset.train_dir=x"], "'dataset.train_dir' belongs to dataset=folder: take "),
         (["train", "sed=1"], "did you mean seed"),
         (["train", "heads=gap"], "no setting 'heads'; did you mean head?"),
         (["train", "epochs=3"], "no setting 'epochs'; did you mean trainer.epochs?"),
