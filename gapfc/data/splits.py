@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gapfc.data.raw_dataset import RawDataset, Split
 from gapfc.errors import UserError
+from gapfc.formatting import plural
 from gapfc.validators import number, whole
 
 # Each choice has its own random stream, so that changing one leaves the others as they were.
@@ -36,9 +37,15 @@ def stratified(
     for label, name in enumerate(classes):
         members = np.flatnonzero(values == label)
         if len(members) < 2:
+            has = f"Class {name!r} has {plural(len(members), 'image')}"
+            if len(classes) == 1:
+                raise UserError(
+                    f"{has}, and is the only one. A classifier needs a second class (of photos, "
+                    "each has a folder of its own), and two images or more of each."
+                )
             raise UserError(
-                f"Class {name!r} has {len(members)} image(s): {setting} cannot split it. "
-                "Give it two or more, or leave it out with dataset.classes=[...]."
+                f"{has}: {setting} cannot split it. Give it two or more, or leave it out with "
+                "dataset.classes=[...]."
             )
         count = min(max(round(len(members) * fraction), 1), len(members) - 1)
         held.append(random.permutation(members)[:count])

@@ -34,6 +34,7 @@ from gapfc.experiment.same_settings import check_same_settings
 from gapfc.experiment.sizes import check_sizes
 from gapfc.features.feed import Feed
 from gapfc.features.maps import TrainingMaps
+from gapfc.formatting import printable
 from gapfc.measure.complexity import macs
 from gapfc.measure.drift import Drift
 from gapfc.measure.meter import Measures
@@ -91,7 +92,11 @@ class Experiment:
         team.check_share(min(trainer.batch_size, images[0]), self.team_ranks)
         check_warm_up(nodes["schedule"], self.settings.epochs)
         if self.dataset.num_classes < 2:
-            raise UserError("A classifier needs two classes or more; these data have one.")
+            raise UserError(
+                "A classifier needs two classes or more; these data have one: "
+                f"{', '.join(map(printable, self.dataset.classes))}. Of photos, each has a folder "
+                "of its own."
+            )
         check_images(self.probes, self.dataset)
         weights = class_weights(
             self.settings.class_weights, self.dataset.train.labels, self.dataset.classes

@@ -1,6 +1,7 @@
 """`gapfc train` on a folder of splits, as a user types it."""
 
 import numpy as np
+import pytest
 from PIL import Image
 from processes import run
 
@@ -49,3 +50,21 @@ def test_a_mix_is_refused_before_anything_is_written(tmp_path):
     assert "dataset.train_dir=photos/train dataset.val_dir=photos/val" in err
     assert "Traceback" not in err
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+@pytest.mark.parametrize(
+    ("photos", "said"),
+    [
+        (1, "Class 'ants' has 1 image, and is the only one. A classifier needs a second class"),
+        (9, "needs two classes or more; these data have one: ants. Of photos, each has a folder"),
+    ],
+)
+def test_a_class_alone_is_told_that_it_needs_another(tmp_path, photos, said):
+    (tmp_path / "photos" / "ants").mkdir(parents=True)
+    for number in range(photos):
+        path = tmp_path / "photos" / "ants" / f"{number}.png"
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(path)
+    given = ("dataset=folder", "dataset.train_dir=photos", "dataset.image_size=8")
+    code, _, err = run("train", *given, "trainer.device=cpu", folder=tmp_path)
+    assert code == 2
+    assert said in err

@@ -161,6 +161,8 @@ def test_bad_settings_are_named(config, setting, words):
 def test_a_class_too_small_to_split_is_named():
     with pytest.raises(UserError, match=r"'b' has 1 image.*dataset.val_fraction"):
         splits.stratified(torch.tensor([0, 0, 1]), 0.1, 0, 0, "ab", "dataset.val_fraction")
+    with pytest.raises(UserError, match=r"'a' has 1 image, and is the only one. .* second class"):
+        splits.stratified(torch.tensor([0]), 0.1, 0, 0, "a", "dataset.val_fraction")
 
 
 def write_idx(path, array):
