@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TypeAlias
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -20,6 +22,13 @@ TAKES = (
     "a model takes uint8 tensors [B, 3, h, w] or [3, h, w], PIL images, lists of either, or "
     "normalised floating tensors [B, 3, h, w]"
 )
+# What people have images in besides, and how an image is made of it.
+MADE = {
+    np.ndarray: "PIL's Image.fromarray(array) makes an image of uint8 [h, w, 3]",
+    str: "PIL's Image.open(path) opens it",
+    os.PathLike: "PIL's Image.open(path) opens it",
+}
+ONE = (Tensor, Image.Image, *MADE)
 
 
 class TrainedModel(nn.Module):
@@ -65,7 +74,8 @@ class TrainedModel(nn.Module):
             return logits
         if isinstance(images, Tensor) and images.ndim == 4:
             return self._logits(self.prepare(images))
-        each = [images] if isinstance(images, Tensor | Image.Image) else images
+        given: Any = images
+        each = given if isinstance(given, Iterable) and not isinstance(given, ONE) else [given]
         prepared = [self.prepare(image) for image in each]
         if not prepared:
             raise UserError(f"{TAKES}; got no image")
@@ -89,7 +99,8 @@ class TrainedModel(nn.Module):
             said = type(image).__name__
             if isinstance(image, Tensor):
                 said = f"{image.dtype} {list(image.shape)}".removeprefix("torch.")
-            raise UserError(f"{TAKES}; got {said}")
+            how = [f": {how}" for kind, how in MADE.items() if isinstance(image, kind)]
+            raise UserError(f"{TAKES}; got {said}{''.join(how)}")
         prepared = prepare_tensor(batch, self.inputs)
         return prepared[0] if image.ndim == 3 else prepared
 

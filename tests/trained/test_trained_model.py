@@ -1,6 +1,7 @@
 """A trained model takes images as they are, in the forms that people have them in."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,7 +109,12 @@ def test_floats_are_taken_as_they_are():
         (torch.zeros(2, 3, 8, 6, dtype=torch.int64), r"int64 \[2, 3"),
         ([], "no image"),
         (["a.jpg"], "got str"),
-        ([np.zeros((8, 6, 3))], "got ndarray"),
+        ([np.zeros((8, 6, 3))], r"got ndarray: PIL's Image.fromarray\(array\) makes"),
+        (np.zeros((8, 6, 3)), "got ndarray: PIL's"),
+        ("a.jpg", r"got str: PIL's Image.open\(path\) opens it"),
+        ([Path("a.jpg")], r"got PosixPath: PIL's Image.open\(path\) opens it"),
+        (Path("a.jpg"), "got PosixPath: PIL's"),
+        (None, "got NoneType"),
     ],
 )
 def test_anything_else_is_refused_in_words(given, said):
