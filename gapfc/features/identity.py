@@ -131,6 +131,7 @@ def of_maps(
         "split": split,
         "count": len(images),
         "backbone": getattr(model.backbone, "label", type(model.backbone).__name__),
+        "stages": _stages(model),
         "size": list(loader.input_size),
         "view": view,
         "augment": None if view is None else augment,
@@ -139,6 +140,13 @@ def of_maps(
         "network": network,
         "arithmetic": rounding,
     }
+
+
+def _stages(model: Classifier) -> str:
+    """How many of the backbone's stages the maps are above."""
+    lower, stages = model.lower_modules, list(model.backbone.children())
+    whole = lower == [model.backbone] or lower == stages
+    return "all" if whole else f"{len(lower)} of {len(stages)}"
 
 
 def _bytes(tensor: torch.Tensor) -> Any:

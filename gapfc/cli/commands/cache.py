@@ -38,6 +38,8 @@ NUMBERS = (4, 5)  # columns that are flush right
 FORMATS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 # What entries differ in that belong together, as those of one run do.
 OF_ONE = ("split", "view", "count", "images", "folder")
+LOOKS = 3  # columns behind the name by which a person knows an entry
+WIDTH = 80
 
 
 def parser() -> argparse.ArgumentParser:
@@ -111,13 +113,48 @@ def _chosen(together: Mapping[str, list[Entry]], names: Iterable[str]) -> dict[s
 def _table(together: Mapping[str, list[Entry]]) -> list[str]:
     rows = [TITLES, *(_row(name, entries) for name, entries in together.items())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(TITLES))]
-    return [
+    lines = [
         "  ".join(
             cell.rjust(width) if column in NUMBERS else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, *cells in rows[1:]:
+        alike.setdefault(tuple(cells[:LOOKS]), []).append(name)
+    for names in alike.values():
+        for name, apart in _apart({name: together[name] for name in names}).items():
+            lines[1 + list(together).index(name)] += apart
+    return lines
+
+
+def _apart(together: Mapping[str, list[Entry]]) -> dict[str, str]:
+    """By name, a further line of what tells it from the others of `together`, if there are any."""
+    facts = {name: _facts(entries) for name, entries in together.items()}
+    values: dict[str, set[str]] = {}
+    for each in facts.values():
+        for key, value in each.items():
+            values.setdefault(key, set()).add(value)
+    lines = {}
+    for name, each in facts.items():
+        told = [f"{key} {value}" for key, value in each.items() if len(values[key]) > 1]
+        line = f"{' ' * SHORT}  {printable(', '.join(told), 10**4)}"
+        cut = line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
+        lines[name] = f"\n{cut}" if told else ""
+    return lines
+
+
+def _facts(entries: Sequence[Entry]) -> dict[str, str]:
+    """What entries that look the same may differ in, by name; one may lack what others have."""
+    of = entries[0].of
+    views = len({entry.of.get("view") for entry in entries} - {None})
+    found = {key: str(of[key]) for key in ("stages",) if key in of}
+    found |= {"views": str(views or "none"), "weights": str(of.get("network"))[:SHORT]}
+    for part in ("augment", "inputs", "arithmetic"):
+        node = of.get(part)
+        found |= {key: str(value) for key, value in node.items()} if isinstance(node, dict) else {}
+    return found
 
 
 def _row(name: str, entries: Sequence[Entry]) -> tuple[str, ...]:

@@ -40,6 +40,37 @@ def test_a_list_has_a_line_for_what_one_network_made_of_one_data_set(root, capsy
     assert max(map(len, lines[:3])) <= 80
 
 
+def test_lines_that_look_the_same_say_what_tells_them_apart(tmp_path, capsys):
+    store = Store(tmp_path, 1)
+
+    def keep(**changed):
+        of = {"dataset": "digits", "split": "train", "view": None, "backbone": "squeezenet1_1",
+              "stages": "all", "size": [64, 64], "network": "0" * 32, "augment": None,
+              "arithmetic": {"threads": 2, "gapfc": "0.1.0"}}  # fmt: skip
+        layout = Layout((1, 1, 1, 1), "float32", True, (0,))
+        store.keep(of | changed, lambda writer: writer.write(memoryview(bytes(4))) or layout)
+
+    def told():
+        assert main([f"cache_root={tmp_path}"]) == 0
+        lines = capsys.readouterr().out.splitlines()[1:-1]
+        assert max(map(len, lines)) <= 80
+        return sorted(line.strip() for line in lines if line.startswith(" "))
+
+    keep()
+    keep(size=[32, 32])
+    assert told() == []
+    keep(stages="3 of 4", network="1" * 32)
+    for view in range(2):
+        keep(view=view, augment={"flip": True})
+    assert told() == [
+        "stages 3 of 4, views none, weights 111111",
+        "stages all, views 2, weights 000000",
+        "stages all, views none, weights 000000",
+    ]
+    keep(arithmetic={"threads": 1, "gapfc": "\x1b[31m" + "9" * 99})
+    assert len(told()) == 4
+
+
 def test_one_line_or_all_are_removed(root, capsys):
     assert main([f"cache_root={root}"]) == 0
     first = capsys.readouterr().out.splitlines()[1].split()[0]
