@@ -20,7 +20,7 @@ from gapfc.records.identity import check_changeable
 from gapfc.records.run_directory import CONFIG
 from gapfc.settings.arguments import check_arguments
 from gapfc.settings.compose import Composer, CompositionError
-from gapfc.settings.explain import explain, explain_in_run
+from gapfc.settings.explain import explain, explain_in_run, from_own_code
 from gapfc.settings.kinds import check_settings
 from gapfc.settings.paths import SEARCH_PATH
 from gapfc.system.allocator import keep_freed_memory
@@ -138,6 +138,8 @@ class CommandTask:
                 self.code, reason = 1, f"{type(error).__name__}: {error}"
                 sys.stdout.flush()
                 traceback.print_exc()
+                if own := from_own_code(error, config):
+                    print_error(own)
         return self.code, reason
 
     def check_sources(self, config: DictConfig) -> None:

@@ -2,8 +2,12 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
+from traceback import extract_tb
+from typing import Any
 
 from hydra.errors import (
     InstantiationException,
@@ -16,14 +20,16 @@ from omegaconf.errors import (
     InterpolationKeyError,
     InterpolationResolutionError,
     MissingMandatoryValue,
+    OmegaConfBaseException,
 )
 
 from gapfc.errors import UserError
-from gapfc.formatting import first_line
+from gapfc.formatting import first_line, from_here
 from gapfc.settings.compose import CLAIM, ONE_CHOICE, Composer, CompositionError, listed
 from gapfc.settings.kinds import ARGUMENTS, KINDS
 from gapfc.settings.owners import one_of, owners
 
+SHIPPED = ("gapfc", "torch", "torchvision")
 MISFIT = r"operator torchvision::\w+ does not exist"
 
 
@@ -85,6 +91,25 @@ def explain_in_run(error: BaseException) -> str | None:
     if isinstance(error, InterpolationKeyError | InterpolationResolutionError | GrammarParseError):
         key = getattr(error, "full_key", None)
         return f"{key}: {_said(error)}" if key else _said(error)
+    return None
+
+
+def from_own_code(error: BaseException, config: Mapping[str, Any]) -> str | None:
+    """Which line of a class of the user's own, such as a head, has led to an error, if one has.
+
+    config: of the run; what is named in it but comes with gapfc or torch is nobody's own.
+    """
+    frames = [frame for link in _causes(error) for frame in extract_tb(link.__traceback__)]
+    for part in ONE_CHOICE:
+        target = ""
+        with suppress(OmegaConfBaseException):
+            target = str((config.get(part) or {}).get("_target_"))
+        module = target.rpartition(".")[0]
+        file = getattr(sys.modules.get(module), "__file__", None)
+        lines = [frame.lineno for frame in frames if frame.filename == file]
+        if lines and module.partition(".")[0] not in SHIPPED:
+            where = f"{from_here(str(file))}, line {lines[-1]}"
+            return f"this came from {where}: the file of {part}._target_={target}"
     return None
 
 
