@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -21,6 +24,7 @@ from gapfc.data.reader import ALL, Chunk
 from gapfc.data.sizes import Size
 from gapfc.errors import UserError
 from gapfc.system.cores import usable_cores
+from gapfc.system.interruption import stop_signals
 from gapfc.system.launched import launched_here
 
 log = logging.getLogger(__name__)
@@ -56,12 +60,29 @@ class _Batches(Dataset[Read]):
 
 
 def _quiet(worker: int) -> None:
-    """Ctrl-C reaches the workers too: the main process decides when they end.
+    """What asks a run to stop reaches the workers too: the training process decides when they end.
 
-    By SIGTERM, which torch's own handler takes as an end in order: under another one, the main
-    process would report a worker that was killed.
+    Ctrl-C and a closed terminal reach its process group, SIGTERM of torchrun and of scancel all
+    that it has started. Its own SIGTERM stays with torch's handler, which takes it as an end in
+    order; a worker that was killed would be reported by the training process, and fail the run.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in stop_signals():
+        if number != signal.SIGTERM:
+            signal.signal(number, signal.SIG_IGN)
+    if sys.platform == "linux":  # elsewhere Python is not told who has sent a signal
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_by, args=[os.getppid()], daemon=True).start()
+
+
+def _end_by(sender: int) -> None:
+    """End this process, whatever it is at, by a SIGTERM from the process `sender` alone.
+
+    Not by counting: a job under torchrun that is cancelled is sent one by each of the two.
+    """
+    if sys.platform == "linux":
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != sender:
+            pass
+        os._exit(0)
 
 
 class _Order(Sampler[Any]):

@@ -364,6 +364,25 @@ def test_torchrun_is_stopped_and_its_run_resumed(tmp_path):
 
 
 @pytest.mark.slow
+def test_workers_that_read_for_ranks_of_torchrun_outlive_its_signal(tmp_path):
+    """It sends it to all that a rank has started, too."""
+    write_photos(tmp_path / "photos")
+    running = torchrun(
+        tmp_path, "train", "dataset=folder", "dataset.train_dir=photos", "dataset.image_size=24",
+        "dataset.residency=stream", "dataset.workers=1", "trainer.batch_size=4", "head=gap",
+        "backbone.widths=[4]", "backbone.pool_after=[1]", "trainer.epochs=3000",
+        "trainer.device=cpu",
+    )  # fmt: skip
+    while not list(tmp_path.rglob("last.pt")):
+        assert running.poll() is None
+        time.sleep(0.1)
+    running.send_signal(signal.SIGTERM)
+    told, _ = running.communicate(timeout=60)
+    assert results(tmp_path)["status"] == "interrupted", told
+    assert not still_there(tmp_path, 20)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
