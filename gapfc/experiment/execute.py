@@ -93,7 +93,7 @@ def _carry_out(
             console.beginning(experiment, directory.path)
             if not step:
                 begin_log(tensorboard, asked, experiment)
-            with experiment.turns:
+            with experiment.interruption.at_work(), experiment.turns:
                 with watching(experiment.team_ranks.size, gone):
                     experiment.fit(directory, journal)
                     experiment.load_best(directory)

@@ -3,7 +3,8 @@
 import signal
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
@@ -67,6 +68,20 @@ class Interruption(SignalContext):
 
     def __init__(self) -> None:
         self._received: int | None = None
+        self._over = False
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """A context after which signals are only noted, until all ends: the end is recorded."""
+        try:
+            yield
+        finally:
+            self._over = True
+
+    def __exit__(self, *raised: Any) -> None:
+        """From here on `check` tells again of what was noted."""
+        super().__exit__(*raised)
+        self._over = False
 
     def check(self, most: Callable[[int], int] = lambda number: number) -> None:
         """Raise Interrupted if a signal has come.
@@ -74,12 +89,12 @@ class Interruption(SignalContext):
         most: what becomes of the signal's number, or 0, among other processes: their largest.
         """
         received = most(self._received or 0)
-        if received:
+        if received and not self._over:
             raise Interrupted(received)
 
     def on_signal(self, signum: int, frame: FrameType | None) -> None:
         """Note the first; a second SIGINT raises KeyboardInterrupt."""
-        if self._received is not None and signum == signal.SIGINT:
+        if self._received is not None and signum == signal.SIGINT and not self._over:
             raise KeyboardInterrupt
         leave_if_gone()
         self._received = signum

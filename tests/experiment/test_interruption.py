@@ -10,6 +10,7 @@ from gapfc.experiment.begin import resume
 from gapfc.experiment.execute import execute
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
+from gapfc.experiment.results import results_of
 from gapfc.records.predictions import PREDICTIONS, read_predictions
 from gapfc.records.results import read_results
 from gapfc.settings.compose import Composer
@@ -111,6 +112,32 @@ def test_a_signal_stops_between_batches_and_resume_completes(begin, protocol, st
     for key in ("train", "val", "test", "steps", "best_epoch"):
         assert results[key] == read_results(whole)[key], key
     assert (path / PREDICTIONS).read_bytes() == (whole / PREDICTIONS).read_bytes()
+
+
+@pytest.mark.parametrize("stop_at", [None, 2])
+def test_while_an_end_is_recorded_signals_wait(begin, monkeypatch, stop_at):
+    def record(*arguments):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+            signal.raise_signal(number)
+        return results_of(*arguments)
+
+    monkeypatch.setattr("gapfc.experiment.execute.results_of", record)
+    code, path, _ = carry_out(*begin(None), stop_at, signal.SIGINT)
+    ends = {None: (0, "completed", None), 2: (130, "interrupted", "interrupted by SIGINT")}
+    results = read_results(path)
+    assert (code, results["status"], results["error"]) == ends[stop_at]
+
+
+def test_a_second_ctrl_c_ends_at_once_and_is_recorded(begin, monkeypatch):
+    def step(*arguments):
+        for _ in range(2):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Experiment, "train", step)
+    code, path, _ = carry_out(*begin(None))
+    results = read_results(path)
+    assert (code, results["status"]) == (130, "interrupted")
+    assert results["error"] == "stopped at once, in the middle of a step"
 
 
 @pytest.mark.parametrize("protocol", [None, "linear_probe"])
