@@ -1,13 +1,15 @@
 """A network trained by several processes, each on its part of every batch."""
 
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
+from gapfc.errors import UserError
 from gapfc.ranks.ranks import Ranks
 
 
@@ -35,15 +37,26 @@ class Replicas:
             self._parallel = DistributedDataParallel(model, on, gradient_as_bucket_view=True)
             self.network = self._parallel
 
-    def exchanging(self, now: bool) -> AbstractContextManager[None]:
+    @contextmanager
+    def exchanging(self, now: bool) -> Iterator[None]:
         """A context for forward and backward of a batch; not `now`: gradients stay where they are.
 
-        Of accumulated batches only the last needs to exchange their sum.
+        Of accumulated batches only the last needs to exchange their sum. Raises UserError for
+        parameters without gradients, for which it would wait: torch tells in the step after.
         """
-        if self._parallel is None or now:
-            return nullcontext()
-        apart: AbstractContextManager[None] = self._parallel.no_sync()
-        return apart
+        if self._parallel is None:
+            yield
+            return
+        try:
+            with nullcontext() if now else self._parallel.no_sync():
+                yield
+        except RuntimeError as error:
+            if "Expected to have finished reduction" not in str(error):
+                raise
+            raise UserError(
+                "backbone or head has parameters that no loss reaches: its steps cannot be shared. "
+                "Take trainer.devices=1"
+            ) from error
 
 
 def synchronise_norms(model: nn.Module, ranks: Ranks) -> None:

@@ -156,7 +156,7 @@ def _times(
     optimizer = build_optimizer(model, nodes["optimizer"], multipliers, layer_decay)
     set_mode(optimizer, stepping=True)
     scaler = precision.scaler()
-    network = Replicas(model, ranks).network
+    replicas = Replicas(model, ranks)
 
     @torch.inference_mode()
     def forward() -> None:
@@ -164,9 +164,10 @@ def _times(
             model(images)
 
     def step() -> None:
-        with precision.autocast():
-            loss = nn.functional.cross_entropy(network(images), labels)
-        scaler.scale(loss).backward()
+        with replicas.exchanging(True):
+            with precision.autocast():
+                loss = nn.functional.cross_entropy(replicas.network(images), labels)
+            scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
         optimizer.zero_grad(set_to_none=True)

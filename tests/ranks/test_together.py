@@ -275,6 +275,34 @@ def test_a_fault_of_another_rank_is_told_with_its_words(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("command", ["train", "inspect"])
+def test_a_parameter_that_no_loss_reaches_is_told_once(tmp_path, command):
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n"
+        "from gapfc.heads.gap import GAP\n"
+        "class Idle(GAP):\n"
+        "    def __init__(self, *arguments, **settings):\n"
+        "        super().__init__(*arguments, **settings)\n"
+        "        self.idle = nn.Linear(3, 3)\n"
+    )
+    words = PLAIN if command == "train" else ["trainer.device=cpu", "repeats=2"]
+    ended = subprocess.run(
+        [
+            sys.executable, "-m", "gapfc", command, *words, "head=gap", "head._target_=mine.Idle",
+            "trust=true", "trainer.devices=2",
+        ],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True,
+        text=True, timeout=100,
+    )  # fmt: skip
+    told = ended.stdout + ended.stderr
+    assert ended.returncode in (1, 2), told
+    assert told.count("has parameters that no loss reaches") == 1, told
+    assert "Traceback" not in told
+    if command == "train":
+        assert results(tmp_path)["status"] == "failed"
+
+
+@pytest.mark.slow
 def test_resumed_with_as_many_it_is_the_same_to_the_bit_with_others_to_rounding(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for folder, epochs in ((whole, 3), (parts, 1)):
