@@ -3,7 +3,6 @@
 import logging
 import os
 import sys
-import threading
 import time
 import traceback
 
@@ -19,6 +18,7 @@ from gapfc.settings.trust import Vouched
 from gapfc.system import launched
 from gapfc.system.allocator import keep_freed_memory
 from gapfc.system.interruption import Interrupted
+from gapfc.system.parent import once_gone
 
 _NOTICES = 10  # seconds in which a rank notices by itself that rank 0 is gone
 
@@ -65,15 +65,12 @@ def _end_with_the_first() -> None:
     """End this process when rank 0 is gone that has started it: on a GPU it may never notice."""
     if launched.PORT not in os.environ:
         return  # torchrun ends all
-    parent = os.getppid()
 
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
+    def leave() -> None:
         time.sleep(_NOTICES)
         os._exit(launched.LOST)
 
-    threading.Thread(target=watch, daemon=True).start()
+    once_gone(os.getppid(), leave)
 
 
 def _carry_out(command: str, config: DictConfig, vouched: Vouched) -> None:

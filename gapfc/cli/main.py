@@ -13,7 +13,8 @@ from gapfc import __version__
 from gapfc.cli.registry import COMMANDS, SHARED, Command
 from gapfc.errors import UserError
 from gapfc.formatting import did_you_mean
-from gapfc.system.launched import end, follows, launched, start
+from gapfc.system.launched import by_torchrun, end, follows, launched, start
+from gapfc.system.parent import once_gone, stop
 from gapfc.system.terminal import print_error
 
 
@@ -64,6 +65,8 @@ def dispatch(argv: list[str]) -> int:
         return completion.main(argv)
     name, arguments = argv[0], argv[1:]
     command = COMMANDS.get(name)
+    if by_torchrun():
+        once_gone(os.getppid(), stop)  # killed, it could end nobody
     if follows():
         return _follow(name)
     if command is None:

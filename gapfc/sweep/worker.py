@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -21,12 +20,12 @@ from gapfc.sweep.claim import Claim, claim_path
 from gapfc.sweep.outcomes import LEFT, Outcome, Outcomes, key
 from gapfc.sweep.share import Share
 from gapfc.system.launched import adopt_tasks, by_submitit, follows, launched
+from gapfc.system.parent import once_gone, stop
 from gapfc.system.terminal import print_error
 
 REQUEUED = -1  # by which submitit ends a job that Slurm has preempted and will begin again
 STOPPED = 130  # exit code of a run that was not begun because the sweep is stopping
 WAITS = "another sweep is at work on it: left for later"
-_WATCH = "gapfc-watch-parent"
 _orphaned = threading.Event()  # whether the sweep that started this process is gone
 
 
@@ -101,7 +100,7 @@ class Worker:
     def _first(self, config: DictConfig) -> int:
         assert self.outcomes is not None
         run = key(HydraConfig.get().overrides.task)
-        if self.parent not in (None, os.getpid()):
+        if self.parent is not None and self.parent != os.getpid():
             _end_with(self.parent)
         if self.outcomes.stopping or _orphaned.is_set():
             return STOPPED
@@ -171,25 +170,20 @@ def _recorded(command: str, config: DictConfig) -> tuple[str | None, str | None]
     return (str(found.path), found.results.get("error")) if found else (None, None)
 
 
-def _end_with(parent: int | None) -> None:
-    """Stop this process as SIGTERM does, with its state saved, once `parent` is gone.
+def _end_with(parent: int) -> None:
+    """Stop this process, with its state saved, once `parent` is gone.
 
-    joblib's workers don't notice that, and would train on. By looking now and then: Linux's
-    PR_SET_PDEATHSIG comes already when the thread that has started this process ends.
+    joblib's workers don't notice that, and would train on.
     """
-    if os.name == "nt" or any(thread.name == _WATCH for thread in threading.enumerate()):
-        return
 
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
+    def orphaned() -> None:
         _orphaned.set()
-        os.kill(os.getpid(), signal.SIGTERM)
+        stop()
 
     if os.getppid() != parent:
         _orphaned.set()
     else:
-        threading.Thread(target=watch, name=_WATCH, daemon=True).start()
+        once_gone(parent, orphaned)
 
 
 def _silence(config: DictConfig) -> None:

@@ -49,6 +49,11 @@ def launched_here() -> int:
     return int(size) if launched() and size.isdigit() and int(size) > 1 else 1
 
 
+def by_torchrun() -> bool:
+    """Whether torchrun has started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and PORT not in os.environ
+
+
 def by_submitit() -> bool:
     """Whether this process is a task of a job of submitit."""
     return "SUBMITIT_EXECUTOR" in os.environ

@@ -392,6 +392,19 @@ def test_torchrun_is_stopped_and_its_run_resumed(tmp_path):
 
 
 @pytest.mark.slow
+def test_ranks_whose_torchrun_was_killed_stop_and_save(tmp_path):
+    running = torchrun(tmp_path, "train", *PLAIN, "trainer.epochs=3000")
+    while not list(tmp_path.rglob("last.pt")):
+        assert running.poll() is None
+        time.sleep(0.1)
+    running.kill()
+    told, _ = running.communicate(timeout=60)
+    assert not still_there(tmp_path, 20)
+    found = results(tmp_path)
+    assert (found["status"], found["error"]) == ("interrupted", "interrupted by SIGTERM"), told
+
+
+@pytest.mark.slow
 def test_workers_that_read_for_ranks_of_torchrun_outlive_its_signal(tmp_path):
     """It sends it to all that a rank has started, too."""
     write_photos(tmp_path / "photos")
