@@ -81,6 +81,9 @@ def _carry_out(
     def gone(said: str) -> None:
         failed = results_of(asked, "failed", said, experiment, {})
         directory.write_results(failed)
+        found = team.current()  # asked now: it may not answer
+        failed["error"] = (found and found.known()) or said
+        directory.write_results(failed)
         console.ending(failed, directory.path)
 
     with (
@@ -94,7 +97,7 @@ def _carry_out(
             if not step:
                 begin_log(tensorboard, asked, experiment)
             with experiment.interruption.at_work(), experiment.turns:
-                with watching(experiment.team_ranks.size, gone):
+                with watching(experiment.team_ranks.size, experiment.interruption, gone):
                     experiment.fit(directory, journal)
                     experiment.load_best(directory)
                     journal.close()

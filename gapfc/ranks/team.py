@@ -109,19 +109,25 @@ class Team:
         """Why another rank has failed, if that may be what `error` comes from."""
         if not is_loss(error):
             return None
-        others = [rank for rank in range(self.ranks.size) if rank != self.ranks.rank]
         due = time.monotonic() + LAST_WORDS
         while time.monotonic() < due:
-            # Whoever has words knows more than whoever was killed.
-            for find in (self._last_words, launched.how_ended):
-                for rank in others:
-                    if said := find(rank):
-                        return f"rank {rank} of {self.ranks.size} {said}"
+            if said := self.known():
+                return said
             time.sleep(meeting.LOOK)
         return (
             "another rank was ended from outside (out of memory? its machine lost?), and left no "
             f"word: {_told_by_torch(error)}"
         )
+
+    def known(self) -> str | None:
+        """Which other rank has failed and why, if that is known by now."""
+        others = [rank for rank in range(self.ranks.size) if rank != self.ranks.rank]
+        # Whoever has words knows more than whoever was killed.
+        for find in (self._last_words, launched.how_ended):
+            for rank in others:
+                if said := find(rank):
+                    return f"rank {rank} of {self.ranks.size} {said}"
+        return None
 
     def _last_words(self, rank: int) -> str | None:
         with contextlib.suppress(RuntimeError):

@@ -64,9 +64,14 @@ class Interrupted(Exception):
 
 
 class Interruption(SignalContext):
-    """A context in which signals are noted, and raised when `check` is called."""
+    """A context in which signals are noted, and raised when `check` is called.
+
+    Attributes:
+        stopping: whether one has been raised.
+    """
 
     def __init__(self) -> None:
+        self.stopping = False
         self._received: int | None = None
         self._over = False
 
@@ -90,6 +95,7 @@ class Interruption(SignalContext):
         """
         received = most(self._received or 0)
         if received and not self._over:
+            self.stopping = True
             raise Interrupted(received)
 
     def on_signal(self, signum: int, frame: FrameType | None) -> None:
