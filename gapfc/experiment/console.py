@@ -113,8 +113,8 @@ def ending(results: Mapping[str, Any], folder: Path) -> None:
     tested = sum((results["test"] or {}).get(CLASS_SIZES) or ())
     if 0 < tested < FEW:
         low, high = (f"{100 * end:.1f}" for end in wilson(results["test"]["accuracy"], tested))
-        said = f"{plural(tested, 'image')}: 95% interval of the accuracy {low} to {high}%"
-        log.info("  test is of %s", said)
+        images = plural(tested, "test image")
+        log.info("  %s: 95%% interval of the accuracy %s to %s%%", images, low, high)
     log.info("")
     judged = results["weights_epoch"]
     log.info(
