@@ -36,6 +36,8 @@ WAYS = ("none", "every epoch", "gapfc")
 class Batches:
     """Random maps in order."""
 
+    weight = 1.0  # no other rank has part of a batch
+
     def __init__(self, images: int) -> None:
         self.maps = torch.rand(images, *SHAPE).split(BATCH)
         self.steps = len(self.maps)
