@@ -78,6 +78,7 @@ def train_gapfc(model: str, precision: str, options: argparse.Namespace, turn: T
     from gapfc.experiment.invocation import Invocation
     from gapfc.experiment.journal import Journal
     from gapfc.system.allocator import keep_freed_memory
+    from gapfc.system.interruption import Interruption
     from gapfc.tensorboard.events import TensorBoardLog
 
     keep_freed_memory()
@@ -89,7 +90,7 @@ def train_gapfc(model: str, precision: str, options: argparse.Namespace, turn: T
     net, optimizer = experiment.model, experiment.training.optimizer
     ready = itertools.cycle(list(experiment.batches.epoch(0)))
     progress = experiment.training.progress
-    counted = {"steps": 0, "seconds": 0.0}
+    done = {"steps": 0.0, "seconds": 0.0}
 
     def bare() -> float:
         """Seconds of one turn of the shortest possible loop."""
@@ -103,21 +104,25 @@ def train_gapfc(model: str, precision: str, options: argparse.Namespace, turn: T
         synchronize()
         return time.perf_counter() - started
 
-    def check() -> None:
-        """Called by the engine after every step."""
-        ended = progress.batch >= experiment.batches.steps  # its clock stands still here
-        if progress.step % BLOCK or ended:
-            return
-        paused = time.perf_counter()
-        synchronize()
-        late = time.perf_counter() - paused
-        steps, seconds = progress.step - counted["steps"], progress.seconds - counted["seconds"]
-        turn({f"bare {precision}": (BLOCK, bare()), f"gapfc {precision}": (steps, seconds + late)})
-        # The engine's clock keeps running: time spent in here must not count.
-        counted["steps"] = progress.step
-        counted["seconds"] = progress.seconds + time.perf_counter() - paused
+    class InTurn(Interruption):
+        """Where the engine looks for signals, after every step, the bare loop has its turns."""
 
-    experiment.interruption.check = check
+        def check(self, most: Callable[[int], int] = int) -> None:
+            ended = progress.batch >= experiment.batches.steps  # its clock stands still here
+            looked = progress.step == done["steps"]  # and where images are only looked at
+            if progress.step % BLOCK or ended or looked:
+                return
+            paused = time.perf_counter()
+            synchronize()
+            late = time.perf_counter() - paused
+            steps, seconds = progress.step - done["steps"], progress.seconds - done["seconds"]
+            own = int(steps), seconds + late
+            turn({f"bare {precision}": (BLOCK, bare()), f"gapfc {precision}": own})
+            # The engine's clock keeps running: time spent in here must not count.
+            done["steps"] = progress.step
+            done["seconds"] = progress.seconds + time.perf_counter() - paused
+
+    experiment.interruption = InTurn()
     experiment.fit(directory, journal)
 
 

@@ -66,6 +66,8 @@ class Split(NamedTuple):
 class Batches:
     """Of a split, shuffled by (seed, epoch)."""
 
+    weight = 1.0  # no other rank has part of a batch
+
     def __init__(self, split: Split, seed: int) -> None:
         self.split, self.seed = split, seed
         self.steps = math.ceil(len(split.labels) / BATCH)
@@ -111,7 +113,9 @@ def read(options: argparse.Namespace, folders: list[str], trainable: str) -> Any
         return Split(torch.cat([m for m, _ in found]), torch.cat([each for _, each in found]))
 
     with torch.inference_mode():
-        splits = {name: features(name) for name in ("train", "val", "test")}
+        splits: dict[str, Split | None] = {
+            name: features(name) for name in ("train", "val", "test")
+        }
     if val == "-":  # gapfc held out some already; how many are held out is decided here
         both = [splits["train"], splits["val"]]
         splits["train"] = Split(*(torch.cat(each) for each in zip(*both, strict=True)))

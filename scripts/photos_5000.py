@@ -118,11 +118,12 @@ def usual(root: Path, weights: str | None, epochs: int, workers: int) -> None:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        right = 0
+        right = total = 0
         with torch.no_grad():
             for images, labels in loaders["val"]:
                 right += int((logits(images).argmax(1) == labels).sum())
-        print(f"{epoch}/{epochs} {right / len(loaders['val'].dataset):.2%}", flush=True)
+                total += len(labels)
+        print(f"{epoch}/{epochs} {right / total:.2%}", flush=True)
 
 
 def command(way: str, root: Path, options: argparse.Namespace, place: Path) -> list[str]:

@@ -75,7 +75,7 @@ def main() -> None:
     more = [word for word in words[cut + 1 :] if not word.startswith("--")]
     asked = parser.parse_args(words[:cut])
     sets = [(name, split or "0") for name, _, split in (f.partition(":") for f in asked.folders)]
-    others = [[], *([setting] for setting in asked.tried)] if asked.tried else []
+    others: list[list[str]] = [[], *([setting] for setting in asked.tried)] if asked.tried else []
     table = []
     for head in asked.heads.split(","):
         rows = []
@@ -90,12 +90,12 @@ def main() -> None:
             print(head, *own, *(f"{a:.2%} ({n:.3f})" for a, n in scores), flush=True)
         rows.sort(key=lambda row: (-statistics.mean(row["accuracy"]), statistics.mean(row["loss"])))
         best = rows[0]
-        words = " ".join(best["settings"]) or "as it is"
-        print(f"-> {head}: {words}, {statistics.mean(best['accuracy']):.2%}\n")
+        said = " ".join(best["settings"]) or "as it is"
+        print(f"-> {head}: {said}, {statistics.mean(best['accuracy']):.2%}\n")
         table += rows
-    for own in others:
-        found = [statistics.mean(r["accuracy"]) for r in table if r["settings"] == own]
-        print(f"{' '.join(own) or 'as it is'}: {statistics.mean(found):.2%} over heads and sets")
+    for tried in others:
+        found = [statistics.mean(r["accuracy"]) for r in table if r["settings"] == tried]
+        print(f"{' '.join(tried) or 'as it is'}: {statistics.mean(found):.2%} over heads and sets")
     if asked.json:
         names = [f"{Path(folder).name}:{split}" for folder, split in sets]
         asked.json.write_text(
