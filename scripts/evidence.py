@@ -97,6 +97,10 @@ def row(contrast: dict, bold: bool) -> str:
         (metric,) = contrast["against_metric"]
         names[1] = AGAINST.get(metric, metric)
     values = [shown(contrast[key], unit) for key in ("value_of", "value_against")]
+    runs = contrast["seeds"]
+    for side, never in enumerate(contrast["censored"]):
+        if never:  # which count with all their steps
+            values[side] += f" (reached by {runs - never} of {runs} runs)"
     if contrast["mean"] is None:
         values = ["", ""]
     untested = contrast["verdict_alone"] == "not testable here"

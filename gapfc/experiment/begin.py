@@ -59,8 +59,9 @@ def begin(asked: Invocation, build: Build) -> int:
     if earlier is not None and in_sweep:
         return _pick_up(asked, earlier, build)
     if earlier is not None and earlier.status == "interrupted":
-        log.info("begun before, and interrupted: gapfc %s resume=%s goes on with it", asked.command,
-                 shlex.quote(from_here(earlier.path)))  # fmt: skip
+        where = shlex.quote(from_here(earlier.path))
+        log.info("This is a new run. To go on with the interrupted one of the same settings:")
+        log.info("  gapfc %s resume=%s", asked.command, where)
     try:
         with holding() as held:
             experiment = built(build, config)
