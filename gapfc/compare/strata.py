@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -35,6 +35,7 @@ APART = {
     "source.backbone": ("command", "source.backbone"),
 }
 FIRST = "train"  # sources come before what was made of them
+VALIDATION = "val.accuracy"
 
 
 @dataclass(frozen=True)
@@ -62,20 +63,30 @@ class Refused:
     reason: str
 
 
+def judged(runs: Iterable[Run]) -> str:
+    """The accuracy that runs are compared by where no metric is asked for."""
+    return Question.metric if any(run.results.get("test") for run in runs) else VALIDATION
+
+
 def answers(
-    collection: Collection, question: Question, found: int, usual: bool = False
+    collection: Collection,
+    question: Question,
+    found: int,
+    usual: bool = False,
+    by_accuracy: bool = False,
 ) -> tuple[list[Answered], list[Refused]]:
     """Each stratum's comparison, and the strata that cannot be compared.
 
-    collection: already filtered by --where. found: runs before filtering. usual: as for `strata`.
+    collection: already filtered by --where. found: runs before filtering. usual, by_accuracy: as
+    for `strata`.
 
     Raises UserError if no stratum can be compared, or for keys and metrics that no run has.
     """
-    divided = strata(collection, question, usual)
+    divided = strata(collection, question, usual, by_accuracy)
     if len(divided) > 1:
         check_keys(collection.runs, question.by)
         check_keys(collection.runs, question.choose, "--choose")
-        must_be_measured(collection.runs, question.metric)
+        must_be_measured(collection.runs, divided[0].question.metric)
     answered: list[Answered] = []
     refused: list[Refused] = []
     for stratum in divided:
@@ -88,14 +99,19 @@ def answers(
     return answered, refused
 
 
-def strata(collection: Collection, question: Question, usual: bool = False) -> list[Stratum]:
+def strata(
+    collection: Collection, question: Question, usual: bool = False, by_accuracy: bool = False
+) -> list[Stratum]:
     """The strata of `collection` in the order of their names, training first; at least one.
 
     A run that did not complete is in the stratum that it would have belonged to, or in the first if
     there is no such stratum, or if it cannot be known.
 
     usual: group each stratum by the keys that are usual for it, whatever `question.by` says.
+    by_accuracy: judge each by test accuracy, or validation accuracy where it has no test images.
     """
+    if by_accuracy:
+        question = replace(question, metric=judged(collection.runs))
     keys = [
         key
         for key, asks in APART.items()
@@ -123,6 +139,7 @@ def strata(collection: Collection, question: Question, usual: bool = False) -> l
         file = folder_name(re.sub(r"[^\w.]+", "-", name).strip("-"))
         where = (*question.where, *map(str, needed))
         asked = replace(question, where=where, by=_usual(runs) if usual else question.by)
+        asked = replace(asked, metric=judged(runs)) if by_accuracy else asked
         found.append(
             Stratum(
                 name,

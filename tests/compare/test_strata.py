@@ -94,6 +94,18 @@ def test_a_data_set_a_backbone_and_a_choice_of_classes(tmp_path):
     assert [one["runs_compared"] for one in asked(tmp_path / "o")] == [2] * 4
 
 
+def test_a_part_without_test_images_is_compared_on_validation(sweep):
+    for head in ("fc", "gap"):
+        for seed in range(2):
+            write_run(sweep, head, seed, config={"dataset.name": "folder"}, results={"test": None})
+    digits, folder = asked(sweep)
+    assert digits["question"]["metric"] == "test.accuracy"
+    assert folder["question"]["metric"] == "val.accuracy"
+    assert "--metric val.accuracy" in folder["commands"][-1]
+    with pytest.raises(UserError, match="no run has this number"):
+        main([str(sweep), "--where", "dataset=folder", "--metric", "test.accuracy"])
+
+
 def test_what_by_asks_about_is_in_one_table(both):
     (one,) = strata(collect([both]), Question(by=("command", "dataset", "head")))
     assert (one.name, one.question.where) == ("", ())

@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -52,9 +51,6 @@ examples:
 KEY is any key of config.yaml (head.hidden, optimizer.lr, trainer.epochs, …), or head, backbone,
 dataset, command, device, precision, protocol, source.head, source.dataset.
 """
-
-
-TEST, VALIDATION = "test.accuracy", "val.accuracy"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -158,8 +154,6 @@ def main(argv: list[str]) -> int:
     question = _question(options)
     conditions = [parse_condition(text) for text in question.where]
     collection = collect(options.directories)
-    if options.metric is None and not any(run.results.get("test") for run in collection.runs):
-        question = replace(question, metric=VALIDATION)
     found = len(collection.runs) + len(collection.unusable)
 
     to_stdout = "-" in (options.json, options.csv, options.markdown, options.tidy)
@@ -168,7 +162,9 @@ def main(argv: list[str]) -> int:
         _write_tidy(select(collection, conditions), options.tidy, out)
     try:
         chosen = apply(collection, conditions)
-        answered, refused = answers(chosen, question, found, usual=options.by is None)
+        answered, refused = answers(
+            chosen, question, found, usual=options.by is None, by_accuracy=options.metric is None
+        )
     except UserError as error:
         if options.tidy is None:
             raise
@@ -198,7 +194,7 @@ def _question(options: argparse.Namespace) -> Question:
         for keys in (options.by or "", options.choose)
     )
     return Question(
-        metric=options.metric or TEST,
+        metric=options.metric or Question.metric,
         by=GROUPED_BY["train"] if options.by is None else by,
         baseline=options.baseline,
         where=tuple(options.where),
