@@ -134,7 +134,7 @@ def load(dataset: DictConfig, data_root: str | Path) -> Dataset:
     if dataset.get("val_limit") is not None:
         val = splits.limit(val, dataset.val_limit, seed, splits.VAL_LIMIT, "dataset.val_limit")
     if test is None:
-        log.info("%s has no test images: the test result will be null.", dataset.name)
+        log.info("%s has no test images: there will be no test result.", dataset.name)
     elif dataset.get("test_limit") is not None:
         test = splits.limit(test, dataset.test_limit, seed, splits.TEST_LIMIT, "dataset.test_limit")
     if dataset.get("check_headers"):
