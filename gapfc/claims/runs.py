@@ -76,11 +76,9 @@ class Runs:
         found = None if source is None else read_source(source, self.vouched)
         if found is not None:
             config = complete(config, found)
-        experiments: list[Experiment] = []
 
         def build(asked: DictConfig) -> Experiment:
-            experiments.append(Experiment(asked) if found is None else Transfer(asked, found))
-            return experiments[-1]
+            return Experiment(asked) if found is None else Transfer(asked, found)
 
         settings = plain(config)
         earlier = earlier_run(command, settings)
@@ -101,10 +99,8 @@ class Runs:
                 directory = asked.new_directory()
                 path = directory.path
                 code = execute(asked, experiment, directory, held)
-        if code > 128:
+        if code > 128:  # also of a signal that came while the run's end was being recorded
             raise Interrupted(code - 128)
-        for experiment in experiments:
-            experiment.interruption.check()  # a signal may come after a run's last step
         run = read_run(path)
         if code and not diverged(run):
             raise UserError(f"{path} failed, and with it the claims that need it: {run.reason}")

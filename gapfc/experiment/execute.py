@@ -127,6 +127,9 @@ def _carry_out(
         except Exception as error:
             message, lost = f"{type(error).__name__}: {error}", True
             fault = disk_fault(error, directory.path, asked.command) or _fault_elsewhere(error)
+            told = experiment.interruption.noted
+            if told is not None and team.is_loss(error):  # all were told, and others have ended
+                status, fault, code = "interrupted", str(told), told.exit_code
             if fault is None and not is_out_of_memory(error):
                 raise
             message = fault or advice(experiment.config, experiment.device.type)
@@ -145,7 +148,8 @@ def _carry_out(
                 if lost:
                     team.dismiss(lost=True)  # another rank may wait for this one, which has left
             console.ending(results, directory.path)
-    return code
+    told = experiment.interruption.noted  # while the end was recorded: a sweep is to stop
+    return code if code or told is None else told.exit_code
 
 
 def _fault_elsewhere(error: Exception) -> str | None:

@@ -48,7 +48,9 @@ def watching(size: int, interruption: Interruption, lost: Callable[[str], None])
         # Once it stops it may take its time to save.
         if number in stop_signals() and not left.wait(STOPS) and not interruption.stopping:
             name = signal.Signals(number).name
-            leave(f"{name} came while rank 0 of {size} waited for another, which may be gone")
+            leave(
+                f"{name} came, and rank 0 of {size} did not stop: it may wait for one that is gone"
+            )
 
     started = launched.started()
     if size > 1 and started:

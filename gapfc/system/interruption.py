@@ -88,6 +88,13 @@ class Interruption(SignalContext):
         super().__exit__(*raised)
         self._over = False
 
+    @property
+    def noted(self) -> Interrupted | None:
+        """Of a signal that has come and was not raised, as while an end is recorded."""
+        if self.stopping or self._received is None:
+            return None
+        return Interrupted(self._received)
+
     def check(self, most: Callable[[int], int] = lambda number: number) -> None:
         """Raise Interrupted if a signal has come.
 

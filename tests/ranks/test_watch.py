@@ -85,7 +85,8 @@ def told(name="SIGTERM", size=2, then="pass", stuck=None):
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_rank_that_is_told_to_stop_and_is_stuck_ends(name):
     found = told(name)
-    said = f"lost: {name} came while rank 0 of 2 waited for another, which may be gone\n"
+    why = "did not stop: it may wait for one that is gone"
+    said = f"lost: {name} came, and rank 0 of 2 {why}\n"
     assert (found.returncode, found.stdout) == (1, said), found.stderr
 
 
