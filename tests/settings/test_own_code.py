@@ -25,6 +25,7 @@ class Middle(nn.Module):
 """
 
 
+@pytest.mark.slow
 def test_the_traceback_of_a_head_of_ones_own_ends_with_its_line(tmp_path):
     (tmp_path / "settings" / "head").mkdir(parents=True)
     named = "name: middle\n_target_: middle.Middle\n"

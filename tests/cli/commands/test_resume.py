@@ -73,7 +73,10 @@ def check_equal(directory, whole):
 
 @pytest.mark.parametrize(
     ("number", "code", "word"),
-    [(signal.SIGINT, 130, "SIGINT"), (signal.SIGTERM, 143, "SIGTERM")],
+    [
+        (signal.SIGINT, 130, "SIGINT"),
+        pytest.param(signal.SIGTERM, 143, "SIGTERM", marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_ends_the_step_and_resume_goes_on_exactly(number, code, word, whole, tmp_path):
     command, directory = begin(tmp_path)

@@ -272,6 +272,7 @@ def test_the_terminal_says_what_came_out(done):
     assert len(re.findall(r"INFO +\d/6 ", log)) == 6
 
 
+@pytest.mark.slow
 def test_the_log_of_a_run_that_broke_has_the_traceback(tmp_path):
     (tmp_path / "broken.py").write_text(
         "from gapfc.heads import GAP\n"

@@ -67,6 +67,7 @@ def transfer(folder, *settings, head="gap"):
 
 
 @pytest.mark.parametrize("head", ["fc", "gap"])
+@pytest.mark.slow
 def test_a_probe_changes_no_bit_of_the_features(folder, head):
     source, target = weights(source_of(folder, head), "best.pt"), None
     for directory in directories(folder):
