@@ -18,7 +18,6 @@ from gapfc.compare.fields import metric_of
 from gapfc.compare.images import Images
 from gapfc.records.run import Run
 
-FEWEST_ERRORS = 30
 GAP = "generalization_gap.accuracy"
 CENSORED = "convergence.to_"
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from gapfc.claims.arms import SeedRuns
 from gapfc.claims.claim import Contrast
-from gapfc.claims.measured import FEWEST_ERRORS, Measured, errors
+from gapfc.claims.measured import Measured, errors
 from gapfc.claims.rates import Rate
 from gapfc.claims.verdict import OPPOSITE, SUPPORTED, UNDECIDED, Verdict
+from gapfc.compare.limits import FEWEST_ERRORS
 from gapfc.formatting import plural
 from gapfc.records.run import Run
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from gapfc.compare.row import Row
 
 Kind = Literal[
     "images", "feature_map", "same_function", "head_rate", "rate", "ceiling", "epochs",
@@ -26,3 +29,13 @@ class Confound:
     groups: tuple[str, ...]
     sentence: str
     brief: str
+
+
+def labels_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Of all of them, as `Confound.groups` has them."""
+    return tuple(row.label for row in rows)
+
+
+def against(rows: Sequence[Row], by: Mapping[str, float], told: Callable[[float], str]) -> str:
+    """`5.13k against 4.20M`: the first row and the last, which is its baseline."""
+    return " against ".join(told(by[row.label]) for row in (rows[0], rows[-1]) if row.label in by)

@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from gapfc.compare.confound import Confound
+from gapfc.compare.confound import Confound, against, labels_of
 from gapfc.compare.fields import ABSENT, lookup, number, show, value_of
+from gapfc.compare.limits import ceiling, two_seeds, unequal_drops
 from gapfc.compare.question import Question
 from gapfc.compare.recipes import HEAD_RATE, RATE, recipes_of
 from gapfc.compare.row import Row
 from gapfc.formatting import count, listed
-from gapfc.records.predictions import read_predictions
 from gapfc.records.run import Run
 
-FEWEST_ERRORS = 30
 DATA = ("dataset", "dataset.classes")
 # Options that several heads have, with what counts as their absence.
 OPTIONS: dict[str, Any] = {"hidden": [], "dropout": 0, "bias": True}
 UNEQUAL = 1.5  # head parameters may differ by this factor unsaid
 UNEQUAL_EPOCHS = 1.05
-UNEQUAL_ACCURACY = 0.05  # by which accuracies may differ unsaid where drops from them are compared
-UNMOVED = "probe.clean.accuracy"
 
 
 def confounds(
@@ -42,13 +39,13 @@ def confounds(
     asked = {*question.by, *chosen}
     found = [
         *_other_images(rows),
-        *_two_seeds(rows),
-        *_unmoved(rows, question),
+        *two_seeds(rows),
+        *unequal_drops(rows, question),
         *_feature_map(rows),
         *_same_function(rows),
         *_head_rate(rows, asked),
     ]
-    found += [*_rate(rows, asked), *_ceiling(rows, question), *_epochs(rows, asked)]
+    found += [*_rate(rows, asked), *ceiling(rows, question), *_epochs(rows, asked)]
     return [*found, *_options(rows, asked), *_parameters(rows)]
 
 
@@ -64,50 +61,19 @@ def _other_images(rows: Sequence[Row]) -> Iterator[Confound]:
         more = f" and {len(apart) - 3} more" if len(apart) > 3 else ""
         yield Confound(
             "images",
-            _labels(apart),
+            labels_of(apart),
             f"different data sets are compared, not heads on the same images: {pairs}{more}",
             "another data set",
-        )
-
-
-def _two_seeds(rows: Sequence[Row]) -> Iterator[Confound]:
-    """Of crossed intervals, which two seeds make too narrow; Student's are as wide as they say."""
-    two = [row for row in rows if row.paired and row.paired.n == 2]
-    two = [row for row in two if row.paired and row.paired.estimate.method == "crossed"]
-    if two:
-        yield Confound(
-            "two_seeds",
-            _labels(two),
-            "two seeds say little of the spread between seeds: where most of the spread is theirs, "
-            "a 95% interval holds the true difference in 87% of cases; take 3 seeds or more",
-            "two seeds",
-        )
-
-
-def _unmoved(rows: Sequence[Row], question: Question) -> Iterator[Confound]:
-    """Of drops: whoever has learnt nothing loses nothing."""
-    if not question.metric.endswith(".drop"):
-        return
-    means = {row.label: row.mean_of(UNMOVED) for row in rows}
-    from_ = {label: mean for label, mean in means.items() if mean is not None}
-    if from_ and max(from_.values()) - min(from_.values()) > UNEQUAL_ACCURACY:
-        least, most = (end(from_, key=from_.__getitem__) for end in (min, max))
-        yield Confound(
-            "unmoved",
-            tuple(from_),
-            f"drops are from unequal accuracies, {from_[least]:.1%} of {least} and "
-            f"{from_[most]:.1%} of {most}: whoever has learnt less can lose less",
-            f"drops from {_against(rows, from_, '{:.1%}'.format)}",
         )
 
 
 def _feature_map(rows: Sequence[Row]) -> Iterator[Confound]:
     small = [row for row in rows if _is_single(lookup(_run(row).results, "feature_map"))]
     if small and _heads_differ(rows):
-        where = "" if len(small) == len(rows) else f" of {listed(_labels(small))}"
+        where = "" if len(small) == len(rows) else f" of {listed(labels_of(small))}"
         yield Confound(
             "feature_map",
-            _labels(small),
+            labels_of(small),
             f"the feature map{where} is 1×1: on it there is nothing to pool, and every head is fc",
             "a 1×1 feature map",
         )
@@ -130,8 +96,8 @@ def _same_function(rows: Sequence[Row]) -> Iterator[Confound]:
             nin = any(value_of(_run(row), "head") == "nin" for row in alike)
             yield Confound(
                 "same_function",
-                _labels(alike),
-                f"{listed(_labels(alike))} are the same function"
+                labels_of(alike),
+                f"{listed(labels_of(alike))} are the same function"
                 + (": nin with relu=false differs only in where the mean stands" if nin else ""),
                 "they are the same function",
             )
@@ -158,7 +124,7 @@ def _head_rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound
             "head_rate",
             tuple(factors),
             f"heads learn at different multiples of optimizer.lr ({HEAD_RATE}): {told}",
-            f"{HEAD_RATE} {_against(rows, factors, '{:g}'.format)}",
+            f"{HEAD_RATE} {against(rows, factors, '{:g}'.format)}",
         )
 
 
@@ -174,7 +140,7 @@ def _rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
         told = ", ".join(f"{row.label} {_rates(_run(row))}" for row in rows)
         yield Confound(
             "rate",
-            _labels(rows),
+            labels_of(rows),
             f"each head learns at the rate that recipe={recipe} has for it, found on other images: "
             f"{told} ({where}--choose {RATE})",
             f"rates of recipe={recipe}",
@@ -182,7 +148,7 @@ def _rate(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
     elif len(rates) == 1 and ABSENT not in rates:
         yield Confound(
             "rate",
-            _labels(rows),
+            labels_of(rows),
             f"one learning rate for all, {rates.pop()}: no rate was chosen for each head "
             f"({where}--choose {RATE})",
             "one learning rate",
@@ -193,43 +159,6 @@ def _rates(run: Run) -> str:
     """`0.0001`, or `0.0001 (head ×10)`."""
     factor = number(lookup(run.config, HEAD_RATE)) or 1.0
     return value_of(run, RATE) + ("" if factor == 1 else f" (head ×{factor:g})")
-
-
-def _ceiling(rows: Sequence[Row], question: Question) -> Iterator[Confound]:
-    """Of comparisons in which no difference is told apart: one that is was not too small to see."""
-    few: dict[str, str] = {}
-    for row in (row for row in rows if row.is_baseline and question.metric.startswith("test.")):
-        accuracy, images = row.mean_of("test.accuracy"), _images(row)
-        if accuracy is not None and images is not None:
-            errors = images * (1 - accuracy)
-            if errors < FEWEST_ERRORS:
-                few[row.label] = f"{row.label} makes {errors:.3g} errors on {images} test images"
-    near = [row for row in rows if row.baseline in few and not row.told_apart(question.confidence)]
-    if near:
-        baselines = [row for row in rows if row.label in {other.baseline for other in near}]
-        told = listed([few[row.label] for row in baselines[:3]])
-        concerns = (
-            ""
-            if len(near) == sum(r.baseline in few for r in rows)
-            else (f", which concerns {listed(_labels(near))}")
-        )
-        yield Confound(
-            "ceiling",
-            _labels([row for row in rows if row in near or row in baselines]),
-            f"near the ceiling: {told}, fewer than {FEWEST_ERRORS}, so little is left to differ in"
-            + concerns,
-            "near the ceiling",
-        )
-
-
-def _images(row: Row) -> int | None:
-    """The number of test images, if a run recorded what it said of each."""
-    for run in row.runs.values():
-        try:
-            return len(read_predictions(run.path))
-        except (OSError, ValueError):
-            continue
-    return None
 
 
 def _epochs(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
@@ -248,7 +177,7 @@ def _epochs(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
             tuple(trained),
             f"not all were trained for equally many epochs{' (early stopping)' if stopped else ''}:"
             f" {least} {trained[least]:.3g}, {most} {trained[most]:.3g} on average",
-            f"epochs {_against(rows, trained, '{:.3g}'.format)}",
+            f"epochs {against(rows, trained, '{:.3g}'.format)}",
         )
 
 
@@ -280,7 +209,7 @@ def _options(rows: Sequence[Row], asked: Collection[str]) -> Iterator[Confound]:
             )
         yield Confound(
             "head_options",
-            _labels(rows),
+            labels_of(rows),
             f"heads differ in {listed(differ)}, not in their pooling alone: {'; '.join(told)}",
             ", ".join(differ),
         )
@@ -306,7 +235,7 @@ def _parameters(rows: Sequence[Row]) -> Iterator[Confound]:
             tuple(sorted({label for _, *both in unequal for label in both})),
             f"head parameters differ {folds}: {least} {count(sizes[least])}, {most} "
             f"{count(sizes[most])} (head.match_parameters_of makes them equal)",
-            f"head parameters {_against(rows, sizes, count)}",
+            f"head parameters {against(rows, sizes, count)}",
         )
 
 
@@ -315,18 +244,9 @@ def _run(row: Row) -> Run:
     return next(iter(row.runs.values()))
 
 
-def _labels(rows: Sequence[Row]) -> tuple[str, ...]:
-    return tuple(row.label for row in rows)
-
-
 def _heads_differ(rows: Sequence[Row]) -> bool:
     return len({value_of(_run(row), "head") for row in rows}) > 1
 
 
 def _has(names: Sequence[str]) -> str:
     return "has" if len(names) == 1 else "have"
-
-
-def _against(rows: Sequence[Row], by: Mapping[str, float], told: Callable[[float], str]) -> str:
-    """`5.13k against 4.20M`: the first row and the last, which is its baseline."""
-    return " against ".join(told(by[row.label]) for row in (rows[0], rows[-1]) if row.label in by)

@@ -78,8 +78,9 @@ class Run:
         said = [str(self.results[part]) for part in ("head", "dataset") if part in self.results]
         if self.accuracy is not None:
             said.append(f"{self.accuracy[0]} {self.accuracy[1]:.1%}")
-        if epochs := self.results.get("epochs"):
-            said.append(f"{epochs:g} epoch{'s' * (epochs != 1)}")
+        epochs = self.results.get("epochs")
+        if isinstance(epochs, int):
+            said.append(plural(epochs, "epoch"))
         return " · ".join(said)
 
     @property

@@ -365,6 +365,13 @@ def torchrun(folder, *arguments):
     )
 
 
+def until_saved(running, folder):
+    """Until a run has its first checkpoint."""
+    while not list(folder.rglob("last.pt")):
+        assert running.poll() is None
+        time.sleep(0.1)
+
+
 @pytest.mark.slow
 def test_under_torchrun(alone, tmp_path):
     running = torchrun(tmp_path, "train", *PLAIN)
@@ -378,9 +385,7 @@ def test_under_torchrun(alone, tmp_path):
 @pytest.mark.slow
 def test_torchrun_is_stopped_and_its_run_resumed(tmp_path):
     running = torchrun(tmp_path, "train", *PLAIN, "trainer.epochs=200")
-    while not list(tmp_path.rglob("last.pt")):
-        assert running.poll() is None
-        time.sleep(0.1)
+    until_saved(running, tmp_path)
     running.send_signal(signal.SIGINT)
     told, _ = running.communicate(timeout=60)
     assert results(tmp_path)["status"] == "interrupted", told
@@ -394,9 +399,7 @@ def test_torchrun_is_stopped_and_its_run_resumed(tmp_path):
 @pytest.mark.slow
 def test_ranks_whose_torchrun_was_killed_stop_and_save(tmp_path):
     running = torchrun(tmp_path, "train", *PLAIN, "trainer.epochs=3000")
-    while not list(tmp_path.rglob("last.pt")):
-        assert running.poll() is None
-        time.sleep(0.1)
+    until_saved(running, tmp_path)
     running.kill()
     told, _ = running.communicate(timeout=60)
     assert not still_there(tmp_path, 20)
@@ -414,9 +417,7 @@ def test_workers_that_read_for_ranks_of_torchrun_outlive_its_signal(tmp_path):
         "backbone.widths=[4]", "backbone.pool_after=[1]", "trainer.epochs=3000",
         "trainer.device=cpu",
     )  # fmt: skip
-    while not list(tmp_path.rglob("last.pt")):
-        assert running.poll() is None
-        time.sleep(0.1)
+    until_saved(running, tmp_path)
     running.send_signal(signal.SIGTERM)
     told, _ = running.communicate(timeout=60)
     assert results(tmp_path)["status"] == "interrupted", told
