@@ -1,7 +1,6 @@
 """A command that trains: a run in its own directory, or the rest of an interrupted one."""
 
 import logging
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,12 +13,12 @@ from gapfc.engine.gather import gather
 from gapfc.engine.length import planned_epochs
 from gapfc.engine.out_of_memory import advice, is_out_of_memory
 from gapfc.errors import UserError
+from gapfc.experiment.console import resuming
 from gapfc.experiment.execute import execute
 from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
 from gapfc.experiment.probing import add
 from gapfc.experiment.results import results_of
-from gapfc.formatting import from_here
 from gapfc.records.faults import disk_fault
 from gapfc.records.identity import check_changeable
 from gapfc.records.metrics_csv import METRICS, read_rows
@@ -59,9 +58,8 @@ def begin(asked: Invocation, build: Build) -> int:
     if earlier is not None and in_sweep:
         return _pick_up(asked, earlier, build)
     if earlier is not None and earlier.status == "interrupted":
-        where = shlex.quote(from_here(earlier.path))
         log.info("This is a new run. To go on with the interrupted one of the same settings:")
-        log.info("  gapfc %s resume=%s", asked.command, where)
+        log.info("  %s", resuming(asked.command, earlier.path))
     try:
         with holding() as held:
             experiment = built(build, config)

@@ -93,8 +93,7 @@ def ending(results: Mapping[str, Any], folder: Path) -> None:
         if _in_a_sweep():  # which says how to go on with all of it
             log.warning("%s", told)
             return
-        again = f"gapfc {results['command']}{_config_dir()} resume={where}"
-        log.warning("%s. To go on:\n  %s", told, again)
+        log.warning("%s. To go on:\n  %s", told, resuming(results["command"], folder))
         return
     log.info("")
     # Only where it says something else than accuracy.
@@ -129,6 +128,11 @@ def ending(results: Mapping[str, Any], folder: Path) -> None:
     if not _in_a_sweep():  # which says it once, at its end
         for line in next_commands(_root(folder), results["command"]).split("\n"):
             log.info("%s", line)
+
+
+def resuming(command: str, folder: Path) -> str:
+    """What to type to go on with an interrupted run."""
+    return f"gapfc {command}{_config_dir()} resume={shlex.quote(from_here(folder))}"
 
 
 def _root(folder: Path) -> Path:
