@@ -61,8 +61,9 @@ class Loader:
         self.device = device
         self.check = check
         self.check_together = check
-        self.shared: Mapping[str, str] = {}  # splits that another process has decoded: their files
+        self.shared: Mapping[str, str] = {}  # files of splits that another process has read
         self._readers: dict[str, Reader] = {}
+        self._kept: dict[str, Resident] = {}
         self._residency: str | None = None
         self._said: str | None = None  # the choice that the log has already
 
@@ -86,13 +87,18 @@ class Loader:
         Either comes again if it is asked for. Python's exit would warn of processes.
         """
         self._readers.clear()
+        self._kept.clear()
 
-    def decoded(self) -> dict[str, Resident]:
-        """The splits of photos that have been decoded and are kept."""
+    def kept(self) -> dict[str, Resident]:
+        """The splits that are kept, and that other processes of this machine need not read.
+
+        On a GPU without those of arrays, of which each process has its own copy there.
+        """
+        arrays_too = self.device.type == "cpu"
         return {
-            split: reader
-            for split, reader in self._readers.items()
-            if isinstance(reader, Resident) and not isinstance(self.dataset.split(split), Arrays)
+            split: images
+            for split, images in self._kept.items()
+            if arrays_too or not isinstance(self.dataset.split(split), Arrays)
         }
 
     @property
@@ -220,13 +226,20 @@ class Loader:
                 native = images.native_sizes(settings.max_size, settings.size_multiple)
                 reader: Reader = Stream(images, native, framing, self.device, workers)
             elif resident:
-                there = self.shared.get(split)
-                found = None if there is None else taken(there, self.device)
-                reader = found or make_resident(images, configured, framing, self.device)
+                reader = self._kept[split] = self._resident(split, configured, framing)
             else:
                 reader = Stream(images, configured, framing, self.device, workers)
             self._readers[split] = reader if canvas is None else OnCanvas(reader, canvas)
         return self._readers[split]
+
+    def _resident(self, split: str, size: Size, framing: Framing) -> Resident:
+        images, there = self.dataset.split(split), self.shared.get(split)
+        found = None if there is None else taken(there, self.device)
+        if found is None:
+            return make_resident(images, size, framing, self.device)
+        if isinstance(images, Arrays) and images.size == size:
+            images.images.data = found.images  # in place of this process's own copy
+        return found
 
     @property
     def residency(self) -> str:

@@ -1,4 +1,4 @@
-"""Decoded photos in memory that the processes of one machine share, instead of a copy for each."""
+"""Images in memory that the processes of one machine share, instead of a copy for each."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ class SharedImages:
                 path = self._folder / f"{split}.pt"
                 torch.save({name: getattr(resident, name).cpu() for name in NAMES}, path)
                 if resident.images.device.type == "cpu":
-                    resident.images = _read(path).images
+                    # Also for the arrays that they may be of.
+                    resident.images.data = _read(path).images
                 self.files[split] = str(path)
         except (OSError, RuntimeError):  # torch has one of its own for a full disk
             self.remove()

@@ -50,7 +50,7 @@ def call_others(experiment: Shared) -> None:
     config.trainer.precision = experiment.precision.name
     images = SharedImages()
     try:
-        images.put(experiment.loader.decoded())
+        images.put(experiment.loader.kept())
         found.order(
             command=experiment.command,
             config=OmegaConf.to_yaml(config, resolve=True),

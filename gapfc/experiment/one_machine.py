@@ -1,7 +1,7 @@
-"""Photos that are kept decoded: once on each machine of a run, in memory that its processes share.
+"""Images that are kept: once on each machine of a run, in memory that its processes share.
 
-Rank 0 shares what it has decoded, and says where (`call_others`). Where that is another machine,
-the first process of this one decodes them in its place.
+Rank 0 shares what it has read, and says where (`call_others`). Where that is another machine,
+the first process of this one does it in its place.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Reads(Protocol):
 
 
 def shared_here(team: Team) -> dict[str, str]:
-    """Files of the splits that this process need not decode; for the first of a machine, none.
+    """Files of the splits that this process need not read; for the first of a machine, none.
 
     Waits, where rank 0 is on another machine, for the first process of this one.
     """
@@ -34,7 +34,7 @@ def shared_here(team: Team) -> dict[str, str]:
 
 @contextmanager
 def sharing_here(team: Team | None, experiment: Reads) -> Iterator[None]:
-    """Where this is the first process of another machine than rank 0's, share what it decodes.
+    """Where this is the first process of another machine than rank 0's, share what it reads.
 
     To be left when all have read it.
     """
@@ -45,7 +45,7 @@ def sharing_here(team: Team | None, experiment: Reads) -> Iterator[None]:
     try:
         for split in team.images:
             experiment.loader.reader(split)
-        images.put(experiment.loader.decoded())
+        images.put(experiment.loader.kept())
         team.tell_here(images.files)
         yield
     finally:

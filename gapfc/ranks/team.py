@@ -44,7 +44,7 @@ class Team:
         on_gpus: whether each has a GPU.
         store: where they meet, and leave their last words.
         threads: that this process computed with before.
-        images: of a rank that is not the first: files of splits that rank 0 has decoded.
+        images: of a rank that is not the first: files of splits that rank 0 has put there.
     """
 
     ranks: Ranks

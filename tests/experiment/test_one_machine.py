@@ -1,4 +1,4 @@
-"""Decoded photos, once on each machine: what the first process of another than rank 0's shares."""
+"""Images, once on each machine: what the first process of another than rank 0's shares."""
 
 import tempfile
 from pathlib import Path
@@ -22,15 +22,15 @@ class Decodes:
 
     def __init__(self):
         images = torch.arange(12, dtype=torch.uint8).reshape(1, 3, 2, 2)
-        self.kept = {"train": Resident(images, torch.tensor([0]), torch.tensor([0]))}
+        self.splits = {"train": Resident(images, torch.tensor([0]), torch.tensor([0]))}
         self.read = []
 
     def reader(self, split):
         self.read.append(split)
-        return self.kept[split]
+        return self.splits[split]
 
-    def decoded(self):
-        return self.kept
+    def kept(self):
+        return self.splits
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_the_first_of_another_machine_decodes_for_all_there(ranks, monkeypatch):
         monkeypatch.setenv("LOCAL_RANK", "1")
         files = shared_here(ranks(3))
         found = taken(files["train"], torch.device("cpu"))
-        assert torch.equal(found.images, loader.kept["train"].images)
+        assert torch.equal(found.images, loader.splits["train"].images)
         with sharing_here(ranks(3), SimpleNamespace(loader=None)):
             pass  # nothing to share
     assert loader.read == ["train"]

@@ -64,7 +64,7 @@ SOME = [
 ]
 
 
-@pytest.mark.parametrize(("name", "side", "heads"), [("test_vit", 96, ["attn"]), *SOME])
+@pytest.mark.parametrize(("name", "side", "heads"), SOME)
 def test_inspected_and_trained(name, side, heads, tmp_path):
     options = [
         f"backbone.name={name}", "backbone=timm", f"dataset.image_size={side}", "dataset=digits",

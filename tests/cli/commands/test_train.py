@@ -400,6 +400,7 @@ def test_a_terminal_gets_a_bar_of_its_own_accord(tmp_path):
     assert re.search(rb"epoch 2/2, batch \d+/\d+ +\d+%\|.*\| .* left, loss \S+, .*images/s", drawn)
 
 
+@pytest.mark.slow  # tests/cli/test_cli.py and tests/settings have as many without a whole command
 @pytest.mark.parametrize(
     ("setting", "named"),
     [

@@ -171,6 +171,7 @@ def test_classes_that_extend_the_sources_and_what_is_left_of_those(folder):
     assert everything["old_classes"]["images"] == 100  # the source's dataset.test_limit
 
 
+@pytest.mark.slow
 def test_few_shots_and_a_checkpoint_as_the_source(folder):
     source = source_of(folder, "gap") / "checkpoints" / "best.pt"
     code, out, err = run(
