@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 from gapfc.evaluation.evaluate import Evaluated
-from gapfc.formatting import NOTHING, printable
+from gapfc.formatting import NOTHING, printable, wrapped
 
 Values = Mapping[str, Any]
-Column = tuple[str, Callable[[Values], float | None]]
 MIDDLE = "3"  # of the severities
 PARTS = ("dataset", "backbone", "head")
-KEY = """\
-In percent, means over runs. clean: accuracy; shift n, rolled n: the points it
-loses when images move by n pixels, and black comes in, or what leaves comes
-back at the other side; 1.5×: accuracy at that size (–: the head takes one
-size); corrupt: the points it loses, the mean over five corruptions of severity
-3; T: the best temperature."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """title: over it; meaning: of the title, in the key below; read: its number of a run."""
+
+    title: str
+    meaning: str
+    read: Callable[[Values], float | None]
 
 
 def table(evaluated: Iterable[Evaluated]) -> str:
-    """Runs with one data set, backbone, head and protocol share a row; empty without any."""
+    """A row for each head, and below what the columns are; empty without any.
+
+    Runs with one data set, backbone, head and protocol share a row.
+    """
     groups: dict[tuple[str, ...], list[Values]] = {}
     for one in evaluated:
         if one.probes is not None:
@@ -35,19 +41,25 @@ def table(evaluated: Iterable[Evaluated]) -> str:
     varies = [len(set(column)) > 1 for column in zip(*groups, strict=True)]
     varies[PARTS.index("head")] = True
     columns = _columns(next(iter(groups.values()))[0])
-    rows = [["", "runs", *(title for title, _ in columns)]]
+    rows = [["", "runs", *(column.title for column in columns)]]
     for names, runs in groups.items():
         label = " ".join(name for name, shown in zip(names, varies, strict=True) if shown)
-        cells = (_mean([read(values) for values in runs]) for _, read in columns)
+        cells = (_mean([column.read(values) for values in runs]) for column in columns)
         rows.append([printable(label, 24), str(len(runs)), *cells])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
+    lines = (
         "  ".join(
             cell.ljust(width) if not number else cell.rjust(width)
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
     )
+    titles: dict[str, list[str]] = {}
+    for column in columns:
+        titles.setdefault(column.meaning, []).append(column.title)
+    meanings = (f"{', '.join(those)}: {meaning}" for meaning, those in titles.items())
+    key = wrapped(f"In percent, means over runs. {'; '.join(meanings)}.", 80)
+    return "\n".join([*lines, "", key])
 
 
 def an_eighth(values: Values) -> str | None:
@@ -57,23 +69,36 @@ def an_eighth(values: Values) -> str | None:
 
 
 def _columns(values: Values) -> list[Column]:
-    """Those of the probes in `values`."""
-    found: list[Column] = [("clean", _share("clean", "accuracy"))]
+    """Those of the probes in `values`: first accuracies, then what is lost of them."""
+    found = [Column("clean", "accuracy", _share("clean", "accuracy"))]
+    if "size" in values:
+        at = "accuracy at that size (–: the head takes one size)"
+        found += [
+            Column(f"{f}×", at, _share("size", f, "native", "accuracy")) for f in ("0.75", "1.5")
+        ]
     n = an_eighth(values)
     if n is not None:
-        found.append((f"shift {n}", _share("shift", "zero", n, "drop")))
-        found.append((f"rolled {n}", _share("shift", "circular", n, "drop")))
-    if "size" in values:
-        found += [(f"{f}×", _share("size", f, "native", "accuracy")) for f in ("0.75", "1.5")]
+        zero, circular = (_share("shift", fill, n, "drop") for fill in ("zero", "circular"))
+        moved = (
+            f"points lost when images move by {n} pixel{'' if n == '1' else 's'} and black comes in"
+        )
+        found.append(Column(f"−shift {n}", moved, zero))
+        rolled = "the same where what leaves comes back at the other side"
+        found.append(Column(f"−rolled {n}", rolled, circular))
     if "corruption" in values:
-        found.append(("corrupt", _corruption))
+        lost = "points lost, the mean over five corruptions of severity 3"
+        found.append(Column("−corrupt", lost, _corruption))
     if "calibration" in values:
-        found.append(("ECE", _share("calibration", "ece")))
-        found.append(("T", lambda each: _number(each, "calibration", "temperature")))
+        error = "how far it is from as sure as right (expected calibration error)"
+        found.append(Column("ECE", error, _share("calibration", "ece")))
+        best = "the temperature of the least NLL"
+        found.append(Column("T", best, lambda each: _number(each, "calibration", "temperature")))
     if "cam" in values:
-        found.append(("point", _share("cam", "pointing")))
+        hits = "how often the peak of the class's map lies on the object"
+        found.append(Column("point", hits, _share("cam", "pointing")))
     if "position" in values:
-        found.append(("place", _share("position", "pooled", "accuracy")))
+        told = "how often a readout of what the classifier sees tells the quadrant"
+        found.append(Column("place", told, _share("position", "pooled", "accuracy")))
     return found
 
 

@@ -161,7 +161,7 @@ def _show(
     other: "OtherImages | None",
     problems: bool,
 ) -> None:
-    from gapfc.evaluation.table import KEY, an_eighth, table
+    from gapfc.evaluation.table import an_eighth, table
 
     if problems:
         for one in done:
@@ -174,7 +174,7 @@ def _show(
     of = f" of {other.name}" if other is not None else ""
     said = f"{plural(len(found), 'run')}{of}"
     print(f"\n{said}{f', {there} already measured (--again: anew)' if there else ''}\n")
-    print(f"{table(found)}\n\n{KEY}\n")
+    print(f"{table(found)}\n")
     shift = an_eighth(found[0].probes.values) if found[0].probes else None
     if other is not None:
         print(f"In each run directory: probes-{other.name}.json")

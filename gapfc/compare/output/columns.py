@@ -108,6 +108,8 @@ def columns(comparison: Comparison) -> list[Column]:
     pairs = [row.paired for row in comparison.rows if row.paired is not None]
     confidence = percent(comparison.question.confidence)
     target = NOTHING if comparison.target is None else percent(comparison.target)
+    tested = any(row.mean_of("test.accuracy") is not None for row in comparison.rows)
+    held_out = "test" if tested else "validation"
     return [
         *(_key(key, index) for index, key in enumerate(comparison.by)),
         Column(
@@ -171,9 +173,9 @@ def columns(comparison: Comparison) -> list[Column]:
             drop=9,
         ),
         _mean(
-            "generalization_gap", "generalization_gap.accuracy", "train − test (points)",
-            "training accuracy minus test accuracy, both without augmentation, in points; smaller "
-            "overfits less",
+            "generalization_gap", "generalization_gap.accuracy", f"train − {held_out} (points)",
+            f"training accuracy minus {held_out} accuracy, both without augmentation, in points; "
+            "smaller overfits less",
             lambda gap: minus(f"{100 * gap:.1f}"), drop=8,
         ),
         _mean(
