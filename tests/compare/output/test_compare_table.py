@@ -56,6 +56,15 @@ def test_transfer_keeps_the_columns_that_answer_in_80_columns(transfers):
     assert {"head parameters", "epochs to 90%"} <= set(titles_of(table)), table
 
 
+def test_the_gap_is_to_what_was_held_out(tmp_path):
+    for head in ("gap", "fc"):
+        write_run(tmp_path, head, 0, results={"test": None})
+    found = compare(collect([tmp_path]), Question())
+    (column,) = (c for c in shown_columns(found) if c.name == "generalization_gap")
+    assert column.title == "train − validation (points)"
+    assert column.explanation.startswith("training accuracy minus validation accuracy")
+
+
 def test_no_title_needs_explaining_that_is_not_explained(sweep):
     found = compare(collect([sweep]), Question())
     titles = {column.name: column.title for column in shown_columns(found)}
