@@ -59,7 +59,7 @@ def test_transfer_keeps_the_columns_that_answer_in_80_columns(transfers):
 def test_the_gap_is_to_what_was_held_out(tmp_path):
     for head in ("gap", "fc"):
         write_run(tmp_path, head, 0, results={"test": None})
-    found = compare(collect([tmp_path]), Question())
+    found = compare(collect([tmp_path]), Question(metric="val.accuracy"))
     (column,) = (c for c in shown_columns(found) if c.name == "generalization_gap")
     assert column.title == "train − validation (points)"
     assert column.explanation.startswith("training accuracy minus validation accuracy")
