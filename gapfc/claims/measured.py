@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class Measured:
         estimate: in the claim's direction: shares, or logarithms of factors. None where nothing
             can be estimated, and `obstacle` says why.
         of, against: the mean of both arms, in the metric's own unit.
+        by_seed: the value of `of`, and of `against`, by seed; those that have both.
         exact: no seed changes it.
         censored_of, censored_against: runs that never reached the target, counted at their last
             step, which is less than they would have needed.
@@ -39,6 +40,7 @@ class Measured:
     estimate: Estimate | None
     of: float | None
     against: float | None
+    by_seed: Mapping[int, tuple[float, float]] = field(default_factory=dict)
     exact: bool = False
     censored_of: int = 0
     censored_against: int = 0
@@ -69,6 +71,7 @@ def measure(contrast: Contrast, of: Mapping[int, Run], against: Mapping[int, Run
     told: dict[str, Any] = {
         "of": float(a.mean()),
         "against": float(b.mean()),
+        "by_seed": dict(zip(seeds, zip(a.tolist(), b.tolist(), strict=True), strict=True)),
         "exact": exact,
         "censored_of": _censored(contrast.metrics, [of[seed] for seed in seeds]),
         "censored_against": _censored(contrast.against_metrics, [against[seed] for seed in seeds]),

@@ -92,6 +92,9 @@ def test_json_has_the_numbers(tested):
     # gap − fc, whatever the claim says; so that it is checked against what both measured.
     assert answer["mean"] == pytest.approx(answer["value_of"] - answer["value_against"])
     assert answer["interval"] == pytest.approx(interval(tested[0]))
+    assert list(answer["by_seed"]) == ["0", "1", "2", "3", "4"]
+    means = [sum(side) / 5 for side in zip(*answer["by_seed"].values(), strict=True)]
+    assert means == pytest.approx([answer["value_of"], answer["value_against"]])
     assert (answer["seeds"], answer["images"], answer["covers"]) == (5, 400, "crossed")
     assert answer["interval"][1] < -0.05  # beyond the margin
     back, accuracy = first["controls"]

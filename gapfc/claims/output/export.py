@@ -98,6 +98,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
         "shows": contrast.shows,
         "value_of": measured.of,
         "value_against": measured.against,
+        "by_seed": {str(seed): list(both) for seed, both in measured.by_seed.items()},
         "mean": None if estimate is None else sign * estimate.mean,
         "interval": ends,
         "covers": None if interval is None else interval.method,
