@@ -71,7 +71,9 @@ def number(value: float, unit: str) -> str:
     """A difference or an end of its interval, without its unit; factors are logarithms."""
     if unit == "factor":
         factor = math.exp(value)
-        return f"1/{1 / factor:,.0f}" if factor < 0.1 else f"{factor:.2f}"
+        if factor < 0.2:
+            return f"1/{1 / factor:,.0f}" if factor < 0.1 else f"1/{1 / factor:.1f}"
+        return f"{factor:.2f}"
     return minus(f"{100 * value:.1f}" if unit == "points" else f"{value:.2f}")
 
 
