@@ -125,9 +125,10 @@ def _carry_out(
         except UserError as error:
             message, lost = str(error), True
         except Exception as error:
+            # Before others are asked: torchrun tells all to stop once one is gone.
+            told = experiment.interruption.noted
             message, lost = f"{type(error).__name__}: {error}", True
             fault = disk_fault(error, directory.path, asked.command) or _fault_elsewhere(error)
-            told = experiment.interruption.noted
             if told is not None and team.is_loss(error):  # all were told, and others have ended
                 status, fault, code = "interrupted", str(told), told.exit_code
             if fault is None and not is_out_of_memory(error):

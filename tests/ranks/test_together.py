@@ -397,6 +397,23 @@ def test_torchrun_is_stopped_and_its_run_resumed(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_rank_of_torchrun_that_is_killed_has_failed(tmp_path):
+    """torchrun tells the others to stop, which is no interruption by the user."""
+    running = torchrun(tmp_path, "train", *PLAIN, "trainer.epochs=3000")
+    until_saved(running, tmp_path)
+    (second,) = (
+        pid
+        for pid in still_there(tmp_path)
+        if b"RANK=1" in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    )
+    os.kill(second, signal.SIGKILL)
+    told, _ = running.communicate(timeout=60)
+    found = results(tmp_path)
+    assert found["status"] == "failed", told
+    assert "another rank was ended from outside" in found["error"]
+
+
+@pytest.mark.slow
 def test_ranks_whose_torchrun_was_killed_stop_and_save(tmp_path):
     running = torchrun(tmp_path, "train", *PLAIN, "trainer.epochs=3000")
     until_saved(running, tmp_path)
