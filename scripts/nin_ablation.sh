@@ -5,7 +5,7 @@
 #
 #   GAPFC_DATA=data scripts/nin_ablation.sh
 #
-# 18 runs of 30 epochs: for a GPU. The part of it that scripts/results/nin_ablation.json is of:
+# 18 runs of 30 epochs: for a GPU. The part of it that scripts/results/nin_ablation is of:
 #   scripts/nin_ablation.sh dataset.train_limit=10000 dataset.val_limit=2000 trainer.epochs=15
 # Settings behind the command go to gapfc train. Stopped and started again, it does what is left.
 set -eu

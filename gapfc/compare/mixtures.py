@@ -32,6 +32,7 @@ OWNS_TOO = {
     "source.dataset": ("transfer.source.dataset", "transfer.source.classes"),
     "source.backbone": ("transfer.source.backbone",),
     "protocol": ("transfer.protocol",),
+    "backbone.trainable": ("augment.views",),  # frozen parts see a few views of an image
     # What recipes differ in, beside rates; epochs and batches they have in common.
     "recipe": ("augment", "backbone.trainable"),
 }

@@ -17,6 +17,22 @@ from gapfc.errors import UserError
 RESERVED = {
     "name", "trainable", "layer_decay", "lr_multiplier", "parameters", "match_parameters_of",
 }  # fmt: skip
+FROZEN_VIEWS = {"none": 4, "last": 4}
+
+
+def views(trainable: str) -> int | None:
+    """`augment.views` where a file leaves it to `backbone.trainable`: 4 under frozen stages.
+
+    They then compute four images in place of one for each epoch. None: new ones in every epoch.
+
+    >>> views("last"), views("all")
+    (4, None)
+    """
+    return FROZEN_VIEWS.get(trainable)
+
+
+# In configs: ${gapfc.views:…}
+OmegaConf.register_new_resolver("gapfc.views", views, replace=True)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
