@@ -30,7 +30,7 @@ COMMANDS = {
         more=(
             ("gapfc train head=fc dataset=mnist", "another head, other images"),
             ("gapfc train -m head=fc,gap seed=0,1,2", "a sweep: six runs"),
-            ("gapfc train sweep=heads", "a sweep from a file: every head"),
+            ("gapfc train sweep=heads", "a sweep from a file: nine heads"),
             ("gapfc train resume=outputs/train/…", "go on with a run that was stopped"),
         ),
         module="gapfc.cli.commands.train",
@@ -55,7 +55,7 @@ COMMANDS = {
         example="gapfc inspect head=fc,gap,nin,spp,sppf",
         more=(
             ("gapfc inspect head=fc backbone=resnet18,vgg16_bn", "other backbones"),
-            ("gapfc inspect sweep=heads --json", "every head, as JSON"),
+            ("gapfc inspect sweep=heads --json", "nine heads, as JSON"),
         ),
         module="gapfc.cli.commands.inspect",
         config="inspect",

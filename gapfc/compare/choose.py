@@ -20,6 +20,9 @@ BALANCED = "balanced_accuracy"
 # What gapfc.engine.losses.Diverged says, which is not imported as it needs torch.
 DIVERGED = re.compile(r"The loss became (nan|-?inf) at step \d")
 
+# More of these is more regularised; of all else, such as rates and widths, less.
+RESTRAINS = ("dropout", "weight_decay", "label_smoothing")
+
 Edge = Literal["lowest", "highest"]
 
 
@@ -40,7 +43,7 @@ class Choice:
         seeds: that settings were judged by.
         failed: the seeds that diverged, by setting. A setting with more of them than another is
             not chosen.
-        tied: other settings as good as the chosen one, which is the smallest of them.
+        tied: other settings as good as the chosen one, which is the most regularised.
         runner_up: the best of the other settings that could have been chosen.
         ahead: of the runner-up, in mean validation accuracy.
         at_edge: by key, whether the chosen value is the lowest or highest tried, so that a better
@@ -120,6 +123,17 @@ def by_size(values: Values) -> tuple[tuple[float, str], ...]:
     return tuple((math.inf if size is None else size, value) for size, value in sizes)
 
 
+def by_restraint(keys: Sequence[str], values: Values) -> tuple[tuple[float, str], ...]:
+    """Sorts settings that do equally well: the more regularised first.
+
+    That is the larger of what `RESTRAINS`, the smaller of all else, such as rates and widths.
+    """
+    return tuple(
+        (-size if math.isfinite(size) and key.rpartition(".")[2] in RESTRAINS else size, word)
+        for key, (size, word) in zip(keys, by_size(values), strict=True)
+    )
+
+
 def told(keys: Sequence[str], values: Values) -> str:
     """A setting in words: `0.01`, or `lr=0.01, dropout=0.5`."""
     if len(keys) == 1:
@@ -180,7 +194,7 @@ def _choice(
         counted = [seen[seed] for seed in sorted(common & seen.keys() or seen)]
         # Equal values in another order are a tie: their sums may differ in the last digit.
         means[setting] = round(math.fsum(counted) / len(counted), 12)
-    ranked = sorted(sound, key=lambda setting: (-means[setting], by_size(setting)))
+    ranked = sorted(sound, key=lambda setting: (-means[setting], by_restraint(keys, setting)))
     best, others = ranked[0], ranked[1:]
     tried = sorted({*settings, *failures}, key=by_size)
     return Choice(

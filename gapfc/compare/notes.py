@@ -143,7 +143,7 @@ def _choice(choice: Choice) -> str:
     """`0.01 of 4 (0.3 points ahead of 0.03)`."""
     text = f"{choice.setting} of {len(choice.tried)}"
     if choice.tied:
-        return f"{text} (as good as {listed(choice.tied)}: the smaller is taken)"
+        return f"{text} (as good as {listed(choice.tied)}: the more regularised is taken)"
     if choice.ahead is not None:
         points = 100 * choice.ahead
         return f"{text} ({points:.{1 if points >= 0.1 else 2}f} points ahead of {choice.runner_up})"

@@ -86,6 +86,8 @@ class Frozen:
     def said(self) -> str:
         """Where the maps are from, for the user."""
         where = from_here(self.store.folder)
+        if self.views:
+            where += f" ({plural(self.views, 'view')} of each image)"
         if not self.seconds:
             return f"found in {where}"
         return f"computed in {short_time(self.seconds)}, kept for all heads and seeds in {where}"

@@ -131,12 +131,19 @@ def test_the_message_of_a_diverged_run_is_known_here(tmp_path):
     assert not diverged(Run(tmp_path, "interrupted", results={"error": error}))
 
 
+def test_ties_go_to_the_larger_penalty(tmp_path):
+    grid(tmp_path, {1e-4: [0.5], 1e-2: [0.5], 0.1: [0.4]}, key="optimizer.weight_decay")
+    choice = chosen(tmp_path, "optimizer.weight_decay")
+    assert (choice.chosen, choice.tied) == ({"optimizer.weight_decay": "0.01"}, ("0.0001",))
+
+
 def test_ties_go_to_the_smaller_rate_and_are_told(tmp_path):
     # The same values in another order, whose sums differ in the last digit.
     grid(tmp_path, {1e-05: [0.5, 0.5, 0.5], 0.3: [0.1, 0.7, 0.9], 0.05: [0.9, 0.7, 0.1]})
     choice = chosen(tmp_path)
     assert (choice.chosen, choice.tied, choice.ahead) == ({LR: "0.05"}, ("0.3",), 0)
-    assert any("gap 0.05 of 3 (as good as 0.3: the smaller is taken)" in n for n in notes(tmp_path))
+    said = "gap 0.05 of 3 (as good as 0.3: the more regularised is taken)"
+    assert any(said in note for note in notes(tmp_path))
 
 
 def test_several_keys_are_chosen_together(tmp_path):

@@ -155,6 +155,15 @@ def test_other_rates_that_differ_are_refused_as_ever(tmp_path, other):
         compared(tmp_path)
 
 
+def test_frozen_backbones_are_compared_with_others_and_their_views_with_them(tmp_path):
+    for trained, views in (("none", 4), ("all", None)):
+        for seed in range(3):
+            config = {"backbone.trainable": trained, "augment.views": views}
+            write_run(tmp_path, "gap", seed, config=config)
+    found = compare(collect([tmp_path]), Question(by=("backbone.trainable",)))
+    assert {row.values for row in found.rows} == {("all",), ("none",)}
+
+
 def test_recipes_are_compared_with_what_they_differ_in(tmp_path):
     for seed, head in product(range(2), ("gap", "fc")):
         for name, trained, rate, factor in (("a", "none", 0.003, 1.0), ("b", "last", 5e-6, 600.0)):

@@ -347,3 +347,20 @@ def test_a_torchvision_of_another_torch_is_told_in_a_line():
     outer.__cause__ = error
     assert explain_in_run(outer) == said
     assert explain_in_run(RuntimeError("shape mismatch in torchvision::roi_align")) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "views"),
+    [
+        (["backbone.trainable=none"], 4),
+        (["backbone.trainable=last"], 4),
+        (["backbone.trainable=all"], None),
+        ([], None),
+        (["backbone.trainable=none", "augment.views=null"], None),
+        (["backbone.trainable=none", "augment=none"], None),
+        (["backbone.trainable=none", "dataset=digits"], None),
+    ],
+)
+def test_photos_have_a_few_views_under_a_frozen_backbone(settings, views):
+    config = COMPOSER.compose("train", ["dataset=folder", *settings])
+    assert config.augment.views == views
