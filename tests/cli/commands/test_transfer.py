@@ -303,3 +303,12 @@ def test_every_protocol_is_measured_again(folder, tmp_path):
     assert all((directory / "probes.npz").exists() for directory in runs)
     assert f"{len(runs)} runs" in out
     assert "finetune" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", ["linear_probe", "last_block"])
+def test_further_seeds_find_the_features_of_the_first(folder, protocol):
+    for seed, computes in ((3, True), (4, False)):
+        settings = [f"protocol={protocol}", f"seed={seed}", "cache_root=kept", "augment=none"]
+        kept = read_results(transfer(folder, *settings))["frozen_features"]
+        assert (kept["seconds"] > 0) == computes
