@@ -97,9 +97,11 @@ def test_two_do_what_one_does(alone, tmp_path):
 @pytest.mark.parametrize(
     "settings",
     [
-        ["backbone.batch_norm=true", "trainer.ema=0.9", "augment.mixup=0.3"],
+        ["backbone.batch_norm=true"],
+        ["trainer.ema=0.9", "augment.mixup=0.3"],
+        ["dataset.sampler=balanced", "augment.flip=true", "augment.views=2"],
         ["trainer.accumulate=3", "trainer.clip_norm=0.5", "trainer.early_stopping=1"],
-        ["trainer.batch_size=27", "head=fc", "trainer.class_weights=balanced"],
+        ["trainer.batch_size=27", "head=fc", "head.dropout=0", "trainer.class_weights=balanced"],
         ["dataset.train_sizes=[12,16]", "dataset.eval_sizes=[12]", "head=spp"],
         ["backbone.trainable=none", "augment=none", "trainer.epochs=4"],
         ["trainer.compile=true"],
@@ -113,8 +115,8 @@ def test_options_mean_the_same(tmp_path, settings):
     for folder, more in ((one, []), (two, ["trainer.devices=2"])):
         folder.mkdir()
         carried_out(folder, *PLAIN, *settings, *more)
-    # Batch norm sees each part by itself, and dropout draws others.
-    tolerance = 0.3 if {"backbone.batch_norm=true", "head=fc"} & set(settings) else 0.01
+    # Batch norm sees each part by itself.
+    tolerance = 0.3 if "backbone.batch_norm=true" in settings else 0.01
     losses = [rows(folder, "step", "train_loss", "val_loss") for folder in (one, two)]
     assert len(losses[0]) == len(losses[1])
     assert np.allclose(*losses, rtol=tolerance)
