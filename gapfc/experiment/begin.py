@@ -19,6 +19,7 @@ from gapfc.experiment.experiment import Experiment
 from gapfc.experiment.invocation import Invocation
 from gapfc.experiment.probing import add
 from gapfc.experiment.results import results_of
+from gapfc.formatting import from_here
 from gapfc.records.faults import disk_fault
 from gapfc.records.identity import check_changeable
 from gapfc.records.metrics_csv import METRICS, read_rows
@@ -60,6 +61,9 @@ def begin(asked: Invocation, build: Build) -> int:
     if earlier is not None and earlier.status == "interrupted":
         log.info("This is a new run. To go on with the interrupted one of the same settings:")
         log.info("  %s", resuming(asked.command, earlier.path))
+    elif earlier is not None and earlier.status == "completed":
+        log.info("This repeats a run that is done (with -m it would be left alone):")
+        log.info("  %s", from_here(earlier.path))
     try:
         with holding() as held:
             experiment = built(build, config)

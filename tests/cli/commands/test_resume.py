@@ -111,6 +111,18 @@ def test_typed_again_a_run_says_how_to_go_on_with_the_interrupted_one(tmp_path):
 
 
 @pytest.mark.slow
+def test_typed_again_a_run_says_that_it_is_done(tmp_path):
+    for already in (False, True):
+        code, out, _ = run(*TINY, "trainer.epochs=1", folder=tmp_path)
+        assert code == 0
+        assert ("This repeats a run that is done" in out) == already
+    first, _ = sorted(directories(tmp_path))
+    assert out.splitlines()[1] == f"  {first.relative_to(tmp_path)}"
+    again = run(*TINY, "trainer.epochs=1", "rerun=true", folder=tmp_path)
+    assert "This repeats" not in again[1]
+
+
+@pytest.mark.slow
 def test_a_run_stopped_twice_is_the_same(whole, tmp_path):
     for epochs in (1, 4):
         if epochs == 1:
