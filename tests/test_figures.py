@@ -70,11 +70,18 @@ def figures(text):
 
 
 def numbers(found):
-    """All numbers below a JSON value; of claims, the factors whose logarithms they hold."""
+    """All numbers below a JSON value, and in the sentences of `gapfc compare`.
+
+    Of claims also the factors whose logarithms they hold.
+    """
+    if isinstance(found, dict) and isinstance(found.get("sentences"), list):
+        yield from (plain(shown) for each in found["sentences"] for shown, _ in figures(each))
     if isinstance(found, dict) and found.get("unit") == "factor" and "mean" in found:
         for logarithm in (found["mean"], *(found.get("interval") or ())):
             if logarithm is not None:
                 yield from (math.exp(logarithm), math.exp(-logarithm))
+    if isinstance(found, dict) and {"low", "high"} <= found.keys():
+        yield (found["high"] - found["low"]) / 2  # what stands behind ±
     if isinstance(found, dict) and isinstance(found.get("name"), str):
         yield from (plain(shown) for shown, _ in figures(found["name"]))  # at 0.75×
     if isinstance(found, dict | list):

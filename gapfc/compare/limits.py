@@ -10,7 +10,8 @@ from gapfc.compare.row import Row
 from gapfc.formatting import listed
 from gapfc.records.predictions import read_predictions
 
-FEWEST_ERRORS = 30  # test images; fewer leave little to differ in
+FEWEST_ERRORS = 30  # test images; fewer leave little to differ in,
+CEILING = 0.8  # where so many are right
 UNEQUAL_ACCURACY = 0.05  # by which accuracies may differ unsaid where drops from them are compared
 UNMOVED = "probe.clean.accuracy"
 
@@ -53,7 +54,7 @@ def ceiling(rows: Sequence[Row], question: Question) -> Iterator[Confound]:
         accuracy, images = row.mean_of("test.accuracy"), _images(row)
         if accuracy is not None and images is not None:
             errors = images * (1 - accuracy)
-            if errors < FEWEST_ERRORS:
+            if errors < FEWEST_ERRORS and accuracy >= CEILING:
                 few[row.label] = f"{row.label} makes {errors:.3g} errors on {images} test images"
     near = [row for row in rows if row.baseline in few and not row.told_apart(question.confidence)]
     if near:

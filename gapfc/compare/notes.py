@@ -51,6 +51,11 @@ def notes(
         told.append("there is one group: train another head to compare it with")
     if any(splits_vary(group.runs.values()) for group in groups):
         told.append("each seed has its own split (dataset.split_seed)")
+    if metric.path.startswith("val.") and not any(run.results.get("test") for run in runs):
+        told.append(
+            "there are no test images: these are validation's, which may have chosen the weights, "
+            "and intervals do not hold for new images"
+        )
     if metric.assumed:
         other = "lower" if metric.better > 0 else "higher"
         told.append(

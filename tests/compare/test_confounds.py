@@ -290,6 +290,12 @@ def test_near_the_ceiling(tmp_path, images, near):
     assert "ceiling" not in kinds(compared(tmp_path, metric="train_seconds"))
 
 
+def test_few_images_that_are_mostly_wrong_are_no_ceiling(tmp_path):
+    for head in ("fc", "gap"):
+        predict(write_run(tmp_path, head, 0, accuracy=0.6), 50)
+    assert "ceiling" not in kinds(compared(tmp_path))
+
+
 def test_a_difference_that_is_told_apart_was_not_near_the_ceiling(tmp_path):
     levels = {"fc": 0.98, "gap": 0.96, "nin": 0.98}
     for seed in range(3):

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gapfc.cli.options import Options, paths_and_settings
 from gapfc.errors import UserError
-from gapfc.formatting import from_here, plural, printable_lines
+from gapfc.formatting import from_here, listed, plural, printable_lines
 from gapfc.records.identity import MACHINE
 from gapfc.settings.arguments import check_arguments
 from gapfc.settings.compose import Composer, CompositionError, without_hydra
@@ -23,6 +23,7 @@ from gapfc.system.interruption import Interrupted, Interruption
 if TYPE_CHECKING:
     from gapfc.evaluation.evaluate import Evaluated
     from gapfc.evaluation.other_images import OtherImages
+    from gapfc.records.probes import Probes
 
 CONFIG = "train"  # the settings that it takes are some of these
 CHANGEABLE = ("data_root", *MACHINE)
@@ -172,7 +173,8 @@ def _show(
         return
     there = sum(not one.measured for one in found)
     of = f" of {other.name}" if other is not None else ""
-    said = f"{plural(len(found), 'run')}{of}"
+    on = listed(sorted({f"{_images(one.probes)}{of}" for one in found if one.probes is not None}))
+    said = f"{plural(len(found), 'run')}, on {on}"
     print(f"\n{said}{f', {there} already measured (--again: anew)' if there else ''}\n")
     print(f"{table(found)}\n")
     shift = an_eighth(found[0].probes.values) if found[0].probes else None
@@ -182,6 +184,12 @@ def _show(
         print(f"gapfc compare {shlex.join(paths)} --metric probe.shift.zero.{shift}.drop")
     else:
         print("In each run directory: probes.json")
+
+
+def _images(probes: "Probes") -> str:
+    """Which were looked at; those for validation may have chosen the weights."""
+    split = {"val": "validation"}.get(str(probes.data.get("split")), "test")
+    return f"{len(probes.index):,} {split} images"
 
 
 def _print(line: str) -> None:

@@ -60,6 +60,7 @@ def test_the_gap_is_to_what_was_held_out(tmp_path):
     for head in ("gap", "fc"):
         write_run(tmp_path, head, 0, results={"test": None})
     found = compare(collect([tmp_path]), Question(metric="val.accuracy"))
+    assert any("no test images: these are validation's" in note for note in found.notes)
     (column,) = (c for c in shown_columns(found) if c.name == "generalization_gap")
     assert column.title == "train − validation (points)"
     assert column.explanation.startswith("training accuracy minus validation accuracy")
