@@ -91,7 +91,7 @@ def _columns(values: Values) -> list[Column]:
     if "calibration" in values:
         error = "how far it is from as sure as right (expected calibration error)"
         found.append(Column("ECE", error, _share("calibration", "ece")))
-        best = "the temperature of the least NLL"
+        best = "the temperature, a factor, of the least NLL"
         found.append(Column("T", best, lambda each: _number(each, "calibration", "temperature")))
     if "cam" in values:
         hits = "how often the peak of the class's map lies on the object"

@@ -87,7 +87,7 @@ class Frozen:
         """Where the maps are from, for the user."""
         where = from_here(self.store.folder)
         if self.views:
-            where += f" ({plural(self.views, 'view')} of each image)"
+            where += f" (augment.views={self.views})"
         if not self.seconds:
             return f"found in {where}"
         return f"computed in {short_time(self.seconds)}, kept for all heads and seeds in {where}"

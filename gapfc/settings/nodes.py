@@ -17,21 +17,20 @@ from gapfc.errors import UserError
 RESERVED = {
     "name", "trainable", "layer_decay", "lr_multiplier", "parameters", "match_parameters_of",
 }  # fmt: skip
-FROZEN_VIEWS = {"none": 4, "last": 4}
 
 
 def views(trainable: str) -> int | None:
     """`augment.views` where a file leaves it to `backbone.trainable`: 4 under frozen stages.
 
     They then compute four images in place of one for each epoch. None: new ones in every epoch.
+    In configs it is `${gapfc.views:…}`.
 
     >>> views("last"), views("all")
     (4, None)
     """
-    return FROZEN_VIEWS.get(trainable)
+    return 4 if trainable in ("none", "last") else None
 
 
-# In configs: ${gapfc.views:…}
 OmegaConf.register_new_resolver("gapfc.views", views, replace=True)
 
 
